@@ -1,0 +1,9 @@
+//! Under construction.
+
+pub mod diagnostic;
+pub mod expr;
+pub mod schema;
+pub mod source;
+pub mod syntax;
+pub mod types;
+pub mod value;

@@ -1,0 +1,70 @@
+//! Source text and the places in it.
+//!
+//! A [`Sources`] holds every `.stay` file of an app, in the order in which they were added; a [`Span`] points
+//! into one of them by byte offsets. Nothing here reads files: the caller brings the text.
+
+/// A range of bytes in one file of a [`Sources`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// Index of the file in its [`Sources`].
+    pub file: u32,
+    /// First byte.
+    pub start: u32,
+    /// One past the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The smallest span that covers both; `other` must be in the same file.
+    pub fn to(self, other: Span) -> Span {
+        Span { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
+    }
+}
+
+/// One file's name, as diagnostics show it, and its text.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Path relative to the app's folder, or a name in angle brackets for text that is no file.
+    pub name: String,
+    /// The whole text.
+    pub text: String,
+    /// Whether the platform brought this file (its tables may be extended and are not the author's to mend).
+    pub platform: bool,
+}
+
+/// All the text of one app.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    files: Vec<SourceFile>,
+}
+
+impl Sources {
+    /// Adds a file of the app's author and returns its index.
+    pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> u32 {
+        self.push(SourceFile { name: name.into(), text: text.into(), platform: false })
+    }
+
+    /// Adds a file that the platform brings.
+    pub fn add_platform(&mut self, name: impl Into<String>, text: impl Into<String>) -> u32 {
+        self.push(SourceFile { name: name.into(), text: text.into(), platform: true })
+    }
+
+    fn push(&mut self, file: SourceFile) -> u32 {
+        let index = u32::try_from(self.files.len()).expect("an app has fewer than 2^32 files");
+        self.files.push(file);
+        index
+    }
+
+    /// Every file, in the order added.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// The text that a span covers; empty when the span lies outside of the file.
+    pub fn slice(&self, span: Span) -> &str {
+        self.files
+            .get(span.file as usize)
+            .and_then(|file| file.text.get(span.start as usize..span.end as usize))
+            .unwrap_or("")
+    }
+}
