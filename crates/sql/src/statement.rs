@@ -1,0 +1,91 @@
+//! A statement ready to be run: text, where each bind comes from, and how its result is read.
+//!
+//! Made once for a plan and kept; run many times with other parameters, callers and clocks. Values never stand in
+//! the text, so the text alone is the key of every cache of prepared statements.
+
+use std::sync::Arc;
+
+use mainstay_lang::expr::{CallerFact, Clock};
+use mainstay_lang::schema::ColumnId;
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
+
+/// SQL text with its binds and the reading of its result.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The text, with numbered placeholders.
+    pub sql: Arc<str>,
+    /// Where the value of each placeholder comes from, the first placeholder first.
+    pub binds: Vec<Bind>,
+    /// How a row of the result is read.
+    pub result: ResultShape,
+}
+
+/// Where the value of a placeholder comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bind {
+    /// Known when the statement was made.
+    Value(Value),
+    /// A parameter of the run.
+    Param(u32),
+    /// A column of the caller's row, or of a row reached from it by to-one relations.
+    User {
+        /// The relations followed.
+        hops: Vec<ColumnId>,
+        /// The column of the row reached.
+        column: ColumnId,
+    },
+    /// Another fact about the caller.
+    Caller(CallerFact),
+    /// The request's clock.
+    Clock(Clock),
+    /// A column of the row before the change.
+    Old(ColumnId),
+    /// A column of the row after the change.
+    New(ColumnId),
+}
+
+/// How a row of a result is read.
+#[derive(Clone, Debug)]
+pub enum ResultShape {
+    /// Typed values, one for each type: [`crate::plan::Images`], tests, counters.
+    Values(Vec<Type>),
+    /// JSON objects for the answer.
+    Json(JsonShape),
+    /// No rows come back.
+    Nothing,
+}
+
+/// How a row becomes a JSON object.
+///
+/// The result's columns are, in order: for each member its guard (when `guarded`) and its value; then, when `cursor`
+/// is set, one text column with the row's cursor.
+#[derive(Clone, Debug)]
+pub struct JsonShape {
+    /// The object's members in order.
+    pub members: Vec<JsonMember>,
+    /// Whether the last column is the row's cursor.
+    pub cursor: bool,
+    /// Whether one row more than the limit was asked for, to learn if more follow.
+    pub probes_more: bool,
+}
+
+/// One member of a JSON object.
+#[derive(Clone, Debug)]
+pub struct JsonMember {
+    /// `"name":`, quoted and with its colon, ready to be copied.
+    pub key: Box<str>,
+    /// How the column becomes JSON.
+    pub encoding: Encoding,
+    /// Whether a boolean column stands before it and the member is left out unless that is true.
+    pub guarded: bool,
+}
+
+/// How a column of a result becomes JSON; null is always `null`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// The database's text is JSON already.
+    Raw,
+    /// A value of this type.
+    Typed(Type),
+}
