@@ -1,1 +1,6 @@
 //! Under construction.
+
+pub mod ctx;
+pub mod error;
+pub mod part;
+pub mod response;

@@ -1,0 +1,64 @@
+//! Who asks, and under what conditions: one context for every way in.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use mainstay_lang::value::{Timestamp, Value};
+
+/// The conditions of one request. Made once, where a request enters; passed first to everything behind.
+#[derive(Clone, Debug)]
+pub struct Ctx {
+    /// Who asks.
+    pub caller: Arc<Caller>,
+    /// The tenant that the request is for.
+    pub tenant: Option<Value>,
+    /// The session behind the credentials.
+    pub session: Option<Value>,
+    /// The request's clock: `now()` throughout.
+    pub now: Timestamp,
+    /// When the request is given up.
+    pub deadline: Instant,
+    /// For logs and error documents.
+    pub request_id: Arc<str>,
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub struct Caller {
+    /// The key of the caller's row; `None`: anonymous, or an administrator without a row.
+    pub user: Option<Value>,
+    /// Whether every rule is passed (not the checks).
+    pub admin: bool,
+    /// Permissions granted: `user.can("…")`.
+    pub permissions: BTreeSet<String>,
+    /// Roles held: `user.has_role("…")`.
+    pub roles: BTreeSet<String>,
+    /// The caller's row and what the rules read from there, read once when first needed.
+    pub row: OnceLock<CallerRow>,
+}
+
+/// What rules read of the caller's row: a value for each path in the catalogue's order.
+#[derive(Debug, Default)]
+pub struct CallerRow {
+    /// Values, indexed as the catalogue's caller paths.
+    pub values: Vec<Value>,
+}
+
+impl Caller {
+    /// Nobody in particular.
+    pub fn anonymous() -> Caller {
+        Caller {
+            user: None,
+            admin: false,
+            permissions: BTreeSet::new(),
+            roles: BTreeSet::new(),
+            row: OnceLock::new(),
+        }
+    }
+
+    /// One who passes every rule.
+    pub fn administrator() -> Caller {
+        Caller { admin: true, ..Caller::anonymous() }
+    }
+}

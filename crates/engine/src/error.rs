@@ -1,0 +1,222 @@
+//! The one error of everything behind the wire.
+//!
+//! Closed and free of HTTP: a [`Key`] from one table says what kind of failure it is, the public words go to the
+//! caller, the internal ones to the log alone. Whoever speaks a protocol converts it once.
+
+use std::fmt;
+
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:ident, $title:literal;)+) => {
+        /// What went wrong: stable on the wire, unique, documented here and nowhere else.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Key { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Key {
+            /// Every key, in the order of the table.
+            pub const ALL: &'static [Key] = &[$(Key::$name,)+];
+
+            /// The key on the wire.
+            pub fn text(self) -> &'static str { match self { $(Key::$name => $text,)+ } }
+
+            /// What kind of failure it is.
+            pub fn kind(self) -> Kind { match self { $(Key::$name => Kind::$kind,)+ } }
+
+            /// A short name for people, the same for every occurrence.
+            pub fn title(self) -> &'static str { match self { $(Key::$name => $title,)+ } }
+
+            /// When it happens and what to do, for the documents.
+            pub fn docs(self) -> &'static str { match self { $(Key::$name => concat!($($doc, "\n",)+),)+ } }
+        }
+    };
+}
+
+/// Families of failures, which a protocol maps to its own statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request cannot be read (400).
+    Malformed,
+    /// Nobody is there, or somebody else than claimed (401).
+    Unauthenticated,
+    /// The caller may not (403).
+    Forbidden,
+    /// It is not there for this caller (404).
+    NotFound,
+    /// It is there, but not so (405).
+    Method,
+    /// It clashes with what is there (409).
+    Conflict,
+    /// The version asked for is no longer there (412).
+    Precondition,
+    /// It is too large (413).
+    TooLarge,
+    /// It is of a kind that is not read (415).
+    MediaType,
+    /// It can be read, but holds values that cannot be (422).
+    Invalid,
+    /// Too many from this caller (429).
+    TooMany,
+    /// The server's fault (500).
+    Internal,
+    /// Not now (503).
+    Unavailable,
+}
+
+keys! {
+    /// The body is not JSON, or holds a duplicate member, or nests too deep to be read.
+    Json = "json.malformed", Malformed, "Malformed JSON";
+    /// A table, column, relation, keyword or parameter that does not exist; the nearest name is offered.
+    NameUnknown = "name.unknown", Malformed, "Unknown name";
+    /// The document says something that the query language does not allow.
+    Query = "query.malformed", Malformed, "Malformed query";
+    /// A `where` or aggregate expression that cannot be parsed or typed.
+    Expression = "expression.malformed", Malformed, "Malformed expression";
+    /// A cursor that was not made here, or under another order.
+    Cursor = "cursor.invalid", Malformed, "Invalid cursor";
+    /// A `set` or `delete` that nothing restricts and that does not say `all`.
+    Unrestricted = "write.unrestricted", Malformed, "Write without a constraint";
+    /// A header or parameter of the protocol that cannot be read.
+    Request = "request.malformed", Malformed, "Malformed request";
+    /// The credentials are missing, wrong or too old.
+    Credentials = "auth.credentials", Unauthenticated, "Invalid credentials";
+    /// No rule allows this to this caller.
+    Forbidden = "rule.refused", Forbidden, "Not allowed";
+    /// A relation to a row that does not exist for this caller.
+    RelationRefused = "relation.refused", Forbidden, "Relation refused";
+    /// Ordering or grouping by a column that this caller may not read in every row.
+    ColumnGuarded = "column.guarded", Forbidden, "Guarded column";
+    /// There is no such row for this caller.
+    NotFound = "row.not_found", NotFound, "Not found";
+    /// There is no such path.
+    RouteUnknown = "route.unknown", NotFound, "No such path";
+    /// The path does not know this method.
+    MethodUnknown = "route.method", Method, "Method not allowed";
+    /// Another row has this value already.
+    Unique = "unique", Conflict, "Value already taken";
+    /// The row was changed since it was read (`if_updated`).
+    Version = "version.conflict", Conflict, "Changed in the meantime";
+    /// Warnings that the caller has not accepted yet.
+    Warnings = "warnings.unaccepted", Conflict, "Warnings to accept";
+    /// The key was used for another request.
+    IdempotencyMismatch = "idempotency.mismatch", Conflict, "Idempotency key used for another request";
+    /// Other rows still point to it.
+    DeleteRestricted = "delete.restricted", Conflict, "Still referred to";
+    /// `If-Match` names a version that is no longer there.
+    IfMatch = "version.precondition", Precondition, "Changed in the meantime";
+    /// The body is larger than the limit.
+    BodyTooLarge = "body.too_large", TooLarge, "Body too large";
+    /// The body's media type is not read here.
+    MediaType = "body.media_type", MediaType, "Unsupported media type";
+    /// A value that its column cannot hold; the errors name each one.
+    Invalid = "value.invalid", Invalid, "Invalid values";
+    /// A declared check fails.
+    Check = "check.failed", Invalid, "Check failed";
+    /// A limit on depth, parts, rows or bytes is passed.
+    Limit = "limit.exceeded", Invalid, "Limit exceeded";
+    /// A nested part that should find exactly one row finds none or several.
+    NotOne = "part.not_one", Invalid, "Not exactly one row";
+    /// An expression overflows for some row.
+    Arithmetic = "expression.overflow", Invalid, "Arithmetic overflow";
+    /// Too many requests in a short time.
+    RateLimit = "rate.limited", TooMany, "Too many requests";
+    /// The request took longer than its deadline; nothing was changed.
+    Deadline = "deadline.exceeded", Unavailable, "Out of time";
+    /// The server has more work than it takes on; nothing was changed.
+    Overloaded = "server.overloaded", Unavailable, "Overloaded";
+    /// The database cannot be reached.
+    Database = "database.unavailable", Unavailable, "Database unavailable";
+    /// A fault of the server; its log has more under the request's id.
+    Internal = "internal", Internal, "Internal error";
+}
+
+/// A failure with its public and its internal words.
+#[derive(Debug)]
+pub struct Error {
+    /// What went wrong.
+    pub key: Key,
+    /// For the caller: one or two sentences. Empty: the title says it all.
+    pub detail: String,
+    /// The offending values.
+    pub errors: Vec<FieldError>,
+    /// The warnings to accept, for [`Key::Warnings`].
+    pub warnings: Vec<Warning>,
+    /// Ask again after so many seconds, for [`Kind::Unavailable`] and [`Kind::TooMany`].
+    pub retry_after_s: Option<u64>,
+    /// For the log alone.
+    pub internal: Option<String>,
+}
+
+/// One offending value.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct FieldError {
+    /// JSON pointer into the request.
+    pub path: String,
+    /// Stable: `min`, `max`, `length`, `match`, `type`, `required`, `unique`, `enum`, `name`, …
+    pub key: String,
+    /// What was expected.
+    pub message: String,
+}
+
+/// One warning of a `warn` line.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Warning {
+    /// Hash of the warning, its place and the values read.
+    pub id: String,
+    /// As declared.
+    pub message: String,
+    /// JSON pointer into the request.
+    pub path: String,
+}
+
+impl Error {
+    /// A failure with words for the caller.
+    pub fn new(key: Key, detail: impl Into<String>) -> Error {
+        Error {
+            key,
+            detail: detail.into(),
+            errors: Vec::new(),
+            warnings: Vec::new(),
+            retry_after_s: None,
+            internal: None,
+        }
+    }
+
+    /// A failure at one place of the request.
+    pub fn at(key: Key, path: impl Into<String>, field_key: &str, message: impl Into<String>) -> Error {
+        let message = message.into();
+        let mut error = Error::new(key, message.clone());
+        error.errors.push(FieldError { path: path.into(), key: field_key.to_owned(), message });
+        error
+    }
+
+    /// A fault of the server: the words are for the log.
+    pub fn internal(words: impl fmt::Display) -> Error {
+        let mut error = Error::new(Key::Internal, "");
+        error.internal = Some(words.to_string());
+        error
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = if self.detail.is_empty() { self.key.title() } else { &self.detail };
+        write!(f, "{}: {words}", self.key.text())?;
+        self.internal.as_ref().map_or(Ok(()), |internal| write!(f, " ({internal})"))
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::Key;
+
+    #[test]
+    fn keys_are_unique() {
+        let mut seen = HashSet::new();
+        for key in Key::ALL {
+            assert!(seen.insert(key.text()), "{} stands twice", key.text());
+        }
+    }
+}

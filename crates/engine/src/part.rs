@@ -1,0 +1,115 @@
+//! A request as it was asked, before any name is looked up.
+//!
+//! The query language's JSON and REST's parameters both become [`Document`]s of [`Part`]s here; everything behind
+//! this knows neither. Values stay raw JSON text, because only the column they meet says how they are read, and
+//! a number must not lose digits on the way.
+
+use serde_json::value::RawValue;
+
+/// One operation: documents that run in order, in one transaction.
+#[derive(Debug, Default)]
+pub struct Operation {
+    /// The documents.
+    pub documents: Vec<Document>,
+    /// `Idempotency-Key` with what it is bound to.
+    pub idempotency: Option<Idempotency>,
+    /// Ids of warnings that the caller accepts.
+    pub accepted_warnings: Vec<String>,
+    /// `?explain`: also answer the SQL, its plan and timings.
+    pub explain: bool,
+}
+
+/// What an idempotency key is bound to beside the caller and tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key as sent.
+    pub key: String,
+    /// Method and path.
+    pub target: String,
+    /// SHA-256 of the body.
+    pub body_hash: [u8; 32],
+}
+
+/// `{"Table": part | [parts], …}`: parts in document order.
+#[derive(Debug, Default)]
+pub struct Document {
+    /// Top-level entries in order.
+    pub entries: Vec<Entry>,
+}
+
+/// One top-level member of a document.
+#[derive(Debug)]
+pub struct Entry {
+    /// The table's name as written.
+    pub table: String,
+    /// Its parts in order; their answers are joined in one array.
+    pub parts: Vec<Part>,
+}
+
+/// A part: constraints on columns and relations, plus keywords.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// JSON pointer to the part in the request, for errors: `/Order/0/lines/2`.
+    pub path: String,
+    /// Constraints, values to create with, nested parts: everything that is no keyword, in order.
+    pub fields: Vec<(String, Field)>,
+    /// `get`: `None` when absent.
+    pub get: Option<Vec<Get>>,
+    /// `create: true`
+    pub create: bool,
+    /// `set`
+    pub set: Option<Vec<(String, Field)>>,
+    /// `delete: true`
+    pub delete: bool,
+    /// `add` (under a to-many)
+    pub add: Vec<Part>,
+    /// `remove` (under a to-many)
+    pub remove: Vec<Part>,
+    /// `required: true`
+    pub required: bool,
+    /// `where` expression text.
+    pub filter: Option<String>,
+    /// `params`: names and raw JSON values.
+    pub params: Vec<(String, Box<RawValue>)>,
+    /// `order` items as written: `[-]path [nulls first|last]`.
+    pub order: Vec<String>,
+    /// `limit`
+    pub limit: Option<u64>,
+    /// `offset`
+    pub offset: Option<u64>,
+    /// `after`
+    pub after: Option<String>,
+    /// `count: true`
+    pub count: bool,
+    /// `aggregate`: names and expression texts.
+    pub aggregate: Vec<(String, String)>,
+    /// `group` paths.
+    pub group: Vec<String>,
+    /// `all: true`: a write without a constraint is meant.
+    pub all: bool,
+    /// `if_updated`
+    pub if_updated: Option<String>,
+    /// Whether the part was written as a bare scalar for a to-one relation (`"sender": "…"`).
+    pub by_key: bool,
+}
+
+/// The value of a member that is no keyword.
+#[derive(Debug)]
+pub enum Field {
+    /// A scalar's raw JSON: string, number, `true`, `false`, `null`.
+    Scalar(Box<RawValue>),
+    /// An array: any of (constraint), a list's value, or several parts. Its raw text and its items.
+    Array(Box<RawValue>, Vec<Field>),
+    /// An object: operators of a constraint, a json value, or a nested part: which one, the name's meaning says.
+    /// Its raw text, and itself read as a part.
+    Object(Box<RawValue>, Box<Part>),
+}
+
+/// One item of `get`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Get {
+    /// `"*"`: every column that is not hidden, secret or a to-many relation.
+    All,
+    /// A column or relation, with what to get of it (REST: `sender(name)`; in JSON nested parts say it).
+    Member(String, Vec<Get>),
+}
