@@ -1,10 +1,31 @@
 //! Values in memory, and their form on the wire and in the database.
 //!
-//! [`Value`] owns what it holds: row images, parameters, literals. Parsing from JSON against a type, writing as JSON
-//! and the scalar types [`Decimal`], [`Date`], [`Time`], [`Timestamp`], [`Span`] are here, so that the wire, the
-//! database functions and the evaluator cannot differ.
+//! [`Value`] owns what it holds: row images, parameters, literals. Parsing from JSON or bare text against a type,
+//! writing as JSON and the scalar types [`Decimal`], [`Date`], [`Time`], [`Timestamp`], [`Duration`] are here, so that
+//! the wire, the database functions and the evaluator cannot differ. It knows no clock: the present is handed in.
+//!
+//! Types given to these functions are storage types: a reference has been replaced by the type of its target's key
+//! ([`crate::schema::Schema::storage_type`]).
+
+mod ascii;
+mod calendar;
+mod decimal;
+mod duration;
+mod error;
+pub mod json;
+mod text;
+mod time;
+mod wire;
+
+use std::cmp::Ordering;
 
 use uuid::Uuid;
+
+pub use ascii::Ascii;
+pub use decimal::{Decimal, DecimalError};
+pub use duration::Duration;
+pub use error::{ValueError, ValueErrorKind};
+pub use time::{Date, Time, Timestamp};
 
 /// A value of any type; null is a value.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +36,7 @@ pub enum Value {
     Bool(bool),
     /// `int`
     Int(i64),
-    /// `float`, always finite.
+    /// `float`, always finite and never the negative zero.
     Float(f64),
     /// `decimal(p, s)`
     Decimal(Decimal),
@@ -39,38 +60,54 @@ pub enum Value {
     List(Vec<Value>),
 }
 
-/// `mantissa / 10^scale`, exact. Stored as its mantissa: the column's type knows the scale.
-#[derive(Clone, Copy, Debug)]
-pub struct Decimal {
-    /// All digits as an integer; fewer than 10^18 in magnitude.
-    pub mantissa: i64,
-    /// Digits after the point.
-    pub scale: u8,
-}
+impl Value {
+    /// The language's name of what it holds.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Int(_) => "int",
+            Value::Float(_) => "float",
+            Value::Decimal(_) => "decimal",
+            Value::Text(_) => "text",
+            Value::Uuid(_) => "uuid",
+            Value::Date(_) => "date",
+            Value::Time(_) => "time",
+            Value::Timestamp(_) => "timestamp",
+            Value::Duration(_) => "duration",
+            Value::Json(_) => "json",
+            Value::Bytes(_) => "bytes",
+            Value::List(_) => "list",
+        }
+    }
 
-/// Numeric: `1.50` equals `1.5`.
-impl PartialEq for Decimal {
-    fn eq(&self, other: &Decimal) -> bool {
-        let scale = self.scale.max(other.scale);
-        let scaled = |d: &Decimal| i128::from(d.mantissa) * 10i128.pow(u32::from(scale - d.scale));
-        scaled(self) == scaled(other)
+    /// Whether it is null.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// The order of two values of one type, the same as the database's; `None` when one is null or the types differ.
+    ///
+    /// Text compares by code point, enums as text (their declared order is a matter of [`crate::expr::Node::Rank`]),
+    /// json by its minified text, lists by their wire text: good for equality and for a stable order, no more.
+    pub fn compare(&self, other: &Value) -> Option<Ordering> {
+        match (self, other) {
+            (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
+            (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
+            (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
+            (Value::Decimal(a), Value::Decimal(b)) => Some(a.cmp(b)),
+            (Value::Text(a), Value::Text(b)) | (Value::Json(a), Value::Json(b)) => Some(a.cmp(b)),
+            (Value::Uuid(a), Value::Uuid(b)) => Some(a.cmp(b)),
+            (Value::Date(a), Value::Date(b)) => Some(a.cmp(b)),
+            (Value::Time(a), Value::Time(b)) => Some(a.cmp(b)),
+            (Value::Timestamp(a), Value::Timestamp(b)) => Some(a.cmp(b)),
+            (Value::Duration(a), Value::Duration(b)) => Some(a.cmp(b)),
+            (Value::Bytes(a), Value::Bytes(b)) => Some(a.cmp(b)),
+            (Value::List(_), Value::List(_)) => Some(self.to_json().cmp(&other.to_json())),
+            _ => None,
+        }
     }
 }
 
-impl Eq for Decimal {}
-
-/// Days since 1970-01-01. Stored as text `YYYY-MM-DD`, which sorts the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Date(pub i32);
-
-/// Microseconds since midnight. Stored as text `HH:MM:SS.ffffff`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(pub i64);
-
-/// Microseconds since 1970-01-01T00:00:00Z. Stored as text `YYYY-MM-DDTHH:MM:SS.ffffffZ`, which sorts the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp(pub i64);
-
-/// Microseconds. Stored as an integer; ISO 8601 (`P1DT2H`) on the wire, days being 24 hours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Duration(pub i64);
+#[cfg(test)]
+mod tests;
