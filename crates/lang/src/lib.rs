@@ -2,6 +2,7 @@
 
 pub mod diagnostic;
 pub mod expr;
+pub mod ops;
 pub mod schema;
 pub mod source;
 pub mod syntax;
