@@ -66,8 +66,9 @@ pub struct JsonShape {
     pub members: Vec<JsonMember>,
     /// Whether the last column is the row's cursor.
     pub cursor: bool,
-    /// Whether one row more than the limit was asked for, to learn if more follow.
-    pub probes_more: bool,
+    /// Set when one row more than the limit was asked for, to learn if more follow: the index into
+    /// [`Statement::binds`] of the limit itself, so that whoever reads the result knows which row is the one too many.
+    pub probes_more: Option<usize>,
 }
 
 /// One member of a JSON object.
