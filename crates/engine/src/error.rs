@@ -129,7 +129,7 @@ keys! {
 }
 
 /// A failure with its public and its internal words.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Error {
     /// What went wrong.
     pub key: Key,

@@ -4,7 +4,50 @@
 //! this knows neither. Values stay raw JSON text, because only the column they meet says how they are read, and
 //! a number must not lose digits on the way.
 
-use serde_json::value::RawValue;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::error::Error;
+
+/// The text of one JSON value: a piece of the request, shared with it. Always valid JSON.
+#[derive(Clone)]
+pub struct Raw {
+    request: Arc<str>,
+    range: Range<usize>,
+}
+
+impl Raw {
+    /// A text that is one valid JSON value.
+    pub fn new(json: impl Into<Arc<str>>) -> Raw {
+        let request = json.into();
+        let range = 0..request.len();
+        Raw { request, range }
+    }
+
+    /// The JSON string of a text.
+    pub fn of_text(text: &str) -> Raw {
+        Raw::new(serde_json::Value::from(text).to_string())
+    }
+
+    /// The JSON text.
+    pub fn get(&self) -> &str {
+        &self.request[self.range.clone()]
+    }
+
+    /// The piece that `slice` is, which must lie within this one's text.
+    pub(crate) fn piece(&self, slice: &str) -> Raw {
+        let start = slice.as_ptr() as usize - self.request.as_ptr() as usize;
+        debug_assert!(self.request.get(start..start + slice.len()) == Some(slice));
+        Raw { request: self.request.clone(), range: start..start + slice.len() }
+    }
+}
+
+impl fmt::Debug for Raw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.get())
+    }
+}
 
 /// One operation: documents that run in order, in one transaction.
 #[derive(Debug, Default)]
@@ -51,6 +94,8 @@ pub struct Entry {
 pub struct Part {
     /// JSON pointer to the part in the request, for errors: `/Order/0/lines/2`.
     pub path: String,
+    /// The keywords that it names, in order, as written.
+    pub keywords: Vec<&'static str>,
     /// Constraints, values to create with, nested parts: everything that is no keyword, in order.
     pub fields: Vec<(String, Field)>,
     /// `get`: `None` when absent.
@@ -70,7 +115,7 @@ pub struct Part {
     /// `where` expression text.
     pub filter: Option<String>,
     /// `params`: names and raw JSON values.
-    pub params: Vec<(String, Box<RawValue>)>,
+    pub params: Vec<(String, Raw)>,
     /// `order` items as written: `[-]path [nulls first|last]`.
     pub order: Vec<String>,
     /// `limit`
@@ -97,12 +142,40 @@ pub struct Part {
 #[derive(Debug)]
 pub enum Field {
     /// A scalar's raw JSON: string, number, `true`, `false`, `null`.
-    Scalar(Box<RawValue>),
+    Scalar(Raw),
     /// An array: any of (constraint), a list's value, or several parts. Its raw text and its items.
-    Array(Box<RawValue>, Vec<Field>),
+    Array(Raw, Vec<Field>),
     /// An object: operators of a constraint, a json value, or a nested part: which one, the name's meaning says.
     /// Its raw text, and itself read as a part.
-    Object(Box<RawValue>, Box<Part>),
+    /// It is no part when a keyword in it is wrong, which a json value is free to do: the error is raised only when
+    /// the name's meaning asks for a part ([`Field::part`]).
+    Object(Raw, Result<Box<Part>, Box<Error>>),
+}
+
+impl Field {
+    /// Its raw JSON text.
+    pub fn raw(&self) -> &str {
+        match self {
+            Field::Scalar(raw) | Field::Array(raw, _) | Field::Object(raw, _) => raw.get(),
+        }
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self, Field::Scalar(raw) if raw.get() == "null")
+    }
+
+    /// The object as a part, `None` when it is no object.
+    ///
+    /// # Errors
+    /// When it is an object that cannot be read as a part.
+    pub fn part(&self) -> Result<Option<&Part>, Error> {
+        match self {
+            Field::Object(_, Ok(part)) => Ok(Some(part)),
+            Field::Object(_, Err(error)) => Err(Error::clone(error)),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// One item of `get`.
