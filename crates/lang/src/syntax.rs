@@ -161,7 +161,7 @@ pub struct Column {
 /// A type as written.
 #[derive(Clone, Debug)]
 pub struct TypeExpr {
-    /// `text`, `enum`, `Team`, …
+    /// `text`, `enum`, `Team`, …; empty when it is missing and that has been said.
     pub name: Name,
     /// `(100)`, `(10, 2)`, `(bar, security)`.
     pub args: Vec<TypeArg>,
@@ -262,6 +262,8 @@ pub struct Field {
 /// `event Name { field type, … }`
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// `///` lines without their slashes, joined by newlines.
+    pub docs: String,
     /// The name.
     pub name: Name,
     /// The fields.
@@ -273,6 +275,8 @@ pub struct Event {
 /// `command name(param type, …) [creates] { … }`
 #[derive(Clone, Debug)]
 pub struct Command {
+    /// `///` lines without their slashes, joined by newlines.
+    pub docs: String,
     /// The name.
     pub name: Name,
     /// The parameters.
