@@ -1,3 +1,57 @@
-//! Under construction.
+//! `cargo xtask test`: everything that has to hold, on a machine that has nothing but Rust.
+//!
+//! It installs what is missing and says so, then runs the steps in order of their price, so that a misplaced comma
+//! fails in seconds. `.ci/run` calls the same command.
 
-fn main() {}
+mod machine;
+mod steps;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+cargo xtask test            everything: format, lints, tests, documents, fuzzing in short, the API's document
+cargo xtask test --quick    format, lints, tests
+cargo xtask tidy            the house rules that no lint knows
+cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
+cargo xtask api             the server's answers against its own OpenAPI document (Schemathesis)
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    match words {
+        ["test"] => {
+            quick()?;
+            steps::doc_tests()?;
+            steps::fuzz(10)?;
+            steps::api()
+        }
+        ["test", "--quick"] => quick(),
+        ["tidy"] => tidy::run(),
+        ["fuzz"] => steps::fuzz(60),
+        ["fuzz", seconds] => steps::fuzz(seconds.parse()?),
+        ["api"] => steps::api(),
+        _ => bail!("unknown command\n{USAGE}"),
+    }
+}
+
+fn quick() -> Result<()> {
+    machine::prepare()?;
+    tidy::run()?;
+    steps::format()?;
+    steps::lints()?;
+    steps::tests()
+}

@@ -1,0 +1,64 @@
+//! The steps of a full test, each a command or a few.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::machine::{has, run, run_silently};
+
+/// One layout for all code.
+pub(crate) fn format() -> Result<()> {
+    run("cargo", &["fmt", "--all", "--check"])
+}
+
+/// No warning is let through.
+pub(crate) fn lints() -> Result<()> {
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+}
+
+/// Every test of every crate; nextest runs each in a process of its own where it is installed.
+pub(crate) fn tests() -> Result<()> {
+    if has("cargo-nextest") {
+        run("cargo", &["nextest", "run", "--workspace"])
+    } else {
+        run("cargo", &["test", "--workspace", "--all-targets"])
+    }
+}
+
+/// The examples in the code's documentation.
+pub(crate) fn doc_tests() -> Result<()> {
+    run("cargo", &["test", "--workspace", "--doc", "--quiet"])
+}
+
+/// Every fuzz target for some seconds, from its kept corpus on.
+pub(crate) fn fuzz(seconds: u32) -> Result<()> {
+    if !run_silently("rustup", &["toolchain", "list"])?.contains("nightly") {
+        bail!("fuzzing needs a nightly toolchain: rustup toolchain install nightly");
+    }
+    if !has("cargo-fuzz") {
+        run("cargo", &["install", "--locked", "--quiet", "cargo-fuzz"])?;
+    }
+    let listed = run_silently("cargo", &["+nightly", "fuzz", "list"])?;
+    let time = format!("-max_total_time={seconds}");
+    for target in listed.lines().filter(|line| !line.is_empty()) {
+        // New inputs go to a folder beside, so that the kept corpus changes only when somebody means it.
+        let found = format!("fuzz/target/found/{target}");
+        let kept = format!("fuzz/corpus/{target}");
+        fs::create_dir_all(&found).with_context(|| format!("making {found}"))?;
+        let words = ["+nightly", "fuzz", "run", target, &found, &kept, "--", &time, "-timeout=10", "-rss_limit_mb=4096"];
+        run("cargo", &words)?;
+    }
+    Ok(())
+}
+
+/// The server's answers against its own OpenAPI document.
+pub(crate) fn api() -> Result<()> {
+    const PYTHON: &str = "target/schemathesis/bin/python";
+    if !Path::new(PYTHON).exists() {
+        run("python3", &["-m", "venv", "target/schemathesis"])?;
+    }
+    run(PYTHON, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "schemathesis==4.*"])?;
+    run("cargo", &["build", "--quiet", "--package", "mainstay"])?;
+    run(PYTHON, &["xtask/src/api.py"])
+}
