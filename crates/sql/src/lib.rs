@@ -1,4 +1,19 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
 
+pub mod ddl;
+pub mod dialect;
+pub mod difference;
 pub mod plan;
 pub mod statement;
+pub mod system;
+
+mod aggregate;
+mod expr;
+mod rows;
+mod select;
+mod writer;
+
+pub use aggregate::aggregate;
+pub use dialect::{Dialect, SQLITE};
+pub use rows::{count, delete, images, insert, link, linked, test, unlink, update};
+pub use select::select;

@@ -25,6 +25,8 @@ pub struct Select {
     pub after: Option<Vec<Expr>>,
     /// Whether the cursor of the last row and the news that more follow are wanted.
     pub paged: bool,
+    /// What every cursor made by this select carries, so that it is refused under another order.
+    pub cursor_tag: String,
 }
 
 /// One member of a row in the answer.

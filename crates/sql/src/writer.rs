@@ -1,0 +1,196 @@
+//! The statement being written: its text, its binds, and the rows that expressions can speak of.
+//!
+//! Every row in reach is a [`Scope`] with an alias of its own, unique in the statement, so that nothing shadows
+//! anything. A scope remembers which of its columns were read: a derived table projects just those, and a link table is
+//! joined to its target only when more than the key is asked for. Knows nothing of plans.
+
+use std::fmt::Write as _;
+use std::mem;
+
+use mainstay_lang::schema::{ColumnId, Schema, TableId};
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
+
+use crate::dialect::Dialect;
+use crate::statement::{Bind, ResultShape, Statement};
+
+/// Index of a scope in [`Writer::scopes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ScopeId(usize);
+
+/// A row that expressions can read.
+#[derive(Debug)]
+struct Scope {
+    alias: String,
+    table: TableId,
+    /// SQL that equals the row's key without reading the row.
+    key: Option<String>,
+    /// Columns that were read, the key not counted when `key` stands for it.
+    used: Vec<ColumnId>,
+}
+
+/// A statement being written.
+pub(crate) struct Writer<'a> {
+    pub(crate) schema: &'a Schema,
+    pub(crate) dialect: &'a dyn Dialect,
+    sql: String,
+    binds: Vec<Bind>,
+    aliases: usize,
+    scopes: Vec<Scope>,
+    /// The scopes that an expression sees, the innermost last.
+    stack: Vec<ScopeId>,
+}
+
+impl<'a> Writer<'a> {
+    pub(crate) fn new(schema: &'a Schema, dialect: &'a dyn Dialect) -> Writer<'a> {
+        let sql = String::with_capacity(256);
+        Writer { schema, dialect, sql, binds: Vec::new(), aliases: 0, scopes: Vec::new(), stack: Vec::new() }
+    }
+
+    pub(crate) fn finish(self, result: ResultShape) -> Statement {
+        Statement { sql: self.sql.into(), binds: self.binds, result }
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
+        self.sql.push_str(text);
+    }
+
+    pub(crate) fn number(&mut self, number: impl std::fmt::Display) {
+        write!(self.sql, "{number}").expect("writing to a string does not fail");
+    }
+
+    pub(crate) fn identifier(&mut self, name: &str) {
+        self.dialect.identifier(&mut self.sql, name);
+    }
+
+    /// Text as a SQL literal; only for what the schema says, never for what a request says.
+    pub(crate) fn quoted(&mut self, text: &str) {
+        self.sql.push('\'');
+        for part in text.split_inclusive('\'') {
+            self.sql.push_str(part);
+            if part.ends_with('\'') {
+                self.sql.push('\'');
+            }
+        }
+        self.sql.push('\'');
+    }
+
+    /// What `write` writes, kept out of the text.
+    pub(crate) fn capture(&mut self, write: impl FnOnce(&mut Self)) -> String {
+        let before = mem::take(&mut self.sql);
+        write(self);
+        mem::replace(&mut self.sql, before)
+    }
+
+    /// Items with a separator between them.
+    pub(crate) fn separated<T>(
+        &mut self,
+        separator: &str,
+        items: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Self, T),
+    ) {
+        for (index, item) in items.into_iter().enumerate() {
+            if index > 0 {
+                self.text(separator);
+            }
+            write(self, item);
+        }
+    }
+
+    /// A dialect's template: `{0}` to `{9}` stand for the operands.
+    pub(crate) fn template(&mut self, template: &str, mut operand: impl FnMut(&mut Self, usize)) {
+        let mut rest = template;
+        while let Some(at) = rest.find('{') {
+            self.sql.push_str(&rest[..at]);
+            let digit = rest.as_bytes()[at + 1];
+            operand(self, usize::from(digit - b'0'));
+            rest = &rest[at + 3..];
+        }
+        self.sql.push_str(rest);
+    }
+
+    /// A placeholder for a bind; the same bind keeps its number.
+    pub(crate) fn bind(&mut self, bind: Bind, ty: &Type) {
+        let known = self.binds.iter().position(|other| is_same_bind(other, &bind));
+        let index = known.unwrap_or_else(|| {
+            self.binds.push(bind);
+            self.binds.len() - 1
+        });
+        let ty = self.schema.storage_type(ty);
+        self.dialect.placeholder(&mut self.sql, index + 1, ty);
+    }
+
+    /// An alias that nothing else in the statement has.
+    pub(crate) fn alias(&mut self) -> String {
+        self.aliases += 1;
+        format!("t{}", self.aliases)
+    }
+
+    /// Makes a scope without entering it. `key`, when given, is SQL that equals the row's key.
+    pub(crate) fn scope(&mut self, alias: &str, table: TableId, key: Option<String>) -> ScopeId {
+        self.scopes.push(Scope { alias: alias.to_owned(), table, key, used: Vec::new() });
+        ScopeId(self.scopes.len() - 1)
+    }
+
+    /// Writes with `scope` as the innermost row, inside those already there.
+    pub(crate) fn within<R>(&mut self, scope: ScopeId, write: impl FnOnce(&mut Self) -> R) -> R {
+        self.stack.push(scope);
+        let result = write(self);
+        self.stack.pop();
+        result
+    }
+
+    /// Writes with `scope` as the only row: for what is closed under one row.
+    pub(crate) fn alone<R>(&mut self, scope: ScopeId, write: impl FnOnce(&mut Self) -> R) -> R {
+        let before = mem::replace(&mut self.stack, vec![scope]);
+        let result = write(self);
+        self.stack = before;
+        result
+    }
+
+    /// The scope that many levels out.
+    pub(crate) fn enclosing(&self, levels: usize) -> ScopeId {
+        let depth = self.stack.len();
+        let index = depth.checked_sub(levels + 1).expect("the checker resolved names within the scopes there are");
+        self.stack[index]
+    }
+
+    /// A column of a scope's row.
+    pub(crate) fn scope_column(&mut self, scope: ScopeId, column: ColumnId) {
+        let scope = &mut self.scopes[scope.0];
+        if column == ColumnId::ID && let Some(key) = &scope.key {
+            self.sql.push_str(key);
+            return;
+        }
+        if !scope.used.contains(&column) {
+            scope.used.push(column);
+        }
+        self.sql.push_str(&scope.alias);
+        self.sql.push('.');
+        let name = &self.schema.table(scope.table).column(column).db_name;
+        self.dialect.identifier(&mut self.sql, name);
+    }
+
+    /// The columns read of a scope's row so far, those not counted for which its key stood in.
+    pub(crate) fn used(&self, scope: ScopeId) -> &[ColumnId] {
+        &self.scopes[scope.0].used
+    }
+
+    /// `"Table" alias`
+    pub(crate) fn table(&mut self, table: TableId, alias: &str) {
+        self.identifier(&self.schema.table(table).db_name);
+        self.text(" ");
+        self.text(alias);
+    }
+}
+
+/// Equality of decimals looks through their scale, but what is bound is the mantissa.
+fn is_same_bind(a: &Bind, b: &Bind) -> bool {
+    match (a, b) {
+        (Bind::Value(Value::Decimal(a)), Bind::Value(Value::Decimal(b))) => {
+            a.mantissa == b.mantissa && a.scale == b.scale
+        }
+        (Bind::Value(Value::List(_)), Bind::Value(Value::List(_))) => false,
+        _ => a == b,
+    }
+}
