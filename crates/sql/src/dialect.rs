@@ -93,6 +93,11 @@ pub trait Dialect: Debug + Send + Sync {
     /// The placeholder of the bind of a number (from 1), which has a storage type.
     fn placeholder(&self, sql: &mut String, number: usize, ty: &Type);
 
+    /// A truth value.
+    fn boolean(&self, value: bool) -> &'static str {
+        if value { "TRUE" } else { "FALSE" }
+    }
+
     /// The template of an operation.
     fn operator(&self, operator: Operator<'_>) -> Cow<'static, str>;
 

@@ -176,6 +176,11 @@ impl<'a> Writer<'a> {
         &self.scopes[scope.0].used
     }
 
+    /// The table of a scope's rows.
+    pub(crate) fn table_of(&self, scope: ScopeId) -> TableId {
+        self.scopes[scope.0].table
+    }
+
     /// `"Table" alias`
     pub(crate) fn table(&mut self, table: TableId, alias: &str) {
         self.identifier(&self.schema.table(table).db_name);

@@ -1,0 +1,191 @@
+//! SQLite's spelling.
+//!
+//! Where SQLite's own operators differ from the language, the `ms_…` functions of [`mainstay_lang::ops::sqlite`] are
+//! called, which every connection has; `ms_row()` is the store's own. Values are stored as
+//! [`mainstay_lang::value`] says: truth values, ints, decimals' mantissas and durations as INTEGER, bytes as BLOB, all
+//! else that is no float as TEXT.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use mainstay_lang::expr::{ArithmeticOp, Function};
+use mainstay_lang::schema::Schema;
+use mainstay_lang::types::Type;
+
+use super::{ColumnRole, Dialect, Operator};
+
+/// The embedded database, 3.46 or later.
+#[derive(Clone, Copy, Debug)]
+pub struct Sqlite;
+
+impl Dialect for Sqlite {
+    fn placeholder(&self, sql: &mut String, number: usize, _: &Type) {
+        write!(sql, "?{number}").expect("writing to a string does not fail");
+    }
+
+    fn operator(&self, operator: Operator<'_>) -> Cow<'static, str> {
+        match operator {
+            Operator::Arithmetic { op, left, right, result } => arithmetic(op, left, right, result),
+            Operator::Negate(_) => "ms_neg({0})".into(),
+            Operator::Call { function, subject, result } => call(function, subject, result),
+            Operator::Convert { from, to } => convert(from, to),
+            Operator::Contains => "ms_contains({0}, {1})".into(),
+            Operator::InList(of) => {
+                let item = self.json(of, true).replace("{0}", "{1}");
+                format!("ms_list_contains({{0}}, {item})").into()
+            }
+            Operator::JsonPath => "ms_json_path({0}, {1})".into(),
+            Operator::Sum(Type::Float) => "coalesce(sum({0}), 0.0)".into(),
+            Operator::Sum(Type::Decimal { .. }) => "ms_sum_dec({0})".into(),
+            Operator::Sum(_) => "ms_sum_int({0})".into(),
+            Operator::Avg(Type::Decimal { scale, .. }) => format!("(avg({{0}}) / 1e{scale})").into(),
+            Operator::Avg(_) => "avg({0})".into(),
+            Operator::Cursor => "ms_cursor({0}, {1})".into(),
+            Operator::Row => "ms_row()".into(),
+        }
+    }
+
+    fn json(&self, ty: &Type, nullable: bool) -> Cow<'static, str> {
+        let text: Cow<'static, str> = match ty {
+            Type::Text { .. } | Type::File | Type::Null | Type::Ref(_) => return "json_quote({0})".into(),
+            Type::Bool => {
+                return "CASE {0} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END".into();
+            }
+            Type::Int | Type::Json | Type::List(_) => "{0}".into(),
+            Type::Float => "ms_float_text({0})".into(),
+            Type::Decimal { scale, .. } => format!("'\"' || ms_dec_text({{0}}, {scale}) || '\"'").into(),
+            Type::Duration => "'\"' || ms_duration_text({0}) || '\"'".into(),
+            Type::Bytes => "'\"' || ms_base64({0}) || '\"'".into(),
+            Type::Uuid | Type::Date | Type::Time | Type::Timestamp | Type::Enum(_) => {
+                "'\"' || {0} || '\"'".into()
+            }
+        };
+        if nullable { format!("coalesce({text}, 'null')").into() } else { text }
+    }
+
+    fn nulls(&self, descending: bool, first: bool) -> &'static str {
+        // Null is the least value to SQLite.
+        match (descending, first) {
+            (false, true) | (true, false) => "",
+            (false, false) => " NULLS LAST",
+            (true, true) => " NULLS FIRST",
+        }
+    }
+
+    fn unlimited(&self) -> &'static str {
+        " LIMIT -1"
+    }
+
+    fn lock(&self) -> &'static str {
+        // There is one writer: nobody else can change what it has read.
+        ""
+    }
+
+    fn column(&self, _: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String {
+        let name = self.type_name(ty);
+        match role {
+            ColumnRole::Serial => "INTEGER PRIMARY KEY AUTOINCREMENT".to_owned(),
+            // Exactly `INTEGER PRIMARY KEY` is the row's address in its table; no index is needed.
+            ColumnRole::Key if name == "INTEGER" => "INTEGER PRIMARY KEY".to_owned(),
+            ColumnRole::Key => format!("{name} NOT NULL PRIMARY KEY"),
+            ColumnRole::Plain if nullable => name.to_owned(),
+            ColumnRole::Plain => format!("{name} NOT NULL"),
+        }
+    }
+
+    fn table_options(&self, keyed_by_columns: bool) -> &'static str {
+        if keyed_by_columns { " STRICT, WITHOUT ROWID" } else { " STRICT" }
+    }
+
+    fn type_name(&self, ty: &Type) -> &'static str {
+        match ty {
+            Type::Bool | Type::Int | Type::Decimal { .. } | Type::Duration => "INTEGER",
+            Type::Float => "REAL",
+            Type::Bytes => "BLOB",
+            _ => "TEXT",
+        }
+    }
+}
+
+fn scale_of(ty: &Type) -> u8 {
+    match ty {
+        Type::Decimal { scale, .. } => *scale,
+        _ => 0,
+    }
+}
+
+fn arithmetic(op: ArithmeticOp, left: &Type, right: &Type, result: &Type) -> Cow<'static, str> {
+    use ArithmeticOp::{Add, Div, Mul, Rem, Sub};
+    let name = match (op, left, right) {
+        (_, Type::Decimal { .. }, _) | (_, _, Type::Decimal { .. }) => {
+            return decimal_arithmetic(op, scale_of(left), scale_of(right), scale_of(result)).into();
+        }
+        (Add, Type::Timestamp, _) => "ms_ts_add",
+        (Sub, Type::Timestamp, Type::Timestamp) => "ms_ts_sub",
+        (Sub, Type::Timestamp, _) => "ms_ts_back",
+        (Add, Type::Date, _) => "ms_date_add",
+        (Sub, Type::Date, Type::Date) => "ms_date_sub",
+        (Sub, Type::Date, _) => "ms_date_back",
+        (Add, _, Type::Timestamp) => return "ms_ts_add({1}, {0})".into(),
+        (Add, _, Type::Date) => return "ms_date_add({1}, {0})".into(),
+        (Add, _, _) => "ms_add",
+        (Sub, _, _) => "ms_sub",
+        (Mul, _, _) => "ms_mul",
+        (Div, _, _) => "ms_div",
+        (Rem, _, _) => "ms_rem",
+    };
+    format!("{name}({{0}}, {{1}})").into()
+}
+
+fn decimal_arithmetic(op: ArithmeticOp, left: u8, right: u8, result: u8) -> String {
+    let name = match op {
+        ArithmeticOp::Mul => return format!("ms_dec_mul({{0}}, {left}, {{1}}, {right}, {result})"),
+        ArithmeticOp::Div => return format!("ms_dec_div({{0}}, {left}, {{1}}, {right}, {result})"),
+        ArithmeticOp::Add => "ms_dec_add",
+        ArithmeticOp::Sub => "ms_dec_sub",
+        ArithmeticOp::Rem => "ms_dec_rem",
+    };
+    let operand = |index: u8, scale: u8| match scale == result {
+        true => format!("{{{index}}}"),
+        false => format!("ms_dec_rescale({{{index}}}, {scale}, {result})"),
+    };
+    format!("{name}({}, {})", operand(0, left), operand(1, right))
+}
+
+fn call(function: Function, subject: &Type, result: &Type) -> Cow<'static, str> {
+    match function {
+        Function::Year => "CAST(substr({0}, 1, 4) AS INTEGER)",
+        Function::Month => "CAST(substr({0}, 6, 2) AS INTEGER)",
+        Function::Day => "CAST(substr({0}, 9, 2) AS INTEGER)",
+        Function::Lower => "ms_lower({0})",
+        Function::Upper => "ms_upper({0})",
+        Function::Length if matches!(subject, Type::List(_)) => "ms_list_length({0})",
+        Function::Length => "ms_length({0})",
+        Function::Trim => "ms_trim({0})",
+        Function::StartsWith => "ms_starts({0}, {1})",
+        Function::EndsWith => "ms_ends({0}, {1})",
+        Function::Like => "ms_like({0}, {1})",
+        Function::Round => match subject {
+            Type::Decimal { scale, .. } => {
+                return format!("ms_dec_round({{0}}, {scale}, {{1}}, {})", scale_of(result)).into();
+            }
+            Type::Float => "ms_round_real({0}, {1})",
+            _ => "ms_round_int({0}, {1})",
+        },
+        Function::Abs => "ms_abs({0})",
+        Function::Concat => unreachable!("joining texts is the same everywhere"),
+    }
+    .into()
+}
+
+fn convert(from: &Type, to: &Type) -> Cow<'static, str> {
+    match (from, to) {
+        (Type::Int, Type::Float) => "CAST({0} AS REAL)".into(),
+        (Type::Decimal { scale, .. }, Type::Float) => format!("ms_dec_real({{0}}, {scale})").into(),
+        (Type::Int, Type::Decimal { scale, .. }) => format!("ms_dec_rescale({{0}}, 0, {scale})").into(),
+        (Type::Decimal { scale: from, .. }, Type::Decimal { scale: to, .. }) if from != to => {
+            format!("ms_dec_rescale({{0}}, {from}, {to})").into()
+        }
+        _ => "{0}".into(),
+    }
+}

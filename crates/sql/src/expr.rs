@@ -1,0 +1,220 @@
+//! Typed expressions to SQL.
+//!
+//! Truth values are written as conditions and read as 0, 1 and null, so there is one way to write an expression, not two.
+//! Comparisons stay the database's own, so that indexes serve them; whatever a database computes differently from the
+//! language goes through a dialect's template. Every composed expression is enclosed in parentheses or a call: callers
+//! never think about precedence.
+//!
+//! Reading the row of a scope is here, the ways from it in [`path`], questions to its relations in [`many`].
+
+mod conjunct;
+mod many;
+mod path;
+
+use mainstay_lang::expr::{CallerFact, Clock, CompareOp, Expr, Function, Node};
+use mainstay_lang::schema::Schema;
+use mainstay_lang::types::{EnumType, Type};
+use mainstay_lang::value::Value;
+
+use crate::dialect::Operator;
+use crate::statement::Bind;
+use crate::writer::Writer;
+
+pub(crate) use many::Relatives;
+
+impl Writer<'_> {
+    /// An expression in the scopes that have been entered.
+    pub(crate) fn expr(&mut self, expr: &Expr) {
+        match &expr.node {
+            Node::Literal(value) => self.literal(value, &expr.ty),
+            Node::Param(index) => self.bind(Bind::Param(*index), &expr.ty),
+            Node::Caller(fact) => self.bind(Bind::Caller(fact.clone()), &expr.ty),
+            Node::Clock(clock) => self.bind(Bind::Clock(*clock), &expr.ty),
+            Node::EventAt => unreachable!("events are folded in memory"),
+            Node::Column { row, column, .. } => self.path_column(row, *column, &expr.ty),
+            Node::Not(inner) => self.enclosed("(NOT ", inner, ")"),
+            Node::And(items) => self.joined(" AND ", items),
+            Node::Or(items) => self.joined(" OR ", items),
+            Node::Compare { op, left, right } => self.compare(*op, left, right),
+            Node::IsNull { value, negated: false } => self.enclosed("(", value, " IS NULL)"),
+            Node::IsNull { value, negated: true } => self.enclosed("(", value, " IS NOT NULL)"),
+            Node::In { value, items } => self.one_of(value, items),
+            Node::InList { value, list } => {
+                let item = self.schema.storage_type(&value.ty);
+                self.operator(Operator::InList(item), &[list, value]);
+            }
+            Node::Contains { value, needle } => self.operator(Operator::Contains, &[value, needle]),
+            Node::Arithmetic { op, left, right } => {
+                let types = (&left.ty, &right.ty, &expr.ty);
+                let operator =
+                    Operator::Arithmetic { op: *op, left: types.0, right: types.1, result: types.2 };
+                self.operator(operator, &[left, right]);
+            }
+            Node::Negate(inner) => self.operator(Operator::Negate(&expr.ty), &[inner]),
+            Node::Coalesce(items) => {
+                self.text("coalesce(");
+                self.separated(", ", items, Writer::expr);
+                // SQLite asks for two at least.
+                self.text(if items.len() == 1 { ", NULL)" } else { ")" });
+            }
+            Node::If { condition, then, otherwise } => {
+                self.enclosed("CASE WHEN ", condition, " THEN ");
+                self.expr(then);
+                self.enclosed(" ELSE ", otherwise, " END");
+            }
+            Node::Call { function: Function::Concat, args } => {
+                self.text("(");
+                self.separated(" || ", args, Writer::expr);
+                self.text(")");
+            }
+            Node::Call { function, args } => self.call(*function, args, &expr.ty),
+            Node::Convert(inner) => {
+                let from = self.schema.storage_type(&inner.ty);
+                let to = self.schema.storage_type(&expr.ty);
+                self.operator(Operator::Convert { from, to }, &[inner]);
+            }
+            Node::Rank(inner) => self.rank(inner),
+            Node::JsonPath { value, path } => self.json_path(value, path),
+            Node::Many(many) => self.many(many),
+        }
+    }
+
+    fn enclosed(&mut self, before: &str, inner: &Expr, behind: &str) {
+        self.text(before);
+        self.expr(inner);
+        self.text(behind);
+    }
+
+    /// A chain as a balanced tree: SQLite counts the depth of `a AND b AND c …` against its limit of 1,000.
+    fn joined(&mut self, operator: &str, items: &[Expr]) {
+        const FLAT_MAX: usize = 16;
+        self.text("(");
+        if items.len() <= FLAT_MAX {
+            self.separated(operator, items, Writer::expr);
+        } else {
+            let (left, right) = items.split_at(items.len() / 2);
+            self.joined(operator, left);
+            self.text(operator);
+            self.joined(operator, right);
+        }
+        self.text(")");
+    }
+
+    fn operator(&mut self, operator: Operator<'_>, operands: &[&Expr]) {
+        let template = self.dialect.operator(operator);
+        self.template(&template, |w, index| w.expr(operands[index]));
+    }
+
+    fn call(&mut self, function: Function, args: &[Expr], result: &Type) {
+        let subject = args.first().map_or(&Type::Null, |arg| self.schema.storage_type(&arg.ty));
+        let template = self.dialect.operator(Operator::Call { function, subject, result });
+        self.template(&template, |w, index| w.expr(&args[index]));
+    }
+
+    fn literal(&mut self, value: &Value, ty: &Type) {
+        match value {
+            Value::Null => self.text("NULL"),
+            Value::Bool(value) => {
+                let text = self.dialect.boolean(*value);
+                self.text(text);
+            }
+            other => self.bind(Bind::Value(other.clone()), ty),
+        }
+    }
+
+    fn compare(&mut self, op: CompareOp, left: &Expr, right: &Expr) {
+        let symbol = match op {
+            CompareOp::Eq => " = ",
+            CompareOp::Ne => " <> ",
+            CompareOp::Lt => " < ",
+            CompareOp::Le => " <= ",
+            CompareOp::Gt => " > ",
+            CompareOp::Ge => " >= ",
+        };
+        self.enclosed("(", left, symbol);
+        self.expr(right);
+        self.text(")");
+    }
+
+    fn one_of(&mut self, value: &Expr, items: &[Expr]) {
+        if items.is_empty() {
+            let text = self.dialect.boolean(false);
+            return self.text(text);
+        }
+        self.enclosed("(", value, " IN (");
+        self.separated(", ", items, Writer::expr);
+        self.text("))");
+    }
+
+    fn rank(&mut self, inner: &Expr) {
+        let Type::Enum(of) = &inner.ty else { return self.expr(inner) };
+        let value = self.capture(|w| w.expr(inner));
+        self.rank_of(of, &value);
+    }
+
+    /// The place of an enum's value in the declared order.
+    pub(crate) fn rank_of(&mut self, of: &EnumType, value: &str) {
+        self.text("CASE ");
+        self.text(value);
+        for (rank, name) in of.values.iter().enumerate() {
+            self.text(" WHEN ");
+            self.quoted(name);
+            self.text(" THEN ");
+            self.number(rank);
+        }
+        self.text(" END");
+    }
+
+    /// The value of an enum at a place.
+    pub(crate) fn unrank(&mut self, of: &EnumType, rank: &str) {
+        self.text("CASE ");
+        self.text(rank);
+        for (rank, name) in of.values.iter().enumerate() {
+            self.text(" WHEN ");
+            self.number(rank);
+            self.text(" THEN ");
+            self.quoted(name);
+        }
+        self.text(" END");
+    }
+
+    /// The names of a path may come from a request, so they are bound too.
+    fn json_path(&mut self, value: &Expr, path: &[String]) {
+        let template = self.dialect.operator(Operator::JsonPath);
+        self.template(&template, |w, index| match index {
+            0 => w.expr(value),
+            _ => w.separated(", ", path, |w, name| {
+                w.bind(Bind::Value(Value::Text(name.clone())), &Type::Text { max: None });
+            }),
+        });
+    }
+
+    /// The JSON text of a value, from SQL that yields it.
+    pub(crate) fn json_of(&mut self, ty: &Type, nullable: bool, value: &str) {
+        let template = self.dialect.json(self.schema.storage_type(ty), nullable);
+        self.template(&template, |w, _| w.text(value));
+    }
+}
+
+/// Whether an expression has a value in every row.
+pub(crate) fn is_never_null(schema: &Schema, expr: &Expr) -> bool {
+    let all = |items: &[Expr]| items.iter().all(|item| is_never_null(schema, item));
+    match &expr.node {
+        Node::Literal(value) => *value != Value::Null,
+        Node::Clock(Clock::Now | Clock::Today) | Node::IsNull { .. } => true,
+        Node::Caller(fact) => {
+            matches!(fact, CallerFact::SignedIn | CallerFact::Can(_) | CallerFact::HasRole(_))
+        }
+        Node::Column { row, table, column } => {
+            matches!(row.root, mainstay_lang::expr::Root::Scope(_))
+                && row.hops.is_empty()
+                && !schema.table(*table).column(*column).nullable
+        }
+        Node::Rank(inner) | Node::Convert(inner) | Node::Not(inner) | Node::Negate(inner) => {
+            is_never_null(schema, inner)
+        }
+        Node::Coalesce(items) => items.iter().any(|item| is_never_null(schema, item)),
+        Node::Call { args, .. } => all(args),
+        _ => false,
+    }
+}

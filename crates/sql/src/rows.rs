@@ -1,0 +1,181 @@
+//! Statements about whole rows of one table, for the server's own eyes: images, tests, counts and writes.
+//!
+//! Writes name every value by parameter and every row by key: which rows are meant was found out before, under the
+//! rules. None of these looks at a rule by itself; conditions are what the caller of this crate gives.
+
+use mainstay_lang::expr::Expr;
+use mainstay_lang::schema::{Column, ColumnId, LinkTable, Schema, TableId};
+use mainstay_lang::types::Type;
+
+use crate::dialect::Dialect;
+use crate::plan::Images;
+use crate::statement::{Bind, ResultShape, Statement};
+use crate::writer::{ScopeId, Writer};
+
+impl Writer<'_> {
+    /// ` FROM "Table" t1`, with the scope of its rows.
+    fn from_table(&mut self, table: TableId) -> ScopeId {
+        let alias = self.alias();
+        self.text(" FROM ");
+        self.table(table, &alias);
+        self.scope(&alias, table, None)
+    }
+
+    fn where_key(&mut self, table: TableId, param: u32) {
+        let key = self.schema.table(table).column(ColumnId::ID);
+        self.text(" WHERE ");
+        self.identifier(&key.db_name);
+        self.text(" = ");
+        self.bind(Bind::Param(param), &key.ty);
+    }
+
+    fn column_names<'c>(&mut self, columns: impl IntoIterator<Item = &'c Column>) {
+        self.separated(", ", columns, |w, column| w.identifier(&column.db_name));
+    }
+}
+
+fn storage_types<'s>(schema: &Schema, columns: impl IntoIterator<Item = &'s Column>) -> Vec<Type> {
+    columns.into_iter().map(|column| schema.storage_type(&column.ty).clone()).collect()
+}
+
+/// Whole rows that pass every condition, by key: each column in its table's order.
+pub fn images(schema: &Schema, dialect: &dyn Dialect, images: &Images) -> Statement {
+    let table = schema.table(images.table);
+    let mut w = Writer::new(schema, dialect);
+    let alias = w.alias();
+    let scope = w.scope(&alias, images.table, None);
+    w.text("SELECT ");
+    w.separated(", ", &table.columns, |w, column| w.scope_column(scope, column.id));
+    w.text(" FROM ");
+    w.table(images.table, &alias);
+    w.conditions(scope, &images.filter, true);
+    w.text(" ORDER BY ");
+    w.scope_column(scope, ColumnId::ID);
+    if let Some(limit) = &images.limit {
+        w.text(" LIMIT ");
+        w.expr(limit);
+    }
+    if images.for_update {
+        w.text(dialect.lock());
+    }
+    w.finish(ResultShape::Values(storage_types(schema, &table.columns)))
+}
+
+/// How many rows pass every condition.
+pub fn count(schema: &Schema, dialect: &dyn Dialect, table: TableId, filter: &[Expr]) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT count(*)");
+    let scope = w.from_table(table);
+    w.conditions(scope, filter, true);
+    w.finish(ResultShape::Values(vec![Type::Int]))
+}
+
+/// What each expression says of the row whose key is `Param(0)`: true, false or null. No row gives no result.
+pub fn test(schema: &Schema, dialect: &dyn Dialect, table: TableId, conditions: &[Expr]) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    let alias = w.alias();
+    let scope = w.scope(&alias, table, None);
+    let key = schema.key_type(table);
+    let id = w.capture(|w| w.bind(Bind::Param(0), key));
+    w.text("SELECT ");
+    w.separated(", ", conditions, |w, condition| w.alone(scope, |w| w.expr(condition)));
+    w.text(" FROM ");
+    w.table(table, &alias);
+    w.text(" WHERE ");
+    w.scope_column(scope, ColumnId::ID);
+    w.text(" = ");
+    w.text(&id);
+    w.finish(ResultShape::Values(conditions.iter().map(|condition| condition.ty.clone()).collect()))
+}
+
+/// A new row: `Param(i)` is the column `i` of the table, for every column.
+pub fn insert(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
+    let columns = &schema.table(table).columns;
+    let mut w = Writer::new(schema, dialect);
+    w.text("INSERT INTO ");
+    w.identifier(&schema.table(table).db_name);
+    w.text(" (");
+    w.column_names(columns);
+    w.text(") VALUES (");
+    w.separated(", ", columns, |w, column| w.bind(Bind::Param(column.id.0), &column.ty));
+    w.text(")");
+    w.finish(ResultShape::Nothing)
+}
+
+/// New values of columns of one row: `Param(0)` is its key, `Param(1)` and on are the columns in the order given.
+pub fn update(schema: &Schema, dialect: &dyn Dialect, table: TableId, columns: &[ColumnId]) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("UPDATE ");
+    w.identifier(&schema.table(table).db_name);
+    w.text(" SET ");
+    w.separated(", ", (1..).zip(columns), |w, (param, column)| {
+        let column = schema.table(table).column(*column);
+        w.identifier(&column.db_name);
+        w.text(" = ");
+        w.bind(Bind::Param(param), &column.ty);
+    });
+    w.where_key(table, 0);
+    w.finish(ResultShape::Nothing)
+}
+
+/// One row less: `Param(0)` is its key.
+pub fn delete(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("DELETE FROM ");
+    w.identifier(&schema.table(table).db_name);
+    w.where_key(table, 0);
+    w.finish(ResultShape::Nothing)
+}
+
+/// Links a row of the declaring table, `Param(0)`, with one of the target, `Param(1)`. Changes nothing when they are
+/// linked already.
+pub fn link(schema: &Schema, dialect: &dyn Dialect, link: &LinkTable) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("INSERT INTO ");
+    w.identifier(&link.db_name);
+    w.text(" (");
+    w.separated(", ", [&link.owner_column, &link.target_column], |w, name| w.identifier(name));
+    w.text(") VALUES (");
+    w.bind(Bind::Param(0), &Type::Ref(link.owner));
+    w.text(", ");
+    w.bind(Bind::Param(1), &Type::Ref(link.target));
+    w.text(") ON CONFLICT DO NOTHING");
+    w.finish(ResultShape::Nothing)
+}
+
+/// Ends a link; parameters as of [`link`]. Changes nothing when there is none.
+pub fn unlink(schema: &Schema, dialect: &dyn Dialect, link: &LinkTable) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("DELETE FROM ");
+    w.identifier(&link.db_name);
+    w.text(" WHERE ");
+    w.identifier(&link.owner_column);
+    w.text(" = ");
+    w.bind(Bind::Param(0), &Type::Ref(link.owner));
+    w.text(" AND ");
+    w.identifier(&link.target_column);
+    w.text(" = ");
+    w.bind(Bind::Param(1), &Type::Ref(link.target));
+    w.finish(ResultShape::Nothing)
+}
+
+/// Keys on the other side of a link of the row whose key is `Param(0)`, ascending.
+///
+/// `from_owner`: that row is of the declaring table.
+pub fn linked(schema: &Schema, dialect: &dyn Dialect, link: &LinkTable, from_owner: bool) -> Statement {
+    let owner = (&link.owner_column, link.owner);
+    let target = (&link.target_column, link.target);
+    let (near, far) = if from_owner { (owner, target) } else { (target, owner) };
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT ");
+    w.identifier(far.0);
+    w.text(" FROM ");
+    w.identifier(&link.db_name);
+    w.text(" WHERE ");
+    w.identifier(near.0);
+    w.text(" = ");
+    w.bind(Bind::Param(0), &Type::Ref(near.1));
+    w.text(" ORDER BY ");
+    w.identifier(far.0);
+    w.finish(ResultShape::Values(vec![schema.key_type(far.1).clone()]))
+}

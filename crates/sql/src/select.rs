@@ -1,0 +1,116 @@
+//! Nested reads: one statement at any depth.
+//!
+//! The top level comes back as plain columns, because its values need no escaping on the way. Everything nested is
+//! a correlated scalar subselect that yields JSON text: a to-one relation an object, a to-many an array whose rows are
+//! found, ordered and cut in a derived table of just the columns that are read, and turned to text only then, so
+//! that rows beyond a limit cost nothing and are not counted.
+
+pub(crate) mod json;
+mod keyset;
+mod nested;
+mod order;
+
+use mainstay_lang::schema::Schema;
+
+use crate::dialect::Dialect;
+use crate::plan::{Output, OutputKind, Select};
+use crate::statement::{Encoding, JsonMember, JsonShape, ResultShape, Statement};
+use crate::writer::{ScopeId, Writer};
+
+/// A read of any depth; its result is [`ResultShape::Json`].
+pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    let alias = w.alias();
+    let shown = w.scope(&alias, select.table, None);
+    let columns = w.capture(|w| w.alone(shown, |w| w.top_level_columns(select, shown)));
+    // Rows are cut before what is nested in them is read. A derived table could be merged into the outer select by
+    // SQLite, which would read the nested parts of rows that a sorter then drops; a materialised one is not.
+    let is_cut_first = select.limit.is_some() && select.outputs.iter().any(is_nested);
+    if is_cut_first {
+        w.text("WITH ");
+        w.text(&alias);
+        w.text(" AS MATERIALIZED (SELECT ");
+        w.projection(shown, shown);
+        w.page_of(select, &alias);
+        w.text(") SELECT ");
+        w.text(&columns);
+        w.text(" FROM ");
+        w.text(&alias);
+    } else {
+        w.text("SELECT ");
+        w.text(&columns);
+        w.page_of(select, &alias);
+    }
+    w.finish(ResultShape::Json(JsonShape {
+        members: select.outputs.iter().map(|output| member(schema, select, output)).collect(),
+        cursor: select.paged,
+        probes_more: select.paged && select.limit.is_some(),
+    }))
+}
+
+impl Writer<'_> {
+    fn top_level_columns(&mut self, select: &Select, scope: ScopeId) {
+        self.separated(", ", &select.outputs, |w, output| {
+            if let Some(guard) = &output.guard {
+                w.expr(guard);
+                w.text(", ");
+            }
+            match (&output.kind, &output.guard) {
+                (OutputKind::Column(column), _) => w.scope_column(scope, *column),
+                // What is nested is not read for nothing.
+                (_, Some(guard)) => {
+                    w.text("CASE WHEN ");
+                    w.expr(guard);
+                    w.text(" THEN ");
+                    w.nested(scope, select.table, &output.kind);
+                    w.text(" END");
+                }
+                (_, None) => w.nested(scope, select.table, &output.kind),
+            }
+        });
+        if select.paged {
+            self.text(if select.outputs.is_empty() { "" } else { ", " });
+            self.cursor(select, scope);
+        }
+    }
+
+    /// ` FROM … WHERE … ORDER BY … LIMIT …` of a select at the top level.
+    fn page_of(&mut self, select: &Select, alias: &str) {
+        let scope = self.scope(alias, select.table, None);
+        self.text(" FROM ");
+        self.table(select.table, alias);
+        self.conditions(scope, &select.filter, true);
+        self.after(select, scope, select.filter.is_empty());
+        self.order_by(&select.order, scope);
+        self.limit(select.limit.as_ref(), select.offset.as_ref(), select.paged);
+    }
+
+    /// The columns that were read of `shown`, of the rows of `source`, under their own names.
+    fn projection(&mut self, shown: ScopeId, source: ScopeId) {
+        let columns = self.used(shown).to_vec();
+        if columns.is_empty() {
+            return self.text("1");
+        }
+        let table = self.table_of(shown);
+        self.separated(", ", columns, |w, column| {
+            w.scope_column(source, column);
+            w.text(" AS ");
+            w.identifier(&w.schema.table(table).column(column).db_name);
+        });
+    }
+}
+
+fn is_nested(output: &Output) -> bool {
+    !matches!(output.kind, OutputKind::Column(_))
+}
+
+fn member(schema: &Schema, select: &Select, output: &Output) -> JsonMember {
+    let encoding = match &output.kind {
+        OutputKind::Column(column) => {
+            let ty = &schema.table(select.table).column(*column).ty;
+            Encoding::Typed(schema.storage_type(ty).clone())
+        }
+        _ => Encoding::Raw,
+    };
+    JsonMember { key: json::key(&output.name).into(), encoding, guarded: output.guard.is_some() }
+}

@@ -1,0 +1,131 @@
+//! Rows as JSON text, put together by the database.
+//!
+//! Text is joined by `concat`, which takes null for nothing: so a guarded member is simply not there, and every value that
+//! could be null is made `null` by its own encoding. A hundred arguments is what every database takes.
+
+use crate::plan::{Output, OutputKind, Select};
+use crate::writer::{ScopeId, Writer};
+
+/// Most arguments of one call.
+const ARGUMENTS_MAX: usize = 100;
+
+/// `"name":`
+pub(crate) fn key(name: &str) -> String {
+    let mut key = mainstay_lang::value::Value::Text(name.to_owned()).to_json();
+    key.push(':');
+    key
+}
+
+/// The arguments of a `concat`, neighbouring literals joined.
+#[derive(Default)]
+pub(crate) struct Pieces {
+    done: Vec<Piece>,
+}
+
+enum Piece {
+    Literal(String),
+    Sql(String),
+}
+
+impl Pieces {
+    pub(crate) fn literal(&mut self, text: &str) {
+        match self.done.last_mut() {
+            Some(Piece::Literal(last)) => last.push_str(text),
+            _ => self.done.push(Piece::Literal(text.to_owned())),
+        }
+    }
+
+    pub(crate) fn sql(&mut self, sql: String) {
+        self.done.push(Piece::Sql(sql));
+    }
+}
+
+impl Writer<'_> {
+    /// The pieces as one text, in as many calls as their number asks for.
+    pub(crate) fn concat(&mut self, pieces: &Pieces) {
+        self.concat_slice(&pieces.done);
+    }
+
+    fn concat_slice(&mut self, pieces: &[Piece]) {
+        self.text("concat(");
+        if pieces.len() <= ARGUMENTS_MAX {
+            self.separated(", ", pieces, |w, piece| match piece {
+                Piece::Literal(text) => w.quoted(text),
+                Piece::Sql(sql) => w.text(sql),
+            });
+        } else {
+            let each = pieces.len().div_ceil(ARGUMENTS_MAX).max(ARGUMENTS_MAX);
+            self.separated(", ", pieces.chunks(each), Writer::concat_slice);
+        }
+        self.text(")");
+    }
+
+    /// A nested row as an object; counts it.
+    pub(crate) fn object(&mut self, select: &Select, scope: ScopeId) {
+        let starts_guarded = select.outputs.first().is_none_or(|output| output.guard.is_some());
+        let mut pieces = Pieces::default();
+        if !starts_guarded {
+            pieces.literal("{");
+        }
+        for (index, output) in select.outputs.iter().enumerate() {
+            let comma = if index == 0 && !starts_guarded { "" } else { "," };
+            self.member(&mut pieces, comma, select, output, scope);
+        }
+        pieces.sql(self.capture(Writer::count_row));
+        if !starts_guarded {
+            pieces.literal("}");
+            return self.concat(&pieces);
+        }
+        // Nobody knows which member comes first in a row, so the comma before it is cut off.
+        self.text("concat('{', substr(");
+        self.concat(&pieces);
+        self.text(", 2), '}')");
+    }
+
+    fn member(
+        &mut self,
+        pieces: &mut Pieces,
+        comma: &str,
+        select: &Select,
+        output: &Output,
+        scope: ScopeId,
+    ) {
+        let name = format!("{comma}{}", key(&output.name));
+        let value = self.capture(|w| w.member_value(select, output, scope));
+        let Some(guard) = &output.guard else {
+            pieces.literal(&name);
+            return pieces.sql(value);
+        };
+        pieces.sql(self.capture(|w| {
+            w.text("CASE WHEN ");
+            w.expr(guard);
+            w.text(" THEN concat(");
+            w.quoted(&name);
+            w.text(", ");
+            w.text(&value);
+            w.text(") END");
+        }));
+    }
+
+    fn member_value(&mut self, select: &Select, output: &Output, scope: ScopeId) {
+        match &output.kind {
+            OutputKind::Column(id) => {
+                let column = self.schema.table(select.table).column(*id);
+                let value = self.capture(|w| w.scope_column(scope, *id));
+                self.json_of(&column.ty, column.nullable, &value);
+            }
+            OutputKind::One { .. } => {
+                self.text("coalesce(");
+                self.nested(scope, select.table, &output.kind);
+                self.text(", 'null')");
+            }
+            other => self.nested(scope, select.table, other),
+        }
+    }
+
+    /// `''`, and one row more against the cap.
+    pub(crate) fn count_row(&mut self) {
+        let template = self.dialect.operator(crate::dialect::Operator::Row);
+        self.text(&template);
+    }
+}

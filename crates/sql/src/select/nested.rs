@@ -1,0 +1,154 @@
+//! What is nested in a row: relations, what stands beside them, and aggregates over them.
+//!
+//! Each is a scalar subselect in parentheses, tied to its parent's row, yielding JSON text; a to-one that has no row
+//! yields null. Aliases are unique, so a subselect can speak of any row around it.
+
+use mainstay_lang::expr::Expr;
+use mainstay_lang::schema::{ColumnId, RelationId, TableId};
+
+use super::json::Pieces;
+use crate::expr::Relatives;
+use crate::plan::{OutputKind, Select};
+use crate::writer::{ScopeId, Writer};
+
+impl Writer<'_> {
+    /// The nested value `kind` of the row of `parent`, which is of `table`.
+    pub(crate) fn nested(&mut self, parent: ScopeId, table: TableId, kind: &OutputKind) {
+        match kind {
+            OutputKind::Column(column) => self.scope_column(parent, *column),
+            OutputKind::One { column, select } => self.one(parent, *column, select),
+            OutputKind::Many { relation, select } => self.many_rows(parent, table, *relation, select),
+            OutputKind::Beside { relation, select, count, next } => {
+                self.beside(parent, table, *relation, select, (*count, *next));
+            }
+            OutputKind::Aggregate { relation, aggregate } => {
+                let rows = self.relatives_of(parent, table, *relation);
+                self.group_rows(aggregate, &rows);
+            }
+        }
+    }
+
+    pub(crate) fn relatives_of(&mut self, parent: ScopeId, table: TableId, relation: RelationId) -> Relatives {
+        let owner = self.capture(|w| w.scope_column(parent, ColumnId::ID));
+        self.relatives(table, relation, &owner)
+    }
+
+    fn one(&mut self, parent: ScopeId, column: ColumnId, select: &Select) {
+        let referring = self.capture(|w| w.scope_column(parent, column));
+        let alias = self.alias();
+        let scope = self.scope(&alias, select.table, None);
+        self.text("(SELECT ");
+        self.alone(scope, |w| w.object(select, scope));
+        self.text(" FROM ");
+        self.table(select.table, &alias);
+        self.text(" WHERE ");
+        self.scope_column(scope, ColumnId::ID);
+        self.text(" = ");
+        self.text(&referring);
+        self.conditions(scope, &select.filter, false);
+        self.text(")");
+    }
+
+    fn many_rows(&mut self, parent: ScopeId, table: TableId, relation: RelationId, select: &Select) {
+        let rows = self.relatives_of(parent, table, relation);
+        let shown = self.scope(&rows.alias, rows.target, None);
+        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown)));
+        let source = self.scope(&rows.alias, rows.target, rows.key.clone());
+        let projection = self.capture(|w| w.projection(shown, source));
+        self.text("(SELECT concat('[', string_agg(");
+        self.text(&object);
+        self.text(", ','), ']') FROM (SELECT ");
+        self.text(&projection);
+        self.related_page(select, &rows, source);
+        self.text(") ");
+        self.text(&rows.alias);
+        self.text(")");
+    }
+
+    /// ` FROM … WHERE … ORDER BY … LIMIT …` of the rows of a relation that a select keeps.
+    fn related_page(&mut self, select: &Select, rows: &Relatives, source: ScopeId) {
+        let behind = self.capture(|w| {
+            w.conditions(source, &select.filter, false);
+            w.after(select, source, false);
+            w.order_by(&select.order, source);
+            w.limit(select.limit.as_ref(), select.offset.as_ref(), false);
+        });
+        self.from_relatives(rows, &[source]);
+        self.text(" WHERE ");
+        self.text(&rows.tie);
+        self.text(&behind);
+    }
+
+    fn beside(
+        &mut self,
+        parent: ScopeId,
+        table: TableId,
+        relation: RelationId,
+        select: &Select,
+        (count, next): (bool, bool),
+    ) {
+        let mut pieces = Pieces::default();
+        pieces.literal("{");
+        if count {
+            pieces.literal("\"count\":");
+            let rows = self.relatives_of(parent, table, relation);
+            pieces.sql(self.capture(|w| w.related_count(select, &rows)));
+        }
+        if next {
+            pieces.literal(if count { ",\"next\":" } else { "\"next\":" });
+            match &select.limit {
+                Some(limit) => pieces.sql(self.capture(|w| w.next(parent, table, relation, select, limit))),
+                None => pieces.literal("null"),
+            }
+        }
+        pieces.literal("}");
+        self.concat(&pieces);
+    }
+
+    fn related_count(&mut self, select: &Select, rows: &Relatives) {
+        let scope = self.scope(&rows.alias, rows.target, rows.key.clone());
+        let conditions = self.capture(|w| w.conditions(scope, &select.filter, false));
+        self.text("(SELECT count(*)");
+        self.from_relatives(rows, &[scope]);
+        self.text(" WHERE ");
+        self.text(&rows.tie);
+        self.text(&conditions);
+        self.text(")");
+    }
+
+    /// The cursor of the page's last row when a row follows it, as JSON: the two rows at the edge of the page are
+    /// read, and the first of them counts when there is a second.
+    fn next(
+        &mut self,
+        parent: ScopeId,
+        table: TableId,
+        relation: RelationId,
+        select: &Select,
+        limit: &Expr,
+    ) {
+        let edge = Select { outputs: Vec::new(), limit: None, offset: None, ..select.clone() };
+        let row_at = |w: &mut Self, what: fn(&mut Self, &Select, ScopeId), before: &str| {
+            let rows = w.relatives_of(parent, table, relation);
+            let source = w.scope(&rows.alias, rows.target, rows.key.clone());
+            w.text("(SELECT ");
+            let value = w.capture(|w| w.alone(source, |w| what(w, select, source)));
+            w.text(&value);
+            w.related_page(&edge, &rows, source);
+            w.text(" LIMIT 1 OFFSET ");
+            w.expr(limit);
+            if let Some(offset) = &select.offset {
+                w.text(" + ");
+                w.expr(offset);
+            }
+            w.text(before);
+            w.text(")");
+        };
+        self.text("CASE WHEN ");
+        self.expr(limit);
+        self.text(" > 0 AND EXISTS ");
+        row_at(self, |w, _, _| w.text("1"), "");
+        self.text(" THEN concat('\"', ");
+        row_at(self, |w, select, scope| w.cursor(select, scope), " - 1");
+        self.text(", '\"') ELSE 'null' END");
+    }
+}
