@@ -40,7 +40,7 @@ pub fn aggregate(schema: &Schema, dialect: &dyn Dialect, aggregate: &Aggregate) 
             guarded: false,
         })
         .collect();
-    w.finish(ResultShape::Json(JsonShape { members, cursor: false, probes_more: false }))
+    w.finish(ResultShape::Json(JsonShape { members, cursor: false, probes_more: None }))
 }
 
 /// A column of the group rows.
@@ -84,7 +84,7 @@ impl Writer<'_> {
         self.group_object(&items, &object);
         self.text(", ','), ']') FROM (SELECT * FROM (SELECT ");
         self.text(&columns);
-        self.from_relatives(rows, &[source]);
+        self.related_from(rows, &[source]);
         self.text(" WHERE ");
         self.text(&rows.tie);
         self.text(&conditions);

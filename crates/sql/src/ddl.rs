@@ -1,1 +1,105 @@
-//! Under construction.
+//! A schema as tables and indexes.
+//!
+//! Rows are kept honest by the database as a net under the engine: types, NOT NULL, unique indexes, and foreign keys that
+//! restrict, because cascades are the engine's. Nothing is dropped or changed here; see [`crate::difference`].
+//! Names of indexes follow from what they index, so that the same index is recognised when the schema is read again.
+
+mod index;
+
+use mainstay_lang::schema::{Column, ColumnId, LinkTable, RelationKind, Schema, Table};
+use mainstay_lang::types::Type;
+
+use crate::dialect::{ColumnRole, Dialect};
+use crate::writer::Writer;
+
+pub use index::{IndexColumn, IndexPlan, indexes};
+
+/// Everything that an empty database needs for a schema: tables of the app and of the system, then indexes.
+pub fn create_schema(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
+    let mut statements = crate::system::create(schema, dialect);
+    statements.extend(schema.tables.iter().map(|table| create_table(schema, dialect, table)));
+    statements.extend(links(schema).map(|link| create_link(schema, dialect, link)));
+    statements.extend(indexes(schema).iter().map(|index| create_index(schema, dialect, index)));
+    statements
+}
+
+/// The link tables of a schema, each once.
+pub fn links(schema: &Schema) -> impl Iterator<Item = &LinkTable> {
+    let relations = schema.tables.iter().flat_map(|table| &table.relations);
+    relations.filter_map(|relation| match &relation.kind {
+        RelationKind::Link(link) => Some(&**link),
+        _ => None,
+    })
+}
+
+/// `CREATE TABLE` of a declared table.
+pub(crate) fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &Table) -> String {
+    let mut w = Writer::new(schema, dialect);
+    w.text("CREATE TABLE ");
+    w.identifier(&table.db_name);
+    w.text(" (");
+    w.separated(", ", &table.columns, Writer::column_definition);
+    w.text(")");
+    w.text(dialect.table_options(false));
+    w.into_text()
+}
+
+/// `CREATE TABLE` of a link table. Its key serves the way from the owner; an index serves the way back.
+pub(crate) fn create_link(schema: &Schema, dialect: &dyn Dialect, link: &LinkTable) -> String {
+    let mut w = Writer::new(schema, dialect);
+    w.text("CREATE TABLE ");
+    w.identifier(&link.db_name);
+    w.text(" (");
+    for (name, table) in [(&link.owner_column, link.owner), (&link.target_column, link.target)] {
+        let ty = Type::Ref(table);
+        w.identifier(name);
+        w.text(" ");
+        w.text(&dialect.column(schema, schema.storage_type(&ty), false, ColumnRole::Plain));
+        w.references(&ty);
+        w.text(", ");
+    }
+    w.text("PRIMARY KEY (");
+    w.separated(", ", [&link.owner_column, &link.target_column], |w, name| w.identifier(name));
+    w.text("))");
+    w.text(dialect.table_options(true));
+    w.into_text()
+}
+
+/// `CREATE INDEX`
+pub(crate) fn create_index(schema: &Schema, dialect: &dyn Dialect, index: &IndexPlan) -> String {
+    let mut w = Writer::new(schema, dialect);
+    w.text(if index.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " });
+    w.identifier(&index.name);
+    w.text(" ON ");
+    w.identifier(&index.table);
+    w.text(" (");
+    w.separated(", ", &index.columns, |w, column| {
+        w.identifier(&column.name);
+        w.text(if column.descending { " DESC" } else { "" });
+    });
+    w.text(")");
+    w.into_text()
+}
+
+impl Writer<'_> {
+    /// `"name" TYPE NOT NULL REFERENCES …`
+    pub(crate) fn column_definition(&mut self, column: &Column) {
+        let role = if column.id == ColumnId::ID { ColumnRole::Key } else { ColumnRole::Plain };
+        let ty = self.schema.storage_type(&column.ty);
+        let definition = self.dialect.column(self.schema, ty, column.nullable, role);
+        self.identifier(&column.db_name);
+        self.text(" ");
+        self.text(&definition);
+        self.references(&column.ty);
+    }
+
+    fn references(&mut self, ty: &Type) {
+        let Type::Ref(target) = ty else { return };
+        let target = self.schema.table(*target);
+        self.text(" REFERENCES ");
+        self.identifier(&target.db_name);
+        self.text(" (");
+        self.identifier(&target.column(ColumnId::ID).db_name);
+        self.text(") ON DELETE RESTRICT");
+    }
+}

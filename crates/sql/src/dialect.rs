@@ -11,6 +11,7 @@ use std::fmt::Debug;
 use mainstay_lang::expr::{ArithmeticOp, Function};
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
 
 pub use sqlite::Sqlite;
 
@@ -97,6 +98,9 @@ pub trait Dialect: Debug + Send + Sync {
     fn boolean(&self, value: bool) -> &'static str {
         if value { "TRUE" } else { "FALSE" }
     }
+
+    /// A value as a literal, for column defaults.
+    fn literal(&self, value: &Value) -> Option<String>;
 
     /// The template of an operation.
     fn operator(&self, operator: Operator<'_>) -> Cow<'static, str>;

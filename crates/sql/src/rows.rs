@@ -14,7 +14,7 @@ use crate::writer::{ScopeId, Writer};
 
 impl Writer<'_> {
     /// ` FROM "Table" t1`, with the scope of its rows.
-    fn from_table(&mut self, table: TableId) -> ScopeId {
+    fn table_from(&mut self, table: TableId) -> ScopeId {
         let alias = self.alias();
         self.text(" FROM ");
         self.table(table, &alias);
@@ -65,7 +65,7 @@ pub fn images(schema: &Schema, dialect: &dyn Dialect, images: &Images) -> Statem
 pub fn count(schema: &Schema, dialect: &dyn Dialect, table: TableId, filter: &[Expr]) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.text("SELECT count(*)");
-    let scope = w.from_table(table);
+    let scope = w.table_from(table);
     w.conditions(scope, filter, true);
     w.finish(ResultShape::Values(vec![Type::Int]))
 }

@@ -41,10 +41,12 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
         w.text(&columns);
         w.page_of(select, &alias);
     }
+    let limit = select.limit.as_ref().filter(|_| select.paged);
+    let probes_more = limit.and_then(|limit| w.bind_index(limit));
     w.finish(ResultShape::Json(JsonShape {
         members: select.outputs.iter().map(|output| member(schema, select, output)).collect(),
         cursor: select.paged,
-        probes_more: select.paged && select.limit.is_some(),
+        probes_more,
     }))
 }
 

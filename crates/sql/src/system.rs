@@ -1,1 +1,245 @@
-//! Under construction.
+//! The system's own tables beside the app's, and the statements on them.
+//!
+//! `_change` is the change log, `_counter` the gapless counters, `_idempotency` answers kept under a key, `_meta` facts
+//! about the database. Their names begin with an underscore, which no declared name does. Declared as data:
+//! one list of columns yields the tables; what is done with them is one function each.
+
+use mainstay_lang::schema::Schema;
+use mainstay_lang::types::Type;
+
+use crate::dialect::{ColumnRole, Dialect};
+use crate::statement::{Bind, ResultShape, Statement};
+use crate::writer::Writer;
+
+const TEXT: Type = Type::Text { max: None };
+
+/// A table of the system.
+pub struct SystemTable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns.
+    pub columns: &'static [SystemColumn],
+    /// Its primary key, unless a column is numbered by the database.
+    pub key: &'static [&'static str],
+}
+
+/// A column of a table of the system.
+pub struct SystemColumn {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub ty: Type,
+    /// Whether it may be null.
+    pub nullable: bool,
+    /// Whether the database numbers it.
+    pub serial: bool,
+}
+
+const fn column(name: &'static str, ty: Type) -> SystemColumn {
+    SystemColumn { name, ty, nullable: false, serial: false }
+}
+
+const fn nullable(name: &'static str, ty: Type) -> SystemColumn {
+    SystemColumn { name, ty, nullable: true, serial: false }
+}
+
+/// The change log; `before` and `after` are JSON objects, `kind` is `create`, `update`, `delete`, `link` or `unlink`.
+pub const CHANGE: SystemTable = SystemTable {
+    name: "_change",
+    columns: &[
+        SystemColumn { name: "seq", ty: Type::Int, nullable: false, serial: true },
+        column("tx", Type::Int),
+        column("at", Type::Timestamp),
+        column("table", TEXT),
+        column("row", TEXT),
+        column("kind", TEXT),
+        nullable("before", Type::Json),
+        nullable("after", Type::Json),
+        nullable("actor", TEXT),
+        nullable("tenant", TEXT),
+    ],
+    key: &[],
+};
+
+/// Gapless counters: the last number given for each value of a column's selectors, a JSON array.
+pub const COUNTER: SystemTable = SystemTable {
+    name: "_counter",
+    columns: &[
+        column("table", TEXT),
+        column("column", TEXT),
+        column("selector", TEXT),
+        column("value", Type::Int),
+    ],
+    key: &["table", "column", "selector"],
+};
+
+/// Answers kept for their idempotency key. `scope` is a hash of caller and tenant, `target` method and path.
+pub const IDEMPOTENCY: SystemTable = SystemTable {
+    name: "_idempotency",
+    columns: &[
+        column("scope", Type::Bytes),
+        column("key", TEXT),
+        column("target", TEXT),
+        column("body_hash", Type::Bytes),
+        column("status", Type::Int),
+        column("answer", Type::Bytes),
+        column("at", Type::Timestamp),
+    ],
+    key: &["scope", "key", "target"],
+};
+
+/// Facts about the database, by name.
+pub const META: SystemTable =
+    SystemTable { name: "_meta", columns: &[column("key", TEXT), column("value", TEXT)], key: &["key"] };
+
+/// Every table of the system.
+pub const TABLES: [&SystemTable; 4] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &META];
+
+/// The statements that make the system's tables where they are missing.
+pub fn create(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
+    let mut statements: Vec<String> =
+        TABLES.iter().map(|table| create_table(schema, dialect, table)).collect();
+    statements.push(
+        "CREATE INDEX IF NOT EXISTS \"_change.table.row\" ON \"_change\" (\"table\", \"row\", \"seq\")"
+            .to_owned(),
+    );
+    statements.push("CREATE INDEX IF NOT EXISTS \"_change.at\" ON \"_change\" (\"at\")".to_owned());
+    statements.push("CREATE INDEX IF NOT EXISTS \"_idempotency.at\" ON \"_idempotency\" (\"at\")".to_owned());
+    statements
+}
+
+fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &SystemTable) -> String {
+    let mut w = Writer::new(schema, dialect);
+    w.text("CREATE TABLE IF NOT EXISTS ");
+    w.identifier(table.name);
+    w.text(" (");
+    w.separated(", ", table.columns, |w, column| {
+        let role = if column.serial { ColumnRole::Serial } else { ColumnRole::Plain };
+        w.identifier(column.name);
+        w.text(" ");
+        w.text(&dialect.column(schema, &column.ty, column.nullable, role));
+    });
+    if !table.key.is_empty() {
+        w.text(", PRIMARY KEY (");
+        w.separated(", ", table.key, |w, name| w.identifier(name));
+        w.text(")");
+    }
+    w.text(")");
+    w.text(dialect.table_options(!table.key.is_empty()));
+    w.into_text()
+}
+
+impl Writer<'_> {
+    /// `INSERT INTO … VALUES (…)`: parameters in the order of the columns that the database does not number.
+    fn insert_system(&mut self, table: &SystemTable) {
+        let columns = || table.columns.iter().filter(|column| !column.serial);
+        self.text("INSERT INTO ");
+        self.identifier(table.name);
+        self.text(" (");
+        self.separated(", ", columns(), |w, column| w.identifier(column.name));
+        self.text(") VALUES (");
+        self.separated(", ", (0..).zip(columns()), |w, (param, column)| {
+            w.bind(Bind::Param(param), &column.ty)
+        });
+        self.text(")");
+    }
+
+    fn where_system(&mut self, table: &SystemTable, names: &[&str]) {
+        for (param, name) in (0..).zip(names) {
+            let column = table.columns.iter().find(|column| column.name == *name);
+            let column = column.expect("the column is declared above");
+            self.text(if param == 0 { " WHERE " } else { " AND " });
+            self.identifier(name);
+            self.text(" = ");
+            self.bind(Bind::Param(param), &column.ty);
+        }
+    }
+}
+
+/// A line of the change log. Parameters: tx, at, table, row, kind, before, after, actor, tenant.
+/// Answers its `seq`.
+pub fn change_insert(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.insert_system(&CHANGE);
+    w.text(" RETURNING \"seq\"");
+    w.finish(ResultShape::Values(vec![Type::Int]))
+}
+
+/// Lines of the change log behind `Param(0)`, at most `Param(1)`: all columns, oldest first.
+pub fn change_after(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT ");
+    w.separated(", ", CHANGE.columns, |w, column| w.identifier(column.name));
+    w.text(" FROM \"_change\" WHERE \"seq\" > ");
+    w.bind(Bind::Param(0), &Type::Int);
+    w.text(" ORDER BY \"seq\" LIMIT ");
+    w.bind(Bind::Param(1), &Type::Int);
+    w.finish(ResultShape::Values(CHANGE.columns.iter().map(|column| column.ty.clone()).collect()))
+}
+
+/// The next number of a counter. Parameters: table, column, selectors as a JSON array.
+pub fn counter_next(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("INSERT INTO \"_counter\" (\"table\", \"column\", \"selector\", \"value\") VALUES (");
+    w.separated(", ", 0..3, |w, param| w.bind(Bind::Param(param), &TEXT));
+    w.text(", 1) ON CONFLICT (\"table\", \"column\", \"selector\") DO UPDATE SET \"value\" = ");
+    w.text("\"_counter\".\"value\" + 1 RETURNING \"value\"");
+    w.finish(ResultShape::Values(vec![Type::Int]))
+}
+
+/// The kept answer of a key: body hash, status, answer, time. Parameters: scope, key, target.
+pub fn idempotency_find(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT \"body_hash\", \"status\", \"answer\", \"at\" FROM \"_idempotency\"");
+    w.where_system(&IDEMPOTENCY, IDEMPOTENCY.key);
+    w.finish(ResultShape::Values(vec![Type::Bytes, Type::Int, Type::Bytes, Type::Timestamp]))
+}
+
+/// Keeps an answer. Parameters: scope, key, target, body hash, status, answer, time.
+pub fn idempotency_insert(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.insert_system(&IDEMPOTENCY);
+    w.finish(ResultShape::Nothing)
+}
+
+/// Forgets one kept answer, as when its time is over. Parameters: scope, key, target.
+pub fn idempotency_delete(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("DELETE FROM \"_idempotency\"");
+    w.where_system(&IDEMPOTENCY, IDEMPOTENCY.key);
+    w.finish(ResultShape::Nothing)
+}
+
+/// Forgets the answers kept before `Param(0)`.
+pub fn idempotency_purge(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("DELETE FROM \"_idempotency\" WHERE \"at\" < ");
+    w.bind(Bind::Param(0), &Type::Timestamp);
+    w.finish(ResultShape::Nothing)
+}
+
+/// Forgets a table's changes before a time, or any table's. Parameters: table, time.
+pub fn change_purge(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("DELETE FROM \"_change\" WHERE \"table\" = ");
+    w.bind(Bind::Param(0), &TEXT);
+    w.text(" AND \"at\" < ");
+    w.bind(Bind::Param(1), &Type::Timestamp);
+    w.finish(ResultShape::Nothing)
+}
+
+/// The value of the fact named `Param(0)`.
+pub fn meta_get(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT \"value\" FROM \"_meta\"");
+    w.where_system(&META, META.key);
+    w.finish(ResultShape::Values(vec![TEXT]))
+}
+
+/// Sets the fact named `Param(0)` to `Param(1)`.
+pub fn meta_put(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.insert_system(&META);
+    w.text(" ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
+    w.finish(ResultShape::Nothing)
+}

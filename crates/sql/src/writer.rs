@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::mem;
 
+use mainstay_lang::expr::{Expr, Node};
 use mainstay_lang::schema::{ColumnId, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
@@ -49,6 +50,12 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn finish(self, result: ResultShape) -> Statement {
         Statement { sql: self.sql.into(), binds: self.binds, result }
+    }
+
+    /// The text alone, for statements without binds.
+    pub(crate) fn into_text(self) -> String {
+        debug_assert!(self.binds.is_empty(), "a statement without binds has none");
+        self.sql
     }
 
     pub(crate) fn text(&mut self, text: &str) {
@@ -109,10 +116,23 @@ impl<'a> Writer<'a> {
         self.sql.push_str(rest);
     }
 
+    /// Where the bind of a literal or parameter that has been written stands among the binds.
+    pub(crate) fn bind_index(&self, expr: &Expr) -> Option<usize> {
+        let bind = match &expr.node {
+            Node::Literal(value) => Bind::Value(value.clone()),
+            Node::Param(index) => Bind::Param(*index),
+            _ => return None,
+        };
+        self.bind_position(&bind)
+    }
+
+    fn bind_position(&self, bind: &Bind) -> Option<usize> {
+        self.binds.iter().position(|other| is_same_bind(other, bind))
+    }
+
     /// A placeholder for a bind; the same bind keeps its number.
     pub(crate) fn bind(&mut self, bind: Bind, ty: &Type) {
-        let known = self.binds.iter().position(|other| is_same_bind(other, &bind));
-        let index = known.unwrap_or_else(|| {
+        let index = self.bind_position(&bind).unwrap_or_else(|| {
             self.binds.push(bind);
             self.binds.len() - 1
         });
@@ -151,14 +171,17 @@ impl<'a> Writer<'a> {
     /// The scope that many levels out.
     pub(crate) fn enclosing(&self, levels: usize) -> ScopeId {
         let depth = self.stack.len();
-        let index = depth.checked_sub(levels + 1).expect("the checker resolved names within the scopes there are");
+        let index =
+            depth.checked_sub(levels + 1).expect("the checker resolved names within the scopes there are");
         self.stack[index]
     }
 
     /// A column of a scope's row.
     pub(crate) fn scope_column(&mut self, scope: ScopeId, column: ColumnId) {
         let scope = &mut self.scopes[scope.0];
-        if column == ColumnId::ID && let Some(key) = &scope.key {
+        if column == ColumnId::ID
+            && let Some(key) = &scope.key
+        {
             self.sql.push_str(key);
             return;
         }

@@ -9,8 +9,10 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use mainstay_lang::expr::{ArithmeticOp, Function};
+use mainstay_lang::ops::sqlite::SqlResult;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
 
 use super::{ColumnRole, Dialect, Operator};
 
@@ -21,6 +23,15 @@ pub struct Sqlite;
 impl Dialect for Sqlite {
     fn placeholder(&self, sql: &mut String, number: usize, _: &Type) {
         write!(sql, "?{number}").expect("writing to a string does not fail");
+    }
+
+    fn literal(&self, value: &Value) -> Option<String> {
+        match value.to_sql() {
+            SqlResult::Null | SqlResult::Blob(_) => None,
+            SqlResult::Int(number) => Some(number.to_string()),
+            SqlResult::Real(number) => Some(format!("{number:e}")),
+            SqlResult::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+        }
     }
 
     fn operator(&self, operator: Operator<'_>) -> Cow<'static, str> {

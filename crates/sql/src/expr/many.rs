@@ -71,7 +71,7 @@ impl Writer<'_> {
     }
 
     /// `FROM …`, the rows' own table only when a scope over them read more than the key.
-    pub(crate) fn from_relatives(&mut self, rows: &Relatives, scopes: &[ScopeId]) {
+    pub(crate) fn related_from(&mut self, rows: &Relatives, scopes: &[ScopeId]) {
         self.text(" FROM ");
         let Some((link, link_alias)) = &rows.link else {
             return self.table(rows.target, &rows.alias);
@@ -100,7 +100,7 @@ impl Writer<'_> {
         let body = many.body.as_ref().map(|body| self.capture(|w| w.within(scope, |w| w.expr(body))));
         let visible = many.visible.as_ref().map(|seen| self.capture(|w| w.alone(scope, |w| w.expr(seen))));
         let from = self.capture(|w| {
-            w.from_relatives(&rows, &[scope]);
+            w.related_from(&rows, &[scope]);
             w.text(" WHERE ");
             w.text(&rows.tie);
             if let Some(visible) = &visible {

@@ -82,14 +82,7 @@ impl Writer<'_> {
         self.text(", 2), '}')");
     }
 
-    fn member(
-        &mut self,
-        pieces: &mut Pieces,
-        comma: &str,
-        select: &Select,
-        output: &Output,
-        scope: ScopeId,
-    ) {
+    fn member(&mut self, pieces: &mut Pieces, comma: &str, select: &Select, output: &Output, scope: ScopeId) {
         let name = format!("{comma}{}", key(&output.name));
         let value = self.capture(|w| w.member_value(select, output, scope));
         let Some(guard) = &output.guard else {

@@ -28,7 +28,12 @@ impl Writer<'_> {
         }
     }
 
-    pub(crate) fn relatives_of(&mut self, parent: ScopeId, table: TableId, relation: RelationId) -> Relatives {
+    pub(crate) fn relatives_of(
+        &mut self,
+        parent: ScopeId,
+        table: TableId,
+        relation: RelationId,
+    ) -> Relatives {
         let owner = self.capture(|w| w.scope_column(parent, ColumnId::ID));
         self.relatives(table, relation, &owner)
     }
@@ -73,7 +78,7 @@ impl Writer<'_> {
             w.order_by(&select.order, source);
             w.limit(select.limit.as_ref(), select.offset.as_ref(), false);
         });
-        self.from_relatives(rows, &[source]);
+        self.related_from(rows, &[source]);
         self.text(" WHERE ");
         self.text(&rows.tie);
         self.text(&behind);
@@ -109,7 +114,7 @@ impl Writer<'_> {
         let scope = self.scope(&rows.alias, rows.target, rows.key.clone());
         let conditions = self.capture(|w| w.conditions(scope, &select.filter, false));
         self.text("(SELECT count(*)");
-        self.from_relatives(rows, &[scope]);
+        self.related_from(rows, &[scope]);
         self.text(" WHERE ");
         self.text(&rows.tie);
         self.text(&conditions);
@@ -118,14 +123,7 @@ impl Writer<'_> {
 
     /// The cursor of the page's last row when a row follows it, as JSON: the two rows at the edge of the page are
     /// read, and the first of them counts when there is a second.
-    fn next(
-        &mut self,
-        parent: ScopeId,
-        table: TableId,
-        relation: RelationId,
-        select: &Select,
-        limit: &Expr,
-    ) {
+    fn next(&mut self, parent: ScopeId, table: TableId, relation: RelationId, select: &Select, limit: &Expr) {
         let edge = Select { outputs: Vec::new(), limit: None, offset: None, ..select.clone() };
         let row_at = |w: &mut Self, what: fn(&mut Self, &Select, ScopeId), before: &str| {
             let rows = w.relatives_of(parent, table, relation);
