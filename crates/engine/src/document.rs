@@ -197,7 +197,8 @@ fn read_field(raw: &Raw, path: &str, level: usize) -> Result<Field, Error> {
 }
 
 fn items_of(raw: &Raw, path: &str) -> Result<Vec<Raw>, Error> {
-    let items: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| malformed(path, "must be an array"))?;
+    let items: Vec<&RawValue> =
+        serde_json::from_str(raw.get()).map_err(|_| malformed(path, "must be an array"))?;
     Ok(items.into_iter().map(|item| raw.piece(item.get())).collect())
 }
 

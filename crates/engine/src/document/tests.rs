@@ -25,7 +25,9 @@ fn members_keep_their_order_and_digits() {
     assert_eq!(part.get, Some(vec![Get::Member("x".into(), Vec::new()), Get::All]));
     let nested = part.fields[1].1.part().unwrap().unwrap();
     assert_eq!(nested.path, "/B/a");
-    assert!(matches!(&nested.fields[0].1, Field::Array(raw, items) if raw.get() == "[1, null]" && items[1].is_null()));
+    assert!(
+        matches!(&nested.fields[0].1, Field::Array(raw, items) if raw.get() == "[1, null]" && items[1].is_null())
+    );
     assert_eq!(entries[1].parts[1].path, "/A/1");
     assert_eq!(entries[1].parts[1].limit, Some(3));
 }
@@ -51,16 +53,25 @@ fn forms_that_are_refused() {
         (b"{", "json.malformed -: EOF while parsing an object at line 1 column 1"),
         (b"{} {}", "json.malformed -: trailing characters at line 1 column 4"),
         (b"\xff", "json.malformed -: not UTF-8 at byte 0"),
-        (b"1", "query.malformed : a query is an object such as {\"Table\": {\u{2026}}}, or an array of such objects"),
+        (
+            b"1",
+            "query.malformed : a query is an object such as {\"Table\": {\u{2026}}}, or an array of such objects",
+        ),
         (br#"{"A": {"x": 1, "x": 2}}"#, "json.malformed /A/x: `x` stands twice in one object"),
         (br#"{"A": {}, "A": {}}"#, "json.malformed /A: `A` stands twice in one object"),
         (br#"{"A": {"get": 5}}"#, "query.malformed /A/get: must be a string or an array of strings"),
         (br#"{"A": {"delete": 1}}"#, "query.malformed /A/delete: must be true or false"),
         (br#"{"A": {"limit": -1}}"#, "query.malformed /A/limit: must be a whole number that is not negative"),
-        (br#"{"A": {"limit": 9223372036854775808}}"#, "query.malformed /A/limit: must be a whole number that is not negative"),
+        (
+            br#"{"A": {"limit": 9223372036854775808}}"#,
+            "query.malformed /A/limit: must be a whole number that is not negative",
+        ),
         (br#"{"A": [{}, {"where": []}]}"#, "query.malformed /A/1/where: must be a string"),
         (br#"{"A": {"set": 1}}"#, "query.malformed /A/set: must be an object"),
-        (br#"{"A": {"aggregate": {}}}"#, "query.malformed /A/aggregate: must be an object such as {\"total\": \"sum(price)\"}"),
+        (
+            br#"{"A": {"aggregate": {}}}"#,
+            "query.malformed /A/aggregate: must be an object such as {\"total\": \"sum(price)\"}",
+        ),
         (br#"{"A": "x"}"#, "query.malformed /A: must be a part (an object) or an array of parts"),
         (br#"[[]]"#, "query.malformed /0: must be an object such as {\"Table\": {\u{2026}}}"),
         (br#"{"a/b~c": 1}"#, "query.malformed /a~1b~0c: must be a part (an object) or an array of parts"),
