@@ -16,7 +16,7 @@ use mainstay_lang::value::Value;
 use crate::catalog::{Catalog, Rule};
 use crate::ctx::Ctx;
 use crate::error::{Error, Key};
-use crate::expression::{and, boolean, expr, if_else, int, map_children, null, prefixed, walk_all};
+use crate::expression::{and, boolean, expr, if_else, int, map_children, null, prefixed};
 
 /// The rules as one caller meets them.
 #[derive(Clone, Copy, Debug)]
@@ -291,15 +291,4 @@ fn of_nothing(ask: Ask, ty: &Type) -> Expr {
         },
         Ask::Min | Ask::Max => null(ty.clone()),
     }
-}
-
-/// Whether an expression names a secret column, which has no name for callers.
-pub(crate) fn names_secret(schema: &Schema, of: &Expr) -> bool {
-    let mut found = false;
-    walk_all(of, &mut |expr| {
-        if let Node::Column { table, column, .. } = &expr.node {
-            found |= schema.table(*table).column(*column).secret;
-        }
-    });
-    found
 }

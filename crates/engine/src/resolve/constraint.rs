@@ -5,7 +5,6 @@
 //! rows around it. Conditions see all rows until the guard has rewritten them, so they can be moved before.
 
 use mainstay_lang::expr::{Ask, CompareOp, Expr, Hop, Many, Node, Root, RowPath};
-use mainstay_lang::filter::compile_filter;
 use mainstay_lang::schema::{Column, ColumnId, Member, Relation, Table, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
@@ -17,8 +16,8 @@ use crate::error::{Error, Key};
 use crate::expression::{and, column_at, column_here, compare, expr, is_null, or, prefixed};
 use crate::part::{Field, Part};
 
+mod filter;
 mod operator;
-mod text;
 
 use operator::is_operators;
 
@@ -70,7 +69,12 @@ impl Resolver<'_> {
             conditions.push(self.filter_text(table, part)?);
         } else if let Some((name, _)) = part.params.first() {
             let path = join_path(&join_path(&part.path, "params"), name);
-            return Err(Error::at(Key::Query, path, "params", "`params` stand beside the `where` that names them"));
+            return Err(Error::at(
+                Key::Query,
+                path,
+                "params",
+                "`params` stand beside the `where` that names them",
+            ));
         }
         Ok(conditions)
     }
@@ -116,7 +120,8 @@ impl Resolver<'_> {
 
     /// The row that the relation leads to is there and passes the part.
     fn has_one(&mut self, table: &Table, column: &Column, part: &Part) -> Result<Expr, Error> {
-        let target = column.target().ok_or_else(|| Error::internal(format!("{} is no relation", table.name)))?;
+        let target =
+            column.target().ok_or_else(|| Error::internal(format!("{} is no relation", table.name)))?;
         let hop = Hop { column: column.id, target, visible: None };
         let row = RowPath { root: Root::Scope(0), hops: vec![hop] };
         let key = column_at(row.clone(), target, ColumnId::ID, self.schema.key_type(target).clone());
@@ -126,13 +131,23 @@ impl Resolver<'_> {
     }
 
     /// A constraint on a column of the row.
-    fn constraint(&mut self, table: &Table, column: &Column, field: &Field, path: &str) -> Result<Expr, Error> {
+    fn constraint(
+        &mut self,
+        table: &Table,
+        column: &Column,
+        field: &Field,
+        path: &str,
+    ) -> Result<Expr, Error> {
         match field {
             Field::Scalar(raw) => self.equals(table, column, raw.get(), path),
             Field::Array(raw, items) => {
                 let is_list = matches!(column.ty, Type::List(_));
                 let is_one_list = is_list && items.iter().any(|item| !matches!(item, Field::Array(..)));
-                if is_one_list { self.equals(table, column, raw.get(), path) } else { self.any_of(table, column, items, path) }
+                if is_one_list {
+                    self.equals(table, column, raw.get(), path)
+                } else {
+                    self.any_of(table, column, items, path)
+                }
             }
             Field::Object(raw, part) => match part {
                 Ok(part) if column.ty != Type::Json || is_operators(part) => {
@@ -181,29 +196,6 @@ impl Resolver<'_> {
         let ty = self.schema.storage_type(&column.ty);
         let value = read_value(raw, ty, path)?;
         Ok(self.params.add(value, ty))
-    }
-
-    fn filter_text(&mut self, table: &Table, part: &Part) -> Result<Expr, Error> {
-        let text = part.filter.as_deref().unwrap_or_default();
-        let path = join_path(&part.path, "where");
-        let filter = compile_filter(self.schema, table.id, text).map_err(|found| text::error(&path, text, &found))?;
-        let params_path = join_path(&part.path, "params");
-        let names = || filter.params.iter().map(|(name, _)| name.as_str());
-        if let Some((name, _)) = part.params.iter().find(|(name, _)| !names().any(|known| known == name)) {
-            return Err(name::unknown(&join_path(&params_path, name), "params", name, "`where` names no parameter", names()));
-        }
-        let mut own = Vec::with_capacity(filter.params.len());
-        for (name, ty) in &filter.params {
-            let path = join_path(&params_path, name);
-            let Some((_, raw)) = part.params.iter().find(|(given, _)| given == name) else {
-                let words = format!("`where` names `${name}`, which has no value in `params`");
-                return Err(Error::at(Key::Query, path, "params", words));
-            };
-            let ty = self.schema.storage_type(ty);
-            let value = if raw.get() == "null" { Value::Null } else { read_value(raw.get(), ty, &path)? };
-            own.push((value, ty.clone()));
-        }
-        Ok(self.params.adopt(&filter.condition, own))
     }
 }
 

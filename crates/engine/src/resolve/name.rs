@@ -16,7 +16,13 @@ const SUGGESTION_MAX: usize = 64;
 /// [`Key::NameUnknown`] at `path`.
 pub fn table<'s>(schema: &'s Schema, name: &str, path: &str) -> Result<&'s Table, Error> {
     schema.table_named(name).ok_or_else(|| {
-        unknown(path, "table", name, "there is no table", schema.tables.iter().map(|table| table.name.as_str()))
+        unknown(
+            path,
+            "table",
+            name,
+            "there is no table",
+            schema.tables.iter().map(|table| table.name.as_str()),
+        )
     })
 }
 

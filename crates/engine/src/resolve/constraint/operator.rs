@@ -126,7 +126,8 @@ impl Resolver<'_> {
                     Value::Text(name) => of.rank(name).and_then(|rank| i64::try_from(rank).ok()),
                     _ => None,
                 };
-                let rank = rank.ok_or_else(|| Error::internal("an enum's value was read that it does not have"))?;
+                let rank =
+                    rank.ok_or_else(|| Error::internal("an enum's value was read that it does not have"))?;
                 let value = self.params.add(Value::Int(rank), &int(0).ty);
                 Ok(compare(op, expr(Node::Rank(Box::new(here)), Type::Int), value))
             }
