@@ -1,0 +1,125 @@
+//! One data set for every server: made by Mainstay's own import, then copied.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Rows of the flat tables, as PocketBase's own benchmarks use.
+const ROWS: usize = 2_000;
+
+/// The app, loaded.
+pub(crate) struct Data {
+    /// The `mainstay` binary.
+    pub(crate) binary: PathBuf,
+    /// The app's folder with its data.
+    pub(crate) app: PathBuf,
+    /// Ids of `Item` rows.
+    pub(crate) items: Vec<String>,
+    /// The user who owns the tasks.
+    pub(crate) user: String,
+    /// The user's access token.
+    pub(crate) token: String,
+    /// What signs tokens.
+    pub(crate) secret: String,
+}
+
+/// Builds the server in release mode, makes the app in `folder` and fills it.
+pub(crate) fn prepare(folder: &Path) -> Result<Data> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "--package", "mainstay"])
+        .current_dir(&root)
+        .status()
+        .context("building mainstay")?;
+    if !built.success() {
+        bail!("mainstay does not build");
+    }
+    let binary = root.join("target/release/mainstay");
+    let app = folder.join("app");
+    fs::create_dir_all(&app)?;
+    fs::copy(root.join("bench/app/bench.stay"), app.join("bench.stay"))?;
+    let secret = "a secret of the benchmark, good for nothing".to_owned();
+
+    let run = |words: &[&str]| -> Result<String> {
+        let output = Command::new(&binary).args(words).env("MAINSTAY_AUTH_SECRET", &secret).output()?;
+        if !output.status.success() {
+            bail!("mainstay {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let folder_text = app.display().to_string();
+    let user = run(&["user", "create", &folder_text, "--email", "bench@example.com", "--name", "Bench"])?;
+    let token = run(&["user", "token", &folder_text, &user, "--ttl", "7d"])?;
+
+    let music = root.join("examples/chinook/seed");
+    let columns: &[(&str, &str, &[&str])] = &[
+        ("Artist", "03_Artist.csv", &["id", "name"]),
+        ("Album", "04_Album.csv", &["id", "artist", "title"]),
+        ("Track", "05_Track.csv", &["id", "album", "milliseconds", "name", "unit_price"]),
+    ];
+    for (table, file, keep) in columns {
+        let path = folder.join(format!("{table}.ndjson"));
+        fs::write(&path, objects(&music.join(file), keep)?)?;
+        run(&["import", &folder_text, table, &path.display().to_string()])?;
+    }
+    let (items, tasks) = (folder.join("Item.ndjson"), folder.join("Task.ndjson"));
+    let (mut item_lines, mut task_lines) = (fs::File::create(&items)?, fs::File::create(&tasks)?);
+    for number in 0..ROWS {
+        writeln!(item_lines, r#"{{"title":"Item number {number}","rank":{number}}}"#)?;
+        writeln!(task_lines, r#"{{"title":"Task number {number}","rank":{number},"owner":"{user}"}}"#)?;
+    }
+    run(&["import", &folder_text, "Item", &items.display().to_string()])?;
+    run(&["import", &folder_text, "Task", &tasks.display().to_string()])?;
+
+    let exported = run(&["export", &folder_text, "Item", "-"])?;
+    let items = exported.lines().map(|line| member(line, "id")).collect::<Result<Vec<_>>>()?;
+    Ok(Data { binary, app, items, user, token, secret })
+}
+
+/// A csv file without quoted commas in the columns kept, as one object a line.
+fn objects(path: &Path, keep: &[&str]) -> Result<String> {
+    let text = fs::read_to_string(path)?;
+    let mut records = text.lines().map(fields);
+    let head = records.next().context("a head line")?;
+    let mut lines = String::new();
+    for record in records {
+        let members: Vec<String> = head
+            .iter()
+            .zip(&record)
+            .filter(|(name, _)| keep.contains(&name.as_str()))
+            .map(|(name, value)| match value.parse::<f64>() {
+                Ok(_) => format!("{name:?}:{value}"),
+                Err(_) => format!("{name:?}:{}", serde_json::Value::from(value.as_str())),
+            })
+            .collect();
+        lines.push_str(&format!("{{{}}}\n", members.join(",")));
+    }
+    Ok(lines)
+}
+
+/// The fields of one csv line; quotes are doubled inside quotes, and no field of these files has a line end.
+fn fields(line: &str) -> Vec<String> {
+    let mut found = vec![String::new()];
+    let mut quoted = false;
+    let mut letters = line.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                found.last_mut().expect("never empty").push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => found.push(String::new()),
+            other => found.last_mut().expect("never empty").push(other),
+        }
+    }
+    found
+}
+
+fn member(line: &str, name: &str) -> Result<String> {
+    let row: serde_json::Value = serde_json::from_str(line)?;
+    row[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {line}"))
+}

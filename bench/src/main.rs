@@ -1,0 +1,29 @@
+//! The benchmark: Mainstay beside a hand-written handler with the same SQL, and beside PocketBase where it is installed.
+//!
+//! `cargo run --release` in this folder builds the server, makes one data set, starts every server on its own copy, and
+//! lets wrk load them in turn, round by round, so that the machine's moods meet all of them alike. What it prints are
+//! medians and their ratios; absolute numbers are only for orientation.
+
+mod data;
+mod hand;
+mod peers;
+mod scenario;
+mod servers;
+mod wrk;
+
+use anyhow::{Result, bail};
+
+// The server under test uses the same allocator; a comparison should not measure that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        ["hand", database, port, secret] => hand::serve(database, port.parse()?, secret),
+        [] => scenario::run(3, 5),
+        ["--rounds", rounds, "--seconds", seconds] => scenario::run(rounds.parse()?, seconds.parse()?),
+        _ => bail!("usage: mainstay-bench [--rounds N --seconds N]"),
+    }
+}

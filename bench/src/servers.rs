@@ -1,0 +1,92 @@
+//! Servers as child processes on free ports: started, awaited, measured, killed.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::data::Data;
+
+/// A running server; ends with this value.
+pub(crate) struct Server {
+    child: Child,
+    /// Where it listens.
+    pub(crate) port: u16,
+    /// From its start until it took a connection.
+    pub(crate) started_in: Duration,
+}
+
+impl Server {
+    /// Starts a command and waits until its port takes connections.
+    pub(crate) fn start(mut command: Command, port: u16) -> Result<Server> {
+        let start = Instant::now();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if let Some(status) = child.try_wait()? {
+                bail!("{command:?} ended with {status}");
+            }
+            if start.elapsed() > Duration::from_secs(30) {
+                bail!("{command:?} does not listen");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(Server { child, port, started_in: start.elapsed() })
+    }
+
+    /// Resident memory in MiB.
+    pub(crate) fn memory_mib(&self) -> Result<f64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// An address on it.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It is gone either way.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Mainstay on the prepared app.
+pub(crate) fn mainstay(data: &Data) -> Result<Server> {
+    let port = free_port()?;
+    let mut command = Command::new(&data.binary);
+    command
+        .arg("serve")
+        .arg(&data.app)
+        .args(["--listen", &format!("127.0.0.1:{port}"), "--env", "production", "--log-level", "warn"])
+        .env("MAINSTAY_AUTH_SECRET", &data.secret);
+    Server::start(command, port)
+}
+
+/// The hand-written handler on a copy of the same database.
+pub(crate) fn hand(data: &Data, folder: &Path) -> Result<Server> {
+    let database = folder.join("hand.db");
+    let from = data.app.join("data");
+    for ending in ["", "-wal"] {
+        let source = from.join(format!("mainstay.db{ending}"));
+        if source.exists() {
+            fs::copy(source, folder.join(format!("hand.db{ending}")))?;
+        }
+    }
+    let port = free_port()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("hand").arg(&database).arg(port.to_string()).arg(&data.secret);
+    Server::start(command, port)
+}
+
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
