@@ -1,0 +1,59 @@
+//! A statement with its values, and what comes back.
+//!
+//! Nothing here runs anything. Values are of storage types: references have become keys, decimals are at the scale
+//! that the statement expects, because a database that stores mantissas cannot see another scale.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_lang::value::Value;
+use mainstay_sql::statement::Statement;
+
+/// A statement to be run now.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// The statement.
+    pub statement: Arc<Statement>,
+    /// One value for each bind, in the same order.
+    pub values: Vec<Value>,
+}
+
+/// The result of a statement, in the form that its result shape asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// JSON objects.
+    Json(JsonRows),
+    /// Rows of typed values.
+    Values(Vec<Vec<Value>>),
+    /// No rows were asked for.
+    Nothing {
+        /// Rows that were inserted, changed or deleted.
+        affected: u64,
+    },
+}
+
+/// Rows as JSON text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JsonRows {
+    /// The objects joined by `,`, without brackets.
+    pub text: String,
+    /// How many objects.
+    pub rows: u64,
+    /// How many rows are nested in them, at any depth. Those in the one row too many of a page's probe count as well.
+    pub nested_rows: u64,
+    /// Whether the probe of a page found that more rows follow.
+    pub more: bool,
+    /// The cursor of the last row kept, when more follow.
+    pub cursor: Option<String>,
+}
+
+/// How much a batch of reads may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadLimits {
+    /// Rows of the whole batch, nested ones included.
+    pub rows: u64,
+    /// Bytes of JSON text of the whole batch.
+    pub bytes: u64,
+    /// When it is given up.
+    pub deadline: Instant,
+}

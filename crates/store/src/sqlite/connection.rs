@@ -1,0 +1,175 @@
+//! A connection: how it is opened, and what every connection is told.
+//!
+//! The writer's and the readers' differ in three things: the writer makes the file and its journal mode, readers
+//! refuse to write, and only readers have a progress handler, because an interrupted INSERT would roll back the
+//! whole transaction with all neighbours in it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::error::convert_plain;
+use super::functions;
+use super::meter::{Meter, PROGRESS_STEPS};
+use crate::StoreError;
+use crate::options::{StoreOptions, Synchronous};
+
+/// Largest text, blob or row, in bytes: what stands in the way of a query that builds an endless text.
+pub(crate) const VALUE_BYTES_MAX: u64 = 64 << 20;
+
+/// How long the database may be locked by others before that is an error.
+pub(crate) const BUSY_MAX: Duration = Duration::from_secs(30);
+
+/// How long one attempt to lock the database waits, before the deadlines of those who wait are looked at.
+pub(crate) const BUSY_SLICE: Duration = Duration::from_millis(100);
+
+/// How often a locked database is tried again. SQLite's own handler waits up to 100 ms between attempts and would
+/// rarely hit the pause that a busy writer makes for others.
+const BUSY_POLL: Duration = Duration::from_micros(500);
+
+/// The log of a write-ahead journal is cut back to this after a checkpoint.
+const JOURNAL_BYTES_MAX: u64 = 64 << 20;
+
+/// A connection and its meter.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(super) connection: Connection,
+    pub(super) meter: Arc<Meter>,
+}
+
+impl Session {
+    /// Opens the connection that writes; makes the file.
+    pub(crate) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Session, StoreError> {
+        let mut session = Session::open(path, options, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let connection = &mut session.connection;
+        if connection.is_readonly("main").map_err(|error| explain_open(path, connection, &error))? {
+            return Err(StoreError::ReadOnly {
+                detail: format!("{} may not be written by this user", path.display()),
+            });
+        }
+        set_journal(path, connection)?;
+        let synchronous = match options.synchronous {
+            Synchronous::Full => "FULL",
+            Synchronous::Normal => "NORMAL",
+        };
+        connection
+            .execute_batch(&format!(
+                "PRAGMA synchronous = {synchronous};
+                 PRAGMA fullfsync = ON;
+                 PRAGMA foreign_keys = ON;
+                 PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX};
+                 PRAGMA wal_autocheckpoint = 2000;"
+            ))
+            .map_err(|error| explain_open(path, connection, &error))?;
+        wait_when_busy(connection, BUSY_SLICE).map_err(|error| convert_plain(connection, &error))?;
+        Ok(session)
+    }
+
+    /// Opens a connection that only reads, from a file that the writer has made.
+    pub(crate) fn open_reader(path: &Path, options: &StoreOptions) -> Result<Session, StoreError> {
+        let mut session = Session::open(path, options, OpenFlags::empty())?;
+        let meter = session.meter.clone();
+        let handler = Some(move || meter.progress());
+        let steps = i32::try_from(PROGRESS_STEPS).expect("a thousand");
+        session
+            .connection
+            .progress_handler(steps, handler)
+            .and_then(|()| session.connection.execute_batch("PRAGMA query_only = ON"))
+            .and_then(|()| wait_when_busy(&mut session.connection, BUSY_SLICE))
+            .map_err(|error| explain_open(path, &session.connection, &error))?;
+        Ok(session)
+    }
+
+    fn open(path: &Path, options: &StoreOptions, more: OpenFlags) -> Result<Session, StoreError> {
+        // A connection is used by one thread at a time, so SQLite's own mutexes are not needed.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
+        let mut session = Session { connection, meter: Arc::default() };
+        prepare(&mut session, options).map_err(|error| explain_open(path, &session.connection, &error))?;
+        Ok(session)
+    }
+}
+
+/// What every connection is told.
+fn prepare(session: &mut Session, options: &StoreOptions) -> rusqlite::Result<()> {
+    let connection = &mut session.connection;
+    wait_when_busy(connection, BUSY_MAX)?;
+    for (config, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        connection.set_db_config(config, on)?;
+    }
+    let bytes_max = i32::try_from(VALUE_BYTES_MAX).expect("well under two gigabytes");
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes_max)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_prepared_statement_cache_capacity(options.statements_max);
+    connection.execute_batch(&format!(
+        "PRAGMA cache_size = -{};
+         PRAGMA mmap_size = {};
+         PRAGMA temp_store = MEMORY;
+         PRAGMA cell_size_check = ON;",
+        options.page_cache_bytes / 1024,
+        options.mmap_bytes
+    ))?;
+    functions::register(connection, &session.meter)
+}
+
+/// Tries again for so long when the database is locked.
+fn wait_when_busy(connection: &mut Connection, patience: Duration) -> rusqlite::Result<()> {
+    let calls_max = patience.as_micros() / BUSY_POLL.as_micros();
+    connection.busy_handler(Some(move |calls: i32| {
+        std::thread::sleep(BUSY_POLL);
+        u128::from(calls.unsigned_abs()) < calls_max
+    }))
+}
+
+/// Asks for write-ahead logging. Another process that opens the file at the same moment may hold it for a while.
+fn set_journal(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let mut attempts = BUSY_MAX.as_millis() / BUSY_SLICE.as_millis();
+    let mode = loop {
+        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
+        match mode {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && attempts > 0 => {
+                attempts -= 1;
+                // Not every step of the change calls the busy handler.
+                std::thread::sleep(BUSY_POLL);
+            }
+            mode => break mode.map_err(|error| explain_open(path, connection, &error))?,
+        }
+    };
+    if mode.eq_ignore_ascii_case("wal") {
+        return Ok(());
+    }
+    Err(StoreError::Io {
+        detail: format!(
+            "{} stands on a file system that cannot keep a write-ahead log (a network drive?); \
+             choose a folder on a local disk",
+            path.display()
+        ),
+    })
+}
+
+fn explain_open(path: &Path, connection: &Connection, error: &rusqlite::Error) -> StoreError {
+    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
+        let detail =
+            format!("{} is a file, but no SQLite database; move it away or name another", path.display());
+        return StoreError::Corrupt { detail };
+    }
+    convert_plain(connection, error)
+}
+
+fn cannot_open(path: &Path, error: &rusqlite::Error) -> StoreError {
+    if path.is_dir() {
+        let detail = format!("{} is a folder; a database is a file in it", path.display());
+        return StoreError::Io { detail };
+    }
+    StoreError::Io { detail: format!("cannot open the database {}: {error}", path.display()) }
+}

@@ -1,0 +1,143 @@
+//! One statement on one connection: values bound, rows read in the form that the statement asks for.
+
+use std::time::Instant;
+
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
+use mainstay_sql::statement::{JsonShape, ResultShape};
+use rusqlite::types::ValueRef;
+use rusqlite::{CachedStatement, Rows};
+
+use super::connection::Session;
+use super::error::convert;
+use super::json::{get, into_text, write_row};
+use super::meter::Pace;
+use super::values;
+use crate::StoreError;
+use crate::query::{JsonRows, Outcome, Query, ReadLimits};
+
+impl Session {
+    /// Runs a statement of a write job.
+    pub(crate) fn query_in_transaction(
+        &mut self,
+        query: &Query,
+        limits: ReadLimits,
+    ) -> Result<Outcome, StoreError> {
+        if Instant::now() >= limits.deadline {
+            return Err(StoreError::Deadline);
+        }
+        // Outside a transaction a statement would commit by itself.
+        if self.connection.is_autocommit() {
+            return Err(StoreError::Lost { detail: "an earlier statement of it ended it".to_owned() });
+        }
+        self.meter.start(limits.rows, Pace::Unbound);
+        self.run(query, limits.bytes)
+    }
+
+    /// Runs a statement under the meter as it stands.
+    pub(crate) fn run(&self, query: &Query, bytes_max: u64) -> Result<Outcome, StoreError> {
+        let mut statement = self.prepare(query)?;
+        match &query.statement.result {
+            ResultShape::Json(shape) => {
+                let page = page_limit(query, shape)?;
+                self.read_json(statement.raw_query(), shape, page, bytes_max).map(Outcome::Json)
+            }
+            ResultShape::Values(types) => self.read_values(statement.raw_query(), types).map(Outcome::Values),
+            ResultShape::Nothing => {
+                let affected = statement.raw_execute().map_err(|error| self.failed(&error))?;
+                Ok(Outcome::Nothing { affected: affected as u64 })
+            }
+        }
+    }
+
+    /// A statement with its values bound, from the connection's cache.
+    fn prepare(&self, query: &Query) -> Result<CachedStatement<'_>, StoreError> {
+        let Query { statement, values } = query;
+        if statement.binds.len() != values.len() {
+            return Err(StoreError::Other(format!(
+                "{} values were given for {} binds of: {}",
+                values.len(),
+                statement.binds.len(),
+                statement.sql
+            )));
+        }
+        let mut prepared =
+            self.connection.prepare_cached(&statement.sql).map_err(|error| self.failed(&error))?;
+        for (index, value) in values.iter().enumerate() {
+            values::bind(&mut prepared, index + 1, value).map_err(|error| self.failed(&error))?;
+        }
+        Ok(prepared)
+    }
+
+    fn read_json(
+        &self,
+        mut rows: Rows<'_>,
+        shape: &JsonShape,
+        page: Option<u64>,
+        bytes_max: u64,
+    ) -> Result<JsonRows, StoreError> {
+        let rows_before = self.meter.rows();
+        let mut out = Vec::with_capacity(256);
+        let mut result = JsonRows::default();
+        while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
+            if page == Some(result.rows) {
+                result.more = true;
+                break;
+            }
+            self.meter.count_row()?;
+            if result.rows > 0 {
+                out.push(b',');
+            }
+            let behind = write_row(&mut out, row, shape)?;
+            if out.len() as u64 > bytes_max {
+                return Err(StoreError::ByteLimit { limit: bytes_max });
+            }
+            result.rows += 1;
+            if shape.cursor && page == Some(result.rows) {
+                result.cursor = cursor(get(row, behind)?)?;
+            }
+        }
+        if !result.more {
+            result.cursor = None;
+        }
+        result.nested_rows = self.meter.rows() - rows_before - result.rows;
+        result.text = into_text(out)?;
+        Ok(result)
+    }
+
+    fn read_values(&self, mut rows: Rows<'_>, types: &[Type]) -> Result<Vec<Vec<Value>>, StoreError> {
+        let mut result = Vec::new();
+        while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
+            self.meter.count_row()?;
+            let column = |(index, ty)| values::read(get(row, index)?, ty);
+            result.push(types.iter().enumerate().map(column).collect::<Result<_, _>>()?);
+        }
+        Ok(result)
+    }
+
+    /// Runs a statement of the store's own, which has no values and whose rows nobody wants.
+    pub(super) fn execute(&self, sql: &str) -> Result<(), StoreError> {
+        let run = || self.connection.prepare_cached(sql)?.raw_query().next().map(|_| ());
+        run().map_err(|error| self.failed(&error))
+    }
+
+    pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
+        convert(&self.connection, &self.meter, error)
+    }
+}
+
+/// The page's size, when the statement asks for one row more.
+fn page_limit(query: &Query, shape: &JsonShape) -> Result<Option<u64>, StoreError> {
+    let Some(index) = shape.probes_more else { return Ok(None) };
+    match query.values.get(index) {
+        Some(Value::Int(limit)) if *limit >= 0 => Ok(Some(limit.unsigned_abs())),
+        _ => Err(StoreError::Other(format!("no limit stands in bind {index} of: {}", query.statement.sql))),
+    }
+}
+
+fn cursor(stored: ValueRef<'_>) -> Result<Option<String>, StoreError> {
+    match stored {
+        ValueRef::Text(text) => into_text(text.to_owned()).map(Some),
+        other => Err(values::mismatch(other, &Type::Text { max: None })),
+    }
+}

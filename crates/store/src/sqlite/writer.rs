@@ -1,0 +1,266 @@
+//! The one thread that writes: group commit.
+//!
+//! It begins a transaction, runs every job that waits (those that arrive meanwhile too, up to a bound) under a
+//! savepoint each, commits once, and only then answers them all: one wait for the disk for many callers. A lone job
+//! is not delayed; groups form while the previous one waits for the disk.
+//!
+//! A job that fails is undone to its savepoint. Some failures (a full disk, `RAISE(ROLLBACK)`) take the whole
+//! transaction with them; then the one that failed gets its error, and the others run again one by one, because
+//! what they have come to, success or failure, may rest on rows that are gone.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::connection::BUSY_MAX;
+use super::job::Job;
+use super::queue::{Popped, Queue};
+use super::readers::Readers;
+use crate::metrics::{Counters, count};
+use crate::{StoreError, Tx};
+
+/// Most jobs in one group, and how long one may grow: what the first of them waits for the others.
+const GROUP_JOBS_MAX: usize = 256;
+const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
+
+/// After so long without an idle moment the writer lets go of the database for a moment. Other processes poll for the
+/// lock twice as often, so that they get it at the first pause.
+const BUSY_TIME_MAX: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// How often the idle writer looks for changes of other processes.
+const FOREIGN_POLL: Duration = Duration::from_millis(50);
+
+/// What the writer is asked to do.
+pub(crate) enum Task {
+    /// To be committed with others.
+    Write(Box<dyn Job>),
+    /// Has the connection for itself, outside any transaction.
+    Alone(Box<dyn FnOnce(&mut Connection) + Send>),
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Task::Write(_) => "Write",
+            Task::Alone(_) => "Alone",
+        })
+    }
+}
+
+/// The state of the thread.
+pub(crate) struct Writer {
+    pub(crate) tx: Tx,
+    pub(crate) queue: Arc<Queue<Task>>,
+    pub(crate) counters: Arc<Counters>,
+    /// Told of changes by other processes; none: nobody looks.
+    pub(crate) foreign: Option<watch::Sender<u64>>,
+    /// Waited for before the last checkpoint, which a reader would keep from emptying the log.
+    pub(crate) readers: Arc<Readers>,
+}
+
+/// What has become of a job's savepoint.
+enum Fate {
+    /// Released, or undone alone.
+    Settled,
+    /// The whole transaction is gone.
+    Lost,
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self) {
+        let patience = self.foreign.as_ref().map(|_| FOREIGN_POLL);
+        let mut version = self.data_version();
+        let mut busy_since = Instant::now();
+        loop {
+            let idle = self.queue.len() == 0;
+            if idle {
+                busy_since = Instant::now();
+            } else if busy_since.elapsed() > BUSY_TIME_MAX {
+                std::thread::sleep(PAUSE);
+                busy_since = Instant::now();
+            }
+            match self.queue.pop(patience) {
+                Popped::Item(Task::Write(job)) => self.run_group(VecDeque::from([job]), GROUP_JOBS_MAX),
+                Popped::Item(Task::Alone(task)) => task(self.connection()),
+                Popped::Timeout => {}
+                Popped::Closed => break,
+            }
+            self.look_for_foreign_changes(&mut version);
+        }
+        self.readers.join();
+        self.checkpoint();
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        &mut self.tx.session().connection
+    }
+
+    /// Runs one of the writer's own statements.
+    fn execute(&mut self, sql: &str) -> Result<(), StoreError> {
+        self.tx.session().execute(sql)
+    }
+
+    /// Runs the jobs given, and others that wait up to `jobs_max`, in one transaction.
+    fn run_group(&mut self, mut waiting: VecDeque<Box<dyn Job>>, jobs_max: usize) {
+        if !self.begin(&mut waiting, jobs_max) {
+            return;
+        }
+        let begun = Instant::now();
+        let mut ran: Vec<Box<dyn Job>> = Vec::new();
+        loop {
+            let may_grow = ran.len() + waiting.len() < jobs_max && begun.elapsed() < GROUP_TIME_MAX;
+            let next = waiting.pop_front().or_else(|| if may_grow { self.next_write() } else { None });
+            let Some(mut job) = next else { break };
+            if job.is_abandoned() {
+                continue;
+            }
+            match self.run_job(&mut *job) {
+                Fate::Settled => ran.push(job),
+                Fate::Lost => {
+                    self.answer(job);
+                    self.run_again(ran, waiting);
+                    return;
+                }
+            }
+        }
+        self.commit(ran);
+    }
+
+    fn next_write(&self) -> Option<Box<dyn Job>> {
+        match self.queue.pop_if(|task| matches!(task, Task::Write(_)))? {
+            Task::Write(job) => Some(job),
+            Task::Alone(_) => None,
+        }
+    }
+
+    /// Begins the transaction. Other processes may have the database for a while: then those whose deadline passes
+    /// are answered, and false means that nobody is left to begin for.
+    fn begin(&mut self, waiting: &mut VecDeque<Box<dyn Job>>, jobs_max: usize) -> bool {
+        let give_up = Instant::now() + BUSY_MAX;
+        loop {
+            let error = match self.execute("BEGIN IMMEDIATE") {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            let is_busy = matches!(error, StoreError::Busy { .. });
+            while waiting.len() < jobs_max
+                && let Some(job) = self.next_write()
+            {
+                waiting.push_back(job);
+            }
+            let now = Instant::now();
+            for mut job in std::mem::take(waiting) {
+                if is_busy && now < give_up && now < job.deadline() {
+                    waiting.push_back(job);
+                    continue;
+                }
+                job.fail(if is_busy && now < give_up { StoreError::Deadline } else { error.clone() });
+                self.answer(job);
+            }
+            if waiting.is_empty() {
+                return false;
+            }
+        }
+    }
+
+    /// Runs one job under its savepoint.
+    fn run_job(&mut self, job: &mut dyn Job) -> Fate {
+        if let Err(error) = self.execute("SAVEPOINT job") {
+            job.fail(error);
+            return self.lose();
+        }
+        let kept = job.run(&mut self.tx);
+        if self.connection().is_autocommit() {
+            if kept {
+                // It went on after the statement that ended the transaction, and must not be told that all is well.
+                job.fail(StoreError::Lost { detail: "a statement of it ended it".to_owned() });
+            }
+            return Fate::Lost;
+        }
+        let undone = if kept { Ok(()) } else { self.execute("ROLLBACK TO job") };
+        match undone.and_then(|()| self.execute("RELEASE job")) {
+            Ok(()) => Fate::Settled,
+            Err(error) => {
+                if kept {
+                    job.fail(error);
+                }
+                self.lose()
+            }
+        }
+    }
+
+    /// Makes sure that nothing of the transaction stays.
+    fn lose(&mut self) -> Fate {
+        if !self.connection().is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            tracing::error!(%error, "the writer could not roll back");
+        }
+        Fate::Lost
+    }
+
+    fn run_again(&mut self, ran: Vec<Box<dyn Job>>, waiting: VecDeque<Box<dyn Job>>) {
+        for job in ran.into_iter().chain(waiting) {
+            count(&self.counters.reruns);
+            self.run_group(VecDeque::from([job]), 1);
+        }
+    }
+
+    fn commit(&mut self, ran: Vec<Box<dyn Job>>) {
+        let begun = Instant::now();
+        let committed = self.execute("COMMIT");
+        match &committed {
+            Ok(()) if ran.is_empty() => {}
+            Ok(()) => self.counters.committed(ran.len(), begun.elapsed()),
+            Err(error) => {
+                tracing::error!(%error, jobs = ran.len(), "a group could not be committed");
+                self.lose();
+            }
+        }
+        for mut job in ran {
+            if let Err(error) = &committed {
+                job.fail(error.clone());
+            }
+            self.answer(job);
+        }
+    }
+
+    fn answer(&self, job: Box<dyn Job>) {
+        count(&self.counters.jobs);
+        job.answer();
+    }
+
+    /// A number that changes when others than this connection have changed the database.
+    fn data_version(&mut self) -> Option<i64> {
+        let session = self.tx.session();
+        let mut statement = session.connection.prepare_cached("PRAGMA data_version").ok()?;
+        statement.query_row([], |row| row.get(0)).ok()
+    }
+
+    fn look_for_foreign_changes(&mut self, version: &mut Option<i64>) {
+        if self.foreign.is_none() {
+            return;
+        }
+        let now = self.data_version();
+        if now != *version {
+            *version = now;
+            if let Some(foreign) = &self.foreign {
+                foreign.send_modify(|changes| *changes += 1);
+            }
+        }
+    }
+
+    /// Moves everything into the database file, so that it can be copied alone once the store is closed.
+    fn checkpoint(&mut self) {
+        let moved = self.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = moved {
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database; it is kept");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The store: one value through which a process reads and writes its database.
+//!
+//! Shared by reference from everywhere; every method takes `&self`. Which database stands behind is decided when it
+//! is opened and shows nowhere else.
+
+use std::time::Instant;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::metrics::StoreMetrics;
+use crate::options::{DatabaseUrl, StoreOptions};
+use crate::query::{Outcome, Query, ReadLimits};
+use crate::sqlite::Sqlite;
+use crate::{StoreError, Tx};
+
+/// The work of one transaction. It is called again, from its beginning, when the transaction was lost through no
+/// fault of its own, so whatever it prepares outside must stand being prepared twice.
+///
+/// On SQLite its future must wait for nothing but the [`Tx`]: it stands in the way of every other writer.
+pub type WriteJob<T, E> = Box<dyn for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + Sync>;
+
+/// A database that is open.
+#[derive(Debug)]
+pub struct Store {
+    sqlite: Sqlite,
+}
+
+/// How a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Write jobs that wait.
+    pub write_queue: u64,
+    /// Long reads that wait.
+    pub read_queue: u64,
+}
+
+impl Store {
+    /// Opens the database, makes it and its folder when they do not exist, and takes the folder when asked to.
+    pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
+        match &options.url {
+            DatabaseUrl::Sqlite(path) => Ok(Store { sqlite: Sqlite::open(path, options)? }),
+        }
+    }
+
+    /// Reads a batch, all of it from one snapshot. Statements that write are refused.
+    pub async fn read(&self, batch: Vec<Query>, limits: ReadLimits) -> Result<Vec<Outcome>, StoreError> {
+        self.sqlite.read(batch, limits).await
+    }
+
+    /// Runs a job in a transaction and answers once it is durable.
+    ///
+    /// What the job answers with `Err` is undone. Dropping the returned future withdraws a job that has not begun; one
+    /// that has begun is finished.
+    pub async fn write<T, E>(&self, deadline: Instant, job: WriteJob<T, E>) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.sqlite.write(deadline, job).await
+    }
+
+    /// Runs statements that change tables and indexes, in one transaction. References are checked once, at its end,
+    /// so that a table may be built anew under the same name.
+    pub async fn execute_script(&self, statements: Vec<String>) -> Result<(), StoreError> {
+        self.sqlite.execute_script(statements).await
+    }
+
+    /// How the database means to run a statement: one line for each step.
+    pub async fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
+        self.sqlite.explain(query)
+    }
+
+    /// Whether the database can be read and takes writes.
+    pub async fn health(&self) -> Result<Health, StoreError> {
+        self.sqlite.health()
+    }
+
+    /// Reads the whole database and says what is damaged in it; nothing when it is whole.
+    pub async fn integrity_check(&self) -> Result<Vec<String>, StoreError> {
+        self.sqlite.integrity_check().await
+    }
+
+    /// What was counted since the store was opened.
+    pub fn metrics(&self) -> StoreMetrics {
+        self.sqlite.metrics()
+    }
+
+    /// How often other processes were found to have changed the database: what was derived from its rows is stale
+    /// when the number has grown. Looked at several times a second by the store that has the folder.
+    pub fn foreign_changes(&self) -> watch::Receiver<u64> {
+        self.sqlite.foreign_changes()
+    }
+
+    /// Takes no new work, finishes what was taken, and leaves the database in one file. Idempotent.
+    pub async fn close(&self) {
+        self.sqlite.close().await;
+    }
+}
