@@ -1,11 +1,19 @@
 //! Under construction.
 
+mod advise;
+pub mod analyse;
+pub mod capability;
+mod check;
 pub mod diagnostic;
 pub mod expr;
+pub mod filter;
+pub mod functions;
 mod lexer;
+mod naming;
 pub mod ops;
 pub mod parser;
 pub mod reserved;
+mod resolve;
 pub mod schema;
 pub mod source;
 pub mod suggest;
