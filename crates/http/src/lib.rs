@@ -1,1 +1,29 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+mod app;
+mod body;
+mod call;
+mod credentials;
+mod docs;
+mod files;
+mod health;
+mod limits;
+mod metrics;
+mod observe;
+mod openapi;
+mod options;
+mod parameters;
+mod problem;
+mod query;
+mod rest;
+mod router;
+mod seam;
+mod server;
+mod token;
+
+pub use openapi::document as openapi_document;
+pub use options::{Limits, Options};
+pub use router::{Access, Endpoint, ROUTES, Route};
+pub use seam::Engine;
+pub use server::{BindError, Server};
+pub use token::{Subject, TokenSecret, TokenSecretError, issue_token};

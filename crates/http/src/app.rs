@@ -1,0 +1,83 @@
+//! What all requests share: the engine, the options, and what is computed once from the schema.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use mainstay_lang::schema::Schema;
+use sha2::{Digest, Sha256};
+
+use crate::credentials::Credentials;
+use crate::limits::InFlight;
+use crate::options::Options;
+use crate::seam::Engine;
+use crate::{docs, openapi};
+
+/// What all requests share.
+pub(crate) struct App {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) options: Options,
+    pub(crate) credentials: Credentials,
+    pub(crate) in_flight: InFlight,
+    pub(crate) openapi: Cached,
+    pub(crate) docs: Cached,
+    pub(crate) docs_errors: Cached,
+    stopping: AtomicBool,
+}
+
+/// A document that stays the same while the server runs.
+pub(crate) struct Cached {
+    pub(crate) bytes: Bytes,
+    pub(crate) etag: String,
+}
+
+impl Cached {
+    fn new(text: String) -> Cached {
+        let etag = format!("\"{}\"", &hex(&Sha256::digest(&text))[..16]);
+        Cached { bytes: Bytes::from(text), etag }
+    }
+}
+
+impl App {
+    pub(crate) fn new(engine: Arc<Engine>, options: Options) -> App {
+        let openapi = openapi::document(engine.schema());
+        App {
+            credentials: Credentials::new(&options, engine.schema()),
+            in_flight: InFlight::new(&options.limits),
+            docs: Cached::new(docs::reference(&openapi)),
+            docs_errors: Cached::new(docs::errors(&engine.schema().app)),
+            openapi: Cached::new(openapi.to_string()),
+            stopping: AtomicBool::new(false),
+            engine,
+            options,
+        }
+    }
+
+    pub(crate) fn schema(&self) -> &Schema {
+        self.engine.schema()
+    }
+
+    /// Changes whenever the shape of rows does, so that an entity tag does not outlive a migration.
+    pub(crate) fn schema_fingerprint(&self) -> &str {
+        &self.openapi.etag
+    }
+
+    /// From now on `/health/ready` says no, so that a load balancer looks elsewhere.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes
+        .iter()
+        .flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}

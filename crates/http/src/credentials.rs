@@ -1,0 +1,168 @@
+//! The one place where a request becomes a `Ctx`.
+//!
+//! Knows how a caller proves who it is; what the caller may do is the engine's business. No header is the anonymous
+//! caller; a header that proves nothing is 401, never anonymous: a client whose token ran out must learn of it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use axum::http::{HeaderMap, HeaderName, header};
+use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::error::{Error, Key};
+use mainstay_lang::schema::Schema;
+use mainstay_lang::types::Type;
+use mainstay_lang::value::{Timestamp, Value};
+use uuid::Uuid;
+
+use crate::options::Options;
+use crate::seam::Engine;
+use crate::token::{Subject, TokenVerifier};
+
+/// Names a request in logs and answers; a client or proxy may give it.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Longer ids are replaced rather than carried through every log line.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// Turns what a request carries into who asks and under what conditions.
+pub(crate) struct Credentials {
+    tokens: TokenVerifier,
+    user_key: Option<Type>,
+    request_timeout: Duration,
+}
+
+impl Credentials {
+    pub(crate) fn new(options: &Options, schema: &Schema) -> Credentials {
+        Credentials {
+            tokens: TokenVerifier::new(&options.token_secret, &schema.app),
+            user_key: schema.user_table().map(|table| schema.key_type(table.id).clone()),
+            request_timeout: options.limits.request_timeout,
+        }
+    }
+
+    /// Who asks, with the request's clock and deadline.
+    pub(crate) async fn context(
+        &self,
+        engine: &Engine,
+        headers: &HeaderMap,
+        request_id: Arc<str>,
+    ) -> Result<Ctx, Error> {
+        let caller = match self.subject(headers)? {
+            None => Caller::anonymous(),
+            Some(Subject::Admin) => Caller::administrator(),
+            Some(Subject::User(key)) => self.user(engine, &key).await?,
+        };
+        Ok(self.context_of(caller, request_id))
+    }
+
+    /// For routes that look at no credentials.
+    pub(crate) fn anonymous(&self, request_id: Arc<str>) -> Ctx {
+        self.context_of(Caller::anonymous(), request_id)
+    }
+
+    fn context_of(&self, caller: Caller, request_id: Arc<str>) -> Ctx {
+        Ctx {
+            caller: Arc::new(caller),
+            tenant: None,
+            session: None,
+            now: now(),
+            deadline: Instant::now() + self.request_timeout,
+            request_id,
+        }
+    }
+
+    fn subject(&self, headers: &HeaderMap) -> Result<Option<Subject>, Error> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(refused("There are several `Authorization` headers."));
+        }
+        let token = value.to_str().ok().and_then(|text| text.split_once(' ')).and_then(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+        });
+        let Some(token) = token else {
+            return Err(refused("`Authorization` is read as `Bearer TOKEN`."));
+        };
+        self.tokens
+            .verify(token)
+            .map(Some)
+            .ok_or_else(|| refused("The token is not valid here, or no longer: ask for a new one."))
+    }
+
+    async fn user(&self, engine: &Engine, key: &str) -> Result<Caller, Error> {
+        let gone = || refused("The token's user is no longer there.");
+        let user = self.user_key.as_ref().and_then(|ty| key_value(ty, key)).ok_or_else(gone)?;
+        engine.caller(&user).await?.ok_or_else(gone)
+    }
+}
+
+/// The id that the request came with, when it is short and plain, else a new one.
+pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
+        (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_plain)
+    });
+    match given {
+        Some(text) => Arc::from(text),
+        None => Arc::from(Uuid::now_v7().hyphenated().encode_lower(&mut Uuid::encode_buffer()) as &str),
+    }
+}
+
+/// A key written as text, in a path or a token.
+pub(crate) fn key_value(ty: &Type, text: &str) -> Option<Value> {
+    match ty {
+        Type::Int => {
+            let number: i64 = text.parse().ok()?;
+            (number.to_string() == text).then_some(Value::Int(number))
+        }
+        Type::Uuid => Uuid::try_parse(text).ok().map(Value::Uuid),
+        Type::Text { .. } => (!text.contains('\0')).then(|| Value::Text(text.to_owned())),
+        _ => None,
+    }
+}
+
+fn refused(words: &str) -> Error {
+    Error::new(Key::Credentials, words)
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue};
+    use mainstay_lang::types::Type;
+
+    use super::{REQUEST_ID, key_value, request_id};
+
+    #[test]
+    fn a_sane_request_id_is_kept_and_another_replaced() {
+        let check = |given: &str, kept: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_str(given).unwrap());
+            assert_eq!(&*request_id(&headers) == given, kept, "{given}");
+        };
+        check("018f-ab:3/x", true);
+        check(&"a".repeat(129), false);
+        check("two words", false);
+        check("\"><script>", false);
+        check("", false);
+    }
+
+    #[test]
+    fn a_key_that_is_not_written_as_its_type_is_none() {
+        let check = |ty: Type, text: &str, expect: bool| {
+            assert_eq!(key_value(&ty, text).is_some(), expect, "{text}");
+        };
+        check(Type::Int, "42", true);
+        check(Type::Int, "+42", false);
+        check(Type::Int, "042", false);
+        check(Type::Int, "99999999999999999999", false);
+        check(Type::Uuid, "018f0000-0000-7000-8000-000000000000", true);
+        check(Type::Uuid, "x", false);
+        check(Type::Text { max: None }, "a/b", true);
+        check(Type::Text { max: None }, "a\0b", false);
+    }
+}

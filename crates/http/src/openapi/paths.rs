@@ -1,0 +1,261 @@
+//! The table of routes, written out for each table and relation of the app.
+
+use axum::http::StatusCode;
+use mainstay_lang::schema::{Relation, RelationKind, Schema, Table};
+use serde_json::{Map, Value, json};
+
+use super::components::{problem_name, row_or_group};
+use super::{QUERY_TAG, SERVER_TAG, answered_key, example, reference, rows};
+use crate::rest::list::PARAMETERS;
+use crate::router::{Access, Endpoint, ROUTES, Route};
+
+/// Everything under `paths`.
+pub(super) fn paths(schema: &Schema) -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        for (path, operation) in operations(schema, route) {
+            let item = paths.entry(path).or_insert_with(|| json!({}));
+            item[route.method.as_str().to_ascii_lowercase()] = operation;
+        }
+    }
+    Value::Object(paths)
+}
+
+fn operations(schema: &Schema, route: &Route) -> Vec<(String, Value)> {
+    let written = || schema.tables.iter().filter(|table| table.stream.is_none());
+    let of = |table: &Table| route.path.replace("{table}", &table.name);
+    match route.endpoint {
+        Endpoint::List => schema.tables.iter().map(|table| (of(table), list(table))).collect(),
+        Endpoint::Read => schema.tables.iter().map(|table| (of(table), read(schema, table))).collect(),
+        Endpoint::Create => written().map(|table| (of(table), create(schema, table))).collect(),
+        Endpoint::Update => written().map(|table| (of(table), update(schema, table))).collect(),
+        Endpoint::Delete => written().map(|table| (of(table), delete(schema, table))).collect(),
+        Endpoint::Link | Endpoint::Unlink => written()
+            .flat_map(|table| table.relations.iter().map(move |relation| (table, relation)))
+            .map(|(table, relation)| {
+                let path = of(table).replace("{relation}", &relation.name);
+                (path, link(schema, table, relation, route.endpoint == Endpoint::Link))
+            })
+            .collect(),
+        Endpoint::Query => vec![(route.path.to_owned(), query(schema))],
+        Endpoint::Live | Endpoint::Ready => vec![(route.path.to_owned(), health(route.endpoint))],
+        Endpoint::Metrics => vec![document(route, "metrics", "What was measured, for Prometheus.", "text/plain")],
+        Endpoint::OpenApi => vec![document(route, "openapi", "This document.", "application/json")],
+        Endpoint::Docs => vec![document(route, "docs", "The rendered reference.", "text/html")],
+        Endpoint::DocsErrors => vec![document(route, "docsErrors", "What each error key means.", "text/html")],
+    }
+}
+
+/// Failures that every route under rules can answer.
+const RULED: &[u16] = &[400, 401, 403, 404, 422, 429, 500, 503];
+/// Failures of a write, beside those.
+const WRITTEN: &[u16] = &[409];
+/// Failures of a request with a body, beside those.
+const WITH_BODY: &[u16] = &[413, 415];
+
+fn list(table: &Table) -> Value {
+    let page = json!({
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {"type": "array", "items": row_or_group(&table.name)},
+            "next": {"type": ["string", "null"], "description": "What `after` takes; null: no rows follow."},
+            "count": {"type": "integer", "minimum": 0},
+            "explain": {},
+        },
+    });
+    Operation::new(&table.name, format!("list{}", table.name), format!("Rows of {}", table.name))
+        .parameters(PARAMETERS)
+        .answer(StatusCode::OK, "The rows that match and that the caller may read.", page)
+        .failures(&[RULED])
+}
+
+fn read(schema: &Schema, table: &Table) -> Value {
+    Operation::new(&table.name, format!("read{}", table.name), format!("One {}", table.name))
+        .key(schema, table, "id")
+        .parameters(&["get", "explain"])
+        .header("If-None-Match", "An `ETag`: 304 when the row is still that version.")
+        .answer(StatusCode::OK, "The row.", row_or_explained(table))
+        .answer_header(StatusCode::OK, "ETag", "ETag")
+        .bare(StatusCode::NOT_MODIFIED, "The row is as the client knows it.")
+        .failures(&[RULED])
+}
+
+/// With `explain` the row stands in `row`.
+fn row_or_explained(table: &Table) -> Value {
+    let row = reference("schemas", &table.name);
+    let explained =
+        json!({"type": "object", "required": ["row", "explain"], "properties": {"row": row, "explain": {}}});
+    json!({"anyOf": [row, explained]})
+}
+
+fn create(schema: &Schema, table: &Table) -> Value {
+    let row = reference("schemas", &table.name);
+    let body = reference("schemas", &rows::create_name(table));
+    Operation::new(&table.name, format!("create{}", table.name), format!("New {}", table.name))
+        .parameters(&["get"])
+        .write_headers()
+        .body(json!({"anyOf": [body, {"type": "array", "items": body}]}), example::create(schema, table))
+        .answer(
+            StatusCode::CREATED,
+            "The new row, or an array when an array was sent: all or none.",
+            json!({"anyOf": [row, {"type": "array", "items": row}]}),
+        )
+        .answer_header(StatusCode::CREATED, "Location", "Location")
+        .answer_header(StatusCode::CREATED, "ETag", "ETag")
+        .failures(&[RULED, WRITTEN, WITH_BODY])
+}
+
+fn update(schema: &Schema, table: &Table) -> Value {
+    Operation::new(&table.name, format!("update{}", table.name), format!("Change one {}", table.name))
+        .key(schema, table, "id")
+        .parameters(&["get"])
+        .header("If-Match", "A strong `ETag`: 412 when the row is another version.")
+        .write_headers()
+        .body(reference("schemas", &rows::update_name(table)), example::update(schema, table))
+        .answer(StatusCode::OK, "The row as it is now.", reference("schemas", &table.name))
+        .answer_header(StatusCode::OK, "ETag", "ETag")
+        .failures(&[RULED, WRITTEN, WITH_BODY, &[412]])
+}
+
+fn delete(schema: &Schema, table: &Table) -> Value {
+    Operation::new(&table.name, format!("delete{}", table.name), format!("Delete one {}", table.name))
+        .key(schema, table, "id")
+        .header("If-Match", "A strong `ETag`: 412 when the row is another version.")
+        .write_headers()
+        .bare(StatusCode::NO_CONTENT, "It is gone.")
+        .failures(&[RULED, WRITTEN, &[412]])
+}
+
+fn link(schema: &Schema, table: &Table, relation: &Relation, adds: bool) -> Value {
+    let (verb, summary, done) =
+        if adds { ("link", "Add to", "It is linked.") } else { ("unlink", "Take from", "It is not linked.") };
+    let id = format!("{verb}{}.{}", table.name, relation.name);
+    let target = schema.table(relation.target);
+    let words = match relation.kind {
+        RelationKind::Reverse { .. } => format!("Changes the {} that is named.", target.name),
+        RelationKind::Link(_) | RelationKind::LinkReverse { .. } => relation.docs.clone(),
+    };
+    Operation::new(&table.name, id, format!("{summary} {} of one {}", relation.name, table.name))
+        .describe(&words)
+        .key(schema, table, "id")
+        .key(schema, target, "target")
+        .write_headers()
+        .bare(StatusCode::NO_CONTENT, done)
+        .failures(&[RULED, WRITTEN])
+}
+
+fn query(schema: &Schema) -> Value {
+    let document = reference("schemas", "Document");
+    let answer = reference("schemas", "Answer");
+    let example = match schema.tables.iter().find(|table| !table.platform) {
+        Some(table) => json!({&table.name: {"get": ["*"], "order": ["-created"], "limit": 10}}),
+        None => json!({}),
+    };
+    Operation::new(QUERY_TAG, "query".to_owned(), "Read and write in one transaction".to_owned())
+        .parameters(&["explain"])
+        .write_headers()
+        .body(json!({"anyOf": [document, {"type": "array", "items": document}]}), example)
+        .answer(
+            StatusCode::OK,
+            "The answer, in the shape of the document; an array for an array of documents.",
+            json!({"anyOf": [answer, {"type": "array", "items": answer}, {"type": "object"}]}),
+        )
+        .failures(&[RULED, WRITTEN, WITH_BODY])
+}
+
+fn health(endpoint: Endpoint) -> Value {
+    let (id, summary) = match endpoint {
+        Endpoint::Live => ("live", "The process runs"),
+        _ => ("ready", "The server takes work"),
+    };
+    Operation::new(SERVER_TAG, id.to_owned(), summary.to_owned())
+        .answer(StatusCode::OK, "Yes.", reference("schemas", "Health"))
+        .failures(&[&[400, 500, 503]])
+}
+
+fn document(route: &Route, id: &str, summary: &str, media_type: &str) -> (String, Value) {
+    debug_assert_eq!(route.access, Access::Open);
+    let mut operation = Operation::new(SERVER_TAG, id.to_owned(), summary.to_owned())
+        .answer(StatusCode::OK, summary, json!({}))
+        .bare(StatusCode::NOT_MODIFIED, "It is as the client knows it.");
+    operation.0["responses"]["200"]["content"] = json!({media_type: {}});
+    (route.path.to_owned(), operation.failures(&[&[400, 500]]))
+}
+
+/// One operation while it is put together; [`Operation::failures`] completes it.
+struct Operation(Value);
+
+impl Operation {
+    fn new(tag: &str, id: String, summary: String) -> Operation {
+        Operation(json!({"tags": [tag], "operationId": id, "summary": summary, "parameters": [], "responses": {}}))
+    }
+
+    fn describe(mut self, words: &str) -> Operation {
+        if !words.is_empty() {
+            self.0["description"] = json!(words);
+        }
+        self
+    }
+
+    fn parameter(&mut self, parameter: Value) {
+        self.0["parameters"].as_array_mut().expect("it was made an array").push(parameter);
+    }
+
+    fn key(mut self, schema: &Schema, table: &Table, name: &str) -> Operation {
+        let value = answered_key(schema, table);
+        let example = example::key(schema, table);
+        self.parameter(json!({"name": name, "in": "path", "required": true, "schema": value, "example": example}));
+        self
+    }
+
+    fn parameters(mut self, names: &[&str]) -> Operation {
+        for name in names {
+            self.parameter(reference("parameters", name));
+        }
+        self
+    }
+
+    fn header(mut self, name: &str, docs: &str) -> Operation {
+        self.parameter(json!({"name": name, "in": "header", "description": docs, "schema": {"type": "string"}}));
+        self
+    }
+
+    fn write_headers(self) -> Operation {
+        self.header("Idempotency-Key", "The same key gives the same answer for 24 hours, without a second write.")
+            .header("Accept-Warnings", "Ids of warnings that the caller accepts, separated by commas.")
+    }
+
+    fn body(mut self, schema: Value, example: Value) -> Operation {
+        let content = json!({"application/json": {"schema": schema, "example": example}});
+        self.0["requestBody"] = json!({"required": true, "content": content});
+        self
+    }
+
+    fn answer(mut self, status: StatusCode, docs: &str, schema: Value) -> Operation {
+        self = self.bare(status, docs);
+        self.0["responses"][status.as_str()]["content"] = json!({"application/json": {"schema": schema}});
+        self
+    }
+
+    fn bare(mut self, status: StatusCode, docs: &str) -> Operation {
+        let headers = json!({"X-Request-Id": reference("headers", "RequestId")});
+        self.0["responses"][status.as_str()] = json!({"description": docs, "headers": headers});
+        self
+    }
+
+    fn answer_header(mut self, status: StatusCode, name: &str, component: &str) -> Operation {
+        self.0["responses"][status.as_str()]["headers"][name] = reference("headers", component);
+        self
+    }
+
+    fn failures(mut self, statuses: &[&[u16]]) -> Value {
+        let mut statuses: Vec<u16> = statuses.iter().flat_map(|statuses| statuses.iter().copied()).collect();
+        statuses.sort_unstable();
+        for status in statuses {
+            let code = StatusCode::from_u16(status).expect("the lists above hold statuses");
+            self.0["responses"][code.as_str()] = reference("responses", &problem_name(code));
+        }
+        self.0
+    }
+}

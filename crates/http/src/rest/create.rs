@@ -1,0 +1,61 @@
+//! `POST /api/{table}`: one row, or several, all or none.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use mainstay_engine::error::Error;
+use mainstay_lang::schema::Table;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::etag::TaggedRow;
+use super::{execute, only_entry, refuse_keywords, shown, table};
+use crate::call::{Call, json};
+use crate::seam;
+
+/// What stands in a path segment as it is (RFC 3986 §2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
+    let app = Arc::clone(&call.app);
+    let table = table(&app, &call)?;
+    let parameters = call.parameters(&["get"])?;
+    let mut get = shown(&parameters)?;
+    let body = call.read_body().await?;
+    let (mut parts, was_array) = seam::parse_rows(&body.bytes)?;
+    let tagged = (!was_array).then(|| TaggedRow::ask(table, &mut get));
+    for part in &mut parts {
+        refuse_keywords(part)?;
+        part.create = true;
+        part.get = Some(get.clone());
+    }
+    let answer = only_entry(execute(&call, table, parts, &body.bytes, false).await?)?;
+    let mut response = if let Some(tagged) = tagged {
+        let location = location(table, &answer.rows)?;
+        let (row, tag) = tagged.show(&app, answer.rows)?;
+        let mut response = json(row);
+        response.headers_mut().insert(header::LOCATION, location);
+        response.headers_mut().insert(header::ETAG, tag);
+        response
+    } else {
+        json(format!("[{}]", answer.rows))
+    };
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Where the new row is found.
+fn location(table: &Table, row: &str) -> Result<HeaderValue, Error> {
+    #[derive(Deserialize)]
+    struct Keyed {
+        id: Value,
+    }
+    let Keyed { id } = serde_json::from_str(row)
+        .map_err(|error| Error::internal(format!("the engine's new row has no id: {error}")))?;
+    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+    let path = format!("/api/{}/{}", table.name, utf8_percent_encode(&id, SEGMENT));
+    HeaderValue::from_str(&path).map_err(Error::internal)
+}

@@ -1,0 +1,186 @@
+//! Entity tags of rows, and `If-Match`.
+//!
+//! One row without nesting has a strong tag: the row's `updated`, which grows with every change, and a digest of the
+//! columns shown and of the schema, because rights and migrations change what is shown without touching the row.
+//! Anything nested has a weak tag of its body, which `If-Match` never matches.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use mainstay_engine::error::{Error, Key};
+use mainstay_engine::part::Get;
+use mainstay_lang::schema::Table;
+use serde::Deserialize;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::app::{App, hex};
+
+/// The column that is a row's version.
+const UPDATED: &str = "updated";
+
+/// Bytes of `2026-01-31T10:00:00.000000Z`.
+const VERSION_BYTES: usize = 27;
+
+/// Members of a row that say what a request did and are no part of it.
+const FLAGS: [&str; 3] = ["new", "edited", "deleted"];
+
+/// How one row is asked for so that its tag can be told, and shown as it was asked for.
+pub(super) struct TaggedRow {
+    is_flat: bool,
+    is_updated_added: bool,
+}
+
+impl TaggedRow {
+    /// Adds to `get` what the tag needs.
+    pub(super) fn ask(table: &Table, get: &mut Vec<Get>) -> TaggedRow {
+        let is_flat = get.iter().all(|item| match item {
+            Get::All => true,
+            Get::Member(name, inner) => inner.is_empty() && table.column_named(name).is_some(),
+        });
+        let shows_updated = get.iter().any(|item| match item {
+            Get::All => true,
+            Get::Member(name, _) => name == UPDATED,
+        });
+        let is_updated_added = is_flat && !shows_updated;
+        if is_updated_added {
+            get.push(Get::Member(UPDATED.to_owned(), Vec::new()));
+        }
+        TaggedRow { is_flat, is_updated_added }
+    }
+
+    /// The row as it was asked for, and its tag.
+    pub(super) fn show(&self, app: &App, row: String) -> Result<(String, HeaderValue), Error> {
+        let (row, tag) = if self.is_flat { self.show_flat(app, row)? } else { (row, None) };
+        let tag = tag.unwrap_or_else(|| format!("W/\"{}\"", digest([row.as_str()].into_iter())));
+        let tag = HeaderValue::from_str(&tag).map_err(|_| Error::internal("an entity tag is not ASCII"))?;
+        Ok((row, tag))
+    }
+
+    fn show_flat(&self, app: &App, row: String) -> Result<(String, Option<String>), Error> {
+        let Members(mut members) = serde_json::from_str(&row)
+            .map_err(|error| Error::internal(format!("the engine's row is no object: {error}")))?;
+        let version = members.iter().find(|(name, _)| *name == UPDATED).and_then(|(_, value)| version(value));
+        if self.is_updated_added {
+            members.retain(|(name, _)| *name != UPDATED);
+        }
+        let tag = version.map(|version| {
+            let names = members.iter().map(|(name, _)| *name).filter(|name| !FLAGS.contains(name));
+            format!("\"{version}-{}\"", digest(names.chain([app.schema_fingerprint()])))
+        });
+        let row = if self.is_updated_added { write(&members) } else { row };
+        Ok((row, tag))
+    }
+}
+
+/// The version that `If-Match` asks for; `None`: any (no header, or `*`).
+pub(super) fn version_asked(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let mut values = headers.get_all(header::IF_MATCH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix("W/").unwrap_or(text);
+    let opaque = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let Some(opaque) = opaque.filter(|opaque| !opaque.contains('"') && values.next().is_none()) else {
+        let words = "`If-Match` is one entity tag in double quotes, as `ETag` gave it, or `*`.";
+        return Err(Error::new(Key::Request, words));
+    };
+    let version = opaque.get(..VERSION_BYTES).filter(|version| is_version(version));
+    match version {
+        Some(version) if tag.len() == text.len() => Ok(Some(version.to_owned())),
+        // RFC 9110 §13.1.1: a weak tag, or one that was never given, matches nothing.
+        _ => Err(Error::new(Key::IfMatch, "`If-Match` names no version of this row.")),
+    }
+}
+
+/// In the words of the protocol that asked: who sent `If-Match` hears of 412, not of `if_updated`.
+pub(super) fn as_precondition(mut error: Error) -> Error {
+    if error.key == Key::Version {
+        error.key = Key::IfMatch;
+    }
+    error
+}
+
+fn version(value: &RawValue) -> Option<&str> {
+    value.get().strip_prefix('"')?.strip_suffix('"').filter(|text| is_version(text))
+}
+
+fn is_version(text: &str) -> bool {
+    const FORM: &[u8; VERSION_BYTES] = b"0000-00-00T00:00:00.000000Z";
+    text.len() == VERSION_BYTES
+        && text.bytes().zip(FORM).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            _ => byte == *form,
+        })
+}
+
+fn digest<'a>(pieces: impl Iterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for piece in pieces {
+        hash.update(piece);
+        hash.update([0]);
+    }
+    hex(&hash.finalize()[..8])
+}
+
+/// The members of an object in their order, values as written. Names of columns need no escapes.
+struct Members<'a>(Vec<(&'a str, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Object)
+    }
+}
+
+fn write(members: &[(&str, &RawValue)]) -> String {
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+    use mainstay_engine::error::Key;
+
+    use super::version_asked;
+
+    #[test]
+    fn if_match_names_one_version_or_any() {
+        let check = |given: &'static str, expect: Result<Option<&str>, Key>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, HeaderValue::from_static(given));
+            let asked = version_asked(&headers).map_err(|error| error.key);
+            assert_eq!(asked, expect.map(|version| version.map(str::to_owned)), "{given}");
+        };
+        let version = "2026-01-31T10:00:00.000000Z";
+        check("\"2026-01-31T10:00:00.000000Z-1a2b\"", Ok(Some(version)));
+        check("\"2026-01-31T10:00:00.000000Z\"", Ok(Some(version)));
+        check("*", Ok(None));
+        check("W/\"2026-01-31T10:00:00.000000Z-1a2b\"", Err(Key::IfMatch));
+        check("\"never\"", Err(Key::IfMatch));
+        check("\"\"", Err(Key::IfMatch));
+        check("2026-01-31T10:00:00.000000Z", Err(Key::Request));
+        check("\"a\", \"b\"", Err(Key::Request));
+        check("", Err(Key::Request));
+        assert!(version_asked(&HeaderMap::new()).unwrap().is_none());
+    }
+}

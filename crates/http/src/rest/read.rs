@@ -1,0 +1,41 @@
+//! `GET /api/{table}/{id}`: one row.
+
+use std::sync::Arc;
+
+use axum::http::header;
+use axum::response::Response;
+use mainstay_engine::error::Error;
+use mainstay_engine::part::Part;
+
+use super::etag::TaggedRow;
+use super::{by_id, execute, keep_private, not_found, only_entry, shown, table};
+use crate::call::{Call, json, not_modified};
+
+pub(crate) async fn run(call: Call) -> Result<Response, Error> {
+    let app = Arc::clone(&call.app);
+    let table = table(&app, &call)?;
+    let parameters = call.parameters(&["get", "explain"])?;
+    let explain = call.explain(&parameters)?;
+    let mut get = shown(&parameters)?;
+    let tagged = TaggedRow::ask(table, &mut get);
+    let part = Part {
+        fields: vec![by_id(app.schema(), table, &call)?],
+        get: Some(get),
+        ..Part::default()
+    };
+    let answer = execute(&call, table, vec![part], &[], explain).await?;
+    let explained = answer.explain.clone();
+    let entry = only_entry(answer)?;
+    if entry.row_count == 0 {
+        return Err(not_found(table));
+    }
+    let (row, tag) = tagged.show(&app, entry.rows)?;
+    if let Some(explained) = explained {
+        return Ok(json(format!("{{\"row\":{row},\"explain\":{explained}}}")));
+    }
+    let has_current = tag.to_str().is_ok_and(|tag| call.has_current(tag));
+    let mut response = if has_current { not_modified() } else { json(row) };
+    keep_private(response.headers_mut());
+    response.headers_mut().insert(header::ETAG, tag);
+    Ok(response)
+}

@@ -1,0 +1,49 @@
+//! `PATCH /api/{table}/{id}`: some of a row's columns and relations.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use mainstay_engine::error::{Error, Key};
+use mainstay_engine::part::Part;
+
+use super::etag::{TaggedRow, as_precondition, version_asked};
+use super::{by_id, execute, not_found, only_entry, refuse_keywords, shown, table};
+use crate::call::{Call, json};
+use crate::seam;
+
+pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
+    let app = Arc::clone(&call.app);
+    let table = table(&app, &call)?;
+    let parameters = call.parameters(&["get"])?;
+    let mut get = shown(&parameters)?;
+    let tagged = TaggedRow::ask(table, &mut get);
+    let by_id = by_id(app.schema(), table, &call)?;
+    let version = version_asked(&call.headers)?;
+    let has_version = version.is_some();
+    let body = call.read_body().await?;
+    let (mut parts, was_array) = seam::parse_rows(&body.bytes)?;
+    let change = match parts.pop() {
+        Some(change) if parts.is_empty() && !was_array => change,
+        _ => return Err(Error::new(Key::Query, "The body is one object: the columns to change.")),
+    };
+    refuse_keywords(&change)?;
+    let part = Part {
+        path: change.path,
+        fields: vec![by_id],
+        set: Some(change.fields),
+        get: Some(get),
+        if_updated: version,
+        ..Part::default()
+    };
+    let answer = execute(&call, table, vec![part], &body.bytes, false).await;
+    let answer = only_entry(answer.map_err(|error| if has_version { as_precondition(error) } else { error })?)?;
+    if answer.row_count == 0 {
+        return Err(not_found(table));
+    }
+    let (row, tag) = tagged.show(&app, answer.rows)?;
+    let mut response = json(row);
+    response.headers_mut().insert(header::ETAG, tag);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

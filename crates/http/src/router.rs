@@ -1,0 +1,312 @@
+//! The table of routes and the way in: from an HTTP request to an endpoint and back.
+//!
+//! The table is the only list of what the server answers: the router, `Allow`, OpenAPI, the reference and the
+//! authorisation test are made of it. Every answer, failures and panics included, leaves through [`handle`].
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use axum::routing::any;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use mainstay_engine::error::{Error, Key};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tracing::Instrument;
+
+use crate::app::App;
+use crate::call::Call;
+use crate::observe::Observation;
+use crate::{credentials, docs, files, health, metrics, openapi, problem, query, rest};
+
+/// Compressing less costs more than it saves: the answer fits one packet anyway.
+const COMPRESS_BYTES_MIN: u16 = 1024;
+
+/// The route's name of requests that no route takes, in logs and metrics.
+const NO_ROUTE: &str = "(none)";
+
+/// What a route is for; OpenAPI describes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// The query language.
+    Query,
+    /// Rows of a table.
+    List,
+    /// One row.
+    Read,
+    /// New rows.
+    Create,
+    /// Changes of one row.
+    Update,
+    /// One row's end.
+    Delete,
+    /// A target added to a to-many relation.
+    Link,
+    /// A target taken from a to-many relation.
+    Unlink,
+    /// The process runs.
+    Live,
+    /// The server takes work.
+    Ready,
+    /// What was measured.
+    Metrics,
+    /// The description of the interface for machines.
+    OpenApi,
+    /// The same for people.
+    Docs,
+    /// What each error key means.
+    DocsErrors,
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody; credentials are not looked at.
+    Open,
+    /// Every kind of caller (anonymous, user, administrator), each under the app's rules.
+    Ruled,
+}
+
+type Handler = fn(Call) -> BoxFuture<'static, Result<Response, Error>>;
+
+/// One row of the table of routes.
+#[derive(Debug)]
+pub struct Route {
+    /// The method; `GET` answers `HEAD` too.
+    pub method: Method,
+    /// The path's template.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What it is for.
+    pub endpoint: Endpoint,
+    handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $access:ident $endpoint:ident $handler:path;)+) => {
+        /// Everything that the server answers. Routes of one path stand together.
+        pub static ROUTES: &[Route] = &[$(Route {
+            method: Method::$method,
+            path: $path,
+            access: Access::$access,
+            endpoint: Endpoint::$endpoint,
+            handler: |call| $handler(call).boxed(),
+        },)+];
+    };
+}
+
+routes! {
+    POST   "/query"                               Ruled Query      query::run;
+    GET    "/api/{table}"                         Ruled List       rest::list::run;
+    POST   "/api/{table}"                         Ruled Create     rest::create::run;
+    GET    "/api/{table}/{id}"                    Ruled Read       rest::read::run;
+    PATCH  "/api/{table}/{id}"                    Ruled Update     rest::update::run;
+    DELETE "/api/{table}/{id}"                    Ruled Delete     rest::delete::run;
+    PUT    "/api/{table}/{id}/{relation}/{target}" Ruled Link      rest::link::link;
+    DELETE "/api/{table}/{id}/{relation}/{target}" Ruled Unlink    rest::link::unlink;
+    GET    "/health/live"                         Open  Live       health::live;
+    GET    "/health/ready"                        Open  Ready      health::ready;
+    GET    "/metrics"                             Open  Metrics    health::metrics;
+    GET    "/openapi.json"                        Open  OpenApi    openapi::serve;
+    GET    "/docs"                                Open  Docs       docs::serve_reference;
+    GET    "/docs/errors"                         Open  DocsErrors docs::serve_errors;
+}
+
+/// The service of an app: every route, and its static files behind them.
+pub(crate) fn router(app: &Arc<App>) -> Router {
+    let mut router = Router::new();
+    for routes in ROUTES.chunk_by(|a, b| a.path == b.path) {
+        let app = Arc::clone(app);
+        let endpoint = any(move |captures: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+            handle(Arc::clone(&app), routes, captures.ok(), request)
+        });
+        router = router.route(routes[0].path, endpoint);
+    }
+    let fallback = Arc::clone(app);
+    router = router.fallback(move |request: Request| handle(Arc::clone(&fallback), &[], None, request));
+    let compression = CompressionLayer::new()
+        .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_BYTES_MIN)));
+    let router = router.layer(compression);
+    match cors(&app.options.origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    }
+}
+
+/// One request, from its arrival to its answer.
+async fn handle(
+    app: Arc<App>,
+    routes: &'static [Route],
+    captures: Option<RawPathParams>,
+    request: Request,
+) -> Response {
+    let request_id = credentials::request_id(request.headers());
+    let template = routes.first().map_or(NO_ROUTE, |route| route.path);
+    let mut observation = Observation::start(request_id, request.method().clone(), template);
+    let request_id = Arc::clone(&observation.request_id);
+    let span = tracing::info_span!("request", request_id = &*request_id, route = template);
+    let answer = AssertUnwindSafe(answer(&app, routes, captures, request, &mut observation))
+        .catch_unwind()
+        .instrument(span)
+        .await
+        .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_words(&*panic)))));
+    let mut response = answer.unwrap_or_else(|error| {
+        if error.key == Key::Overloaded {
+            ::metrics::counter!(metrics::SHED).increment(1);
+        }
+        problem::response(&error, &request_id)
+    });
+    secure(response.headers_mut());
+    observation.finish(response)
+}
+
+async fn answer(
+    app: &Arc<App>,
+    routes: &'static [Route],
+    captures: Option<RawPathParams>,
+    request: Request,
+    observation: &mut Observation,
+) -> Result<Response, Error> {
+    check_header_size(app, request.uri(), request.headers())?;
+    if routes.is_empty() {
+        return files::serve(app, request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+    let Some(route) = routes.iter().find(|route| route.method == method) else {
+        return Ok(without_route(routes, &method, &observation.request_id));
+    };
+    let Some(captures) = captures else {
+        return Err(Error::new(Key::Request, "The path is not UTF-8."));
+    };
+    // Health and metrics must answer most of all when the server is full.
+    let _place = match route.access {
+        Access::Open => None,
+        Access::Ruled => Some(app.in_flight.enter()?),
+    };
+    let request_id = Arc::clone(&observation.request_id);
+    let ctx = match route.access {
+        Access::Open => app.credentials.anonymous(request_id),
+        Access::Ruled => {
+            let ctx = app.credentials.context(&app.engine, &parts.headers, request_id).await?;
+            observation.caller(&ctx.caller);
+            ctx
+        }
+    };
+    let call = Call {
+        app: Arc::clone(app),
+        ctx,
+        method,
+        path: parts.uri.path().to_owned(),
+        captures: captures.iter().map(|(_, value)| value.to_owned()).collect(),
+        query: parts.uri.query().map(str::to_owned),
+        headers: parts.headers,
+        body,
+    };
+    (route.handler)(call).await
+}
+
+/// `OPTIONS`, or a method that the path does not know.
+fn without_route(routes: &[Route], method: &Method, request_id: &str) -> Response {
+    let mut allow: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+    if allow.contains(&"GET") {
+        allow.push("HEAD");
+    }
+    allow.push("OPTIONS");
+    let allow = allow.join(", ");
+    let mut response = if *method == Method::OPTIONS {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response
+    } else {
+        let words = format!("`{method}` is not known here; {allow} are.");
+        problem::response(&Error::new(Key::MethodUnknown, words), request_id)
+    };
+    let allow = HeaderValue::from_str(&allow).expect("names of methods are ASCII");
+    response.headers_mut().insert(header::ALLOW, allow);
+    response
+}
+
+fn check_header_size(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
+    let of_target = uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let of_headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let max = app.options.limits.header_bytes_max;
+    if of_target + of_headers > max {
+        let words = format!("A request's target and headers may have {max} bytes; send long queries to /query.");
+        return Err(Error::new(Key::Request, words));
+    }
+    Ok(())
+}
+
+/// Nothing here is to be guessed at, framed, or told to other sites.
+fn secure(headers: &mut HeaderMap) {
+    const SECURITY: [(HeaderName, HeaderValue); 3] = [
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    for (name, value) in SECURITY {
+        headers.entry(name).or_insert(value);
+    }
+}
+
+/// Closed unless origins are set. Credentials travel in `Authorization`, never in cookies here, so that no origin is
+/// given the browser's own.
+fn cors(origins: &[String]) -> Option<CorsLayer> {
+    if origins.is_empty() {
+        return None;
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::from(Any)
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    let request_headers = [
+        header::AUTHORIZATION,
+        header::CONTENT_TYPE,
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        HeaderName::from_static("idempotency-key"),
+        HeaderName::from_static("accept-warnings"),
+        credentials::REQUEST_ID,
+    ];
+    let response_headers = [header::ETAG, header::LOCATION, header::RETRY_AFTER, credentials::REQUEST_ID];
+    Some(
+        CorsLayer::new()
+            .allow_origin(allowed)
+            .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+            .allow_headers(request_headers)
+            .expose_headers(response_headers)
+            .max_age(std::time::Duration::from_secs(600)),
+    )
+}
+
+fn panic_words(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without words")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ROUTES;
+
+    #[test]
+    fn routes_of_one_path_stand_together_and_once() {
+        let paths: Vec<&str> = ROUTES.chunk_by(|a, b| a.path == b.path).map(|routes| routes[0].path).collect();
+        let mut unique = paths.clone();
+        unique.sort_unstable();
+        unique.dedup();
+        assert_eq!(paths.len(), unique.len(), "{paths:?}");
+    }
+}

@@ -1,0 +1,153 @@
+//! Connections: accepting them, speaking HTTP/1.1 on them, ending them.
+//!
+//! TLS and HTTP/2 are the reverse proxy's. A connection that sends its headers too slowly, or stands idle too long,
+//! is closed; when all places are taken, further connections wait in the system's backlog. A stop closes the
+//! listener first, lets running requests finish, and ends after a time limit whatever still runs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use crate::app::App;
+use crate::metrics::{self, CONNECTIONS};
+use crate::options::Options;
+use crate::router;
+use crate::seam::Engine;
+
+/// How long to wait when the system has no file handle left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Histograms hold their samples in memory until they are looked at.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// A server that listens and does not accept yet.
+pub struct Server {
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    app: Arc<App>,
+}
+
+/// The address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {listen}: {source}")]
+pub struct BindError {
+    /// The address asked for.
+    pub listen: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
+
+impl Server {
+    /// Takes the address and prepares what is computed once.
+    pub async fn bind(options: Options, engine: Arc<Engine>) -> Result<Server, BindError> {
+        let listen = options.listen;
+        let failed = |source| BindError { listen, source };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        metrics::upkeep();
+        Ok(Server { listener, local_addr, app: Arc::new(App::new(engine, options)) })
+    }
+
+    /// Where it listens, with the port that was found free.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until `stop` completes and running requests have ended.
+    pub async fn serve(self, stop: impl Future<Output = ()> + Send) {
+        let Server { listener, app, .. } = self;
+        let connections = Connections::new(Arc::clone(&app));
+        let mut stop = std::pin::pin!(stop);
+        let mut upkeep = tokio::time::interval(METRICS_UPKEEP);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                _ = upkeep.tick() => metrics::upkeep(),
+                () = connections.accept(&listener) => {}
+            }
+        }
+        app.stop();
+        drop(listener);
+        connections.finish().await;
+    }
+}
+
+struct Connections {
+    app: Arc<App>,
+    http: http1::Builder,
+    router: axum::Router,
+    places: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+}
+
+impl Connections {
+    fn new(app: Arc<App>) -> Connections {
+        let limits = &app.options.limits;
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            // Beyond its buffer hyper answers 431 by itself, without our words: ours come first.
+            .max_buf_size((limits.header_bytes_max * 2).max(64 << 10));
+        Connections {
+            router: router::router(&app),
+            places: Arc::new(Semaphore::new(limits.connections_max.clamp(1, Semaphore::MAX_PERMITS))),
+            graceful: GracefulShutdown::new(),
+            http,
+            app,
+        }
+    }
+
+    /// Takes one connection when there is a place, and serves it in a task of its own. May be dropped at any time.
+    async fn accept(&self, listener: &TcpListener) {
+        let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            // Of a connection that ended before it was accepted nothing more is heard.
+            Err(error) if is_of_connection(&error) => return,
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                return;
+            }
+        };
+        let connection = self.connection(stream);
+        tokio::spawn(async move {
+            ::metrics::gauge!(CONNECTIONS).increment(1.0);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection ended");
+            }
+            ::metrics::gauge!(CONNECTIONS).decrement(1.0);
+            drop(place);
+        });
+    }
+
+    fn connection(&self, stream: TcpStream) -> impl Future<Output = hyper::Result<()>> + use<> {
+        // Answers are written whole: waiting for more to send with them would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+        let service = TowerToHyperService::new(self.router.clone());
+        let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        self.graceful.watch(connection)
+    }
+
+    async fn finish(self) {
+        let stop_timeout = self.app.options.limits.stop_timeout;
+        if tokio::time::timeout(stop_timeout, self.graceful.shutdown()).await.is_err() {
+            tracing::warn!(seconds = stop_timeout.as_secs(), "requests still ran when the time to stop was over");
+        }
+    }
+}
+
+fn is_of_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
