@@ -70,7 +70,9 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Error> {
     let is_json =
         essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     if !is_json {
-        return Err(media_type(&format!("`{text}` is not read here; send `Content-Type: application/json`.")));
+        return Err(media_type(&format!(
+            "`{text}` is not read here; send `Content-Type: application/json`."
+        )));
     }
     for piece in pieces {
         let Some((name, value)) = piece.split_once('=') else { continue };

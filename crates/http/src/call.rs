@@ -84,7 +84,8 @@ impl Call {
     fn accepted_warnings(&self) -> Result<Vec<String>, Error> {
         let mut ids = Vec::new();
         for value in self.headers.get_all("accept-warnings") {
-            let text = value.to_str().map_err(|_| Error::new(Key::Request, "`Accept-Warnings` is not ASCII."))?;
+            let text =
+                value.to_str().map_err(|_| Error::new(Key::Request, "`Accept-Warnings` is not ASCII."))?;
             ids.extend(text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned));
         }
         Ok(ids)
@@ -108,9 +109,11 @@ impl Call {
     /// Whether `If-None-Match` names the tag (RFC 9110 §13.1.2: by weak comparison).
     pub(crate) fn has_current(&self, etag: &str) -> bool {
         let bare = etag.trim_start_matches("W/");
-        self.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|text| {
-            text.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == bare)
-        })
+        self.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(
+            |text| {
+                text.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == bare)
+            },
+        )
     }
 }
 

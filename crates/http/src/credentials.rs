@@ -77,9 +77,11 @@ impl Credentials {
         if values.next().is_some() {
             return Err(refused("There are several `Authorization` headers."));
         }
-        let token = value.to_str().ok().and_then(|text| text.split_once(' ')).and_then(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
-        });
+        let token = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once(' '))
+            .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim()));
         let Some(token) = token else {
             return Err(refused("`Authorization` is read as `Bearer TOKEN`."));
         };

@@ -115,6 +115,7 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 /// Follows a reference to a component, if it is one.
 fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
-    let target = value.get("$ref").and_then(Value::as_str).and_then(|to| document.pointer(to.trim_start_matches('#')));
+    let target =
+        value.get("$ref").and_then(Value::as_str).and_then(|to| document.pointer(to.trim_start_matches('#')));
     target.unwrap_or(value)
 }

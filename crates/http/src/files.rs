@@ -4,8 +4,8 @@
 //! nothing outside the folder is reached.
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use mainstay_engine::error::{Error, Key};
 use tower::ServiceExt;

@@ -30,10 +30,7 @@ impl InFlight {
     pub(crate) fn new(limits: &Limits) -> InFlight {
         let units = (limits.body_bytes_in_flight_max / UNIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
         let requests = limits.requests_in_flight_max.clamp(1, Semaphore::MAX_PERMITS);
-        InFlight {
-            requests: Arc::new(Semaphore::new(requests)),
-            body_units: Arc::new(Semaphore::new(units)),
-        }
+        InFlight { requests: Arc::new(Semaphore::new(requests)), body_units: Arc::new(Semaphore::new(units)) }
     }
 
     /// A place for one request, or 503.

@@ -32,15 +32,7 @@ impl Observation {
     pub(crate) fn start(request_id: Arc<str>, method: Method, route: &'static str) -> Observation {
         metrics::gauge!(IN_FLIGHT).increment(1.0);
         let started = Instant::now();
-        Observation {
-            request_id,
-            caller_kind: "none",
-            method,
-            route,
-            started,
-            status: CLIENT_GONE,
-            bytes: 0,
-        }
+        Observation { request_id, caller_kind: "none", method, route, started, status: CLIENT_GONE, bytes: 0 }
     }
 
     pub(crate) fn caller(&mut self, caller: &Caller) {

@@ -66,6 +66,11 @@ impl Parameters {
         }
     }
 
+    /// Whether it is given at all.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     fn get(&self, name: &str) -> Option<Option<&str>> {
         self.0.iter().find(|(of, _)| of == name).map(|(_, value)| value.as_deref())
     }
@@ -87,7 +92,8 @@ fn unknown(name: &str, known: &[&str]) -> Error {
 
 fn decode(text: &str) -> Result<String, Error> {
     let bytes = text.as_bytes();
-    let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
+    let is_escape =
+        |at: usize| bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit));
     if bytes.iter().enumerate().any(|(at, byte)| *byte == b'%' && !is_escape(at)) {
         let words = "The query string has a `%` that is not followed by two hexadecimal digits; write `%25`.";
         return Err(Error::new(Key::Request, words));

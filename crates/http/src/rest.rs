@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use mainstay_engine::error::{Error, Key};
-use mainstay_engine::part::{Document, Entry, Field, Get, Part};
+use mainstay_engine::part::{Document, Entry, Field, Get, Operation, Part, Raw};
 use mainstay_engine::response::{EntryAnswer, Response};
 use mainstay_lang::schema::{Schema, Table};
 use mainstay_lang::types::Type;
-use serde_json::value::RawValue;
 
 use crate::app::App;
 use crate::call::Call;
@@ -55,20 +54,12 @@ fn by_id(schema: &Schema, table: &Table, call: &Call) -> Result<(String, Field),
 }
 
 /// A key of a path as the JSON that the query language writes it in.
-fn key_json(ty: &Type, text: &str) -> Option<Box<RawValue>> {
+fn key_json(ty: &Type, text: &str) -> Option<Raw> {
     key_value(ty, text)?;
     Some(match ty {
-        Type::Int => raw(text.to_owned()),
-        _ => raw_string(text),
+        Type::Int => Raw::new(text),
+        _ => Raw::of_text(text),
     })
-}
-
-fn raw_string(text: &str) -> Box<RawValue> {
-    raw(serde_json::Value::from(text).to_string())
-}
-
-fn raw(json: String) -> Box<RawValue> {
-    RawValue::from_string(json).expect("the text was just written as JSON")
 }
 
 fn not_found(table: &Table) -> Error {
@@ -83,18 +74,10 @@ fn shown(parameters: &Parameters) -> Result<Vec<Get>, Error> {
     })
 }
 
-/// Runs parts on one table.
-async fn execute(
-    call: &Call,
-    table: &Table,
-    parts: Vec<Part>,
-    body: &[u8],
-    explain: bool,
-) -> Result<Response, Error> {
+/// The operation of parts on one table.
+fn operation(call: &Call, table: &Table, parts: Vec<Part>, body: &[u8]) -> Result<Operation, Error> {
     let entries = vec![Entry { table: table.name.clone(), parts }];
-    let mut operation = call.operation(vec![Document { entries }], body)?;
-    operation.explain = explain;
-    call.app.engine.execute(&call.ctx, &operation).await
+    call.operation(vec![Document { entries }], body)
 }
 
 /// The answer to the only entry of an operation.
@@ -105,33 +88,6 @@ fn only_entry(answer: Response) -> Result<EntryAnswer, Error> {
         .next()
         .and_then(|document| document.entries.into_iter().next())
         .ok_or_else(|| Error::internal("the answer to one entry has none"))
-}
-
-/// A row's body holds columns and relations; keywords are the path's and the parameters'.
-fn refuse_keywords(part: &Part) -> Result<(), Error> {
-    let keywords = [
-        ("get", part.get.is_some()),
-        ("create", part.create),
-        ("set", part.set.is_some()),
-        ("delete", part.delete),
-        ("add", !part.add.is_empty()),
-        ("remove", !part.remove.is_empty()),
-        ("required", part.required),
-        ("where", part.filter.is_some()),
-        ("params", !part.params.is_empty()),
-        ("order", !part.order.is_empty()),
-        ("limit", part.limit.is_some()),
-        ("offset", part.offset.is_some()),
-        ("after", part.after.is_some()),
-        ("count", part.count),
-        ("aggregate", !part.aggregate.is_empty()),
-        ("group", !part.group.is_empty()),
-        ("all", part.all),
-        ("if_updated", part.if_updated.is_some()),
-    ];
-    let Some((keyword, _)) = keywords.into_iter().find(|(_, given)| *given) else { return Ok(()) };
-    let words = format!("`{keyword}` is a keyword of /query; the body of a row holds its columns and relations.");
-    Err(Error::at(Key::Query, format!("{}/{keyword}", part.path), "keyword", words))
 }
 
 /// Rows are the caller's: a shared cache must not keep them, and the caller's own must ask before using them.

@@ -27,7 +27,7 @@ use crate::observe::Observation;
 use crate::{credentials, docs, files, health, metrics, openapi, problem, query, rest};
 
 /// Compressing less costs more than it saves: the answer fits one packet anyway.
-const COMPRESS_BYTES_MIN: u16 = 1024;
+const COMPRESS_BYTES_MIN: u64 = 1024;
 
 /// The route's name of requests that no route takes, in logs and metrics.
 const NO_ROUTE: &str = "(none)";
@@ -125,9 +125,10 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for routes in ROUTES.chunk_by(|a, b| a.path == b.path) {
         let app = Arc::clone(app);
-        let endpoint = any(move |captures: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
-            handle(Arc::clone(&app), routes, captures.ok(), request)
-        });
+        let endpoint =
+            any(move |captures: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+                handle(Arc::clone(&app), routes, captures.ok(), request)
+            });
         router = router.route(routes[0].path, endpoint);
     }
     let fallback = Arc::clone(app);
@@ -240,7 +241,8 @@ fn check_header_size(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), Er
     let of_headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let max = app.options.limits.header_bytes_max;
     if of_target + of_headers > max {
-        let words = format!("A request's target and headers may have {max} bytes; send long queries to /query.");
+        let words =
+            format!("A request's target and headers may have {max} bytes; send long queries to /query.");
         return Err(Error::new(Key::Request, words));
     }
     Ok(())
@@ -303,7 +305,8 @@ mod tests {
 
     #[test]
     fn routes_of_one_path_stand_together_and_once() {
-        let paths: Vec<&str> = ROUTES.chunk_by(|a, b| a.path == b.path).map(|routes| routes[0].path).collect();
+        let paths: Vec<&str> =
+            ROUTES.chunk_by(|a, b| a.path == b.path).map(|routes| routes[0].path).collect();
         let mut unique = paths.clone();
         unique.sort_unstable();
         unique.dedup();

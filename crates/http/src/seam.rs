@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::Error;
-use mainstay_engine::part::{Document, Operation, Part};
+use mainstay_engine::part::Operation;
 use mainstay_engine::response::Response;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::Value;
@@ -32,18 +32,9 @@ impl Engine {
     }
 }
 
-pub(crate) fn parse(_body: &[u8]) -> Result<Vec<Document>, Error> {
-    Err(Error::internal("no engine yet"))
-}
-
-pub(crate) fn parse_rows(_body: &[u8]) -> Result<(Vec<Part>, bool), Error> {
-    Err(Error::internal("no engine yet"))
-}
+pub(crate) use mainstay_engine::document::{parse, parse_rows};
+pub(crate) use mainstay_lang::suggest::nearest;
 
 pub(crate) fn render(_response: &Response, _was_array: bool) -> String {
     String::new()
-}
-
-pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    candidates.into_iter().find(|candidate| candidate.eq_ignore_ascii_case(name))
 }

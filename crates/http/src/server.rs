@@ -135,14 +135,17 @@ impl Connections {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
         let service = TowerToHyperService::new(self.router.clone());
-        let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
         self.graceful.watch(connection)
     }
 
     async fn finish(self) {
         let stop_timeout = self.app.options.limits.stop_timeout;
         if tokio::time::timeout(stop_timeout, self.graceful.shutdown()).await.is_err() {
-            tracing::warn!(seconds = stop_timeout.as_secs(), "requests still ran when the time to stop was over");
+            tracing::warn!(
+                seconds = stop_timeout.as_secs(),
+                "requests still ran when the time to stop was over"
+            );
         }
     }
 }

@@ -43,7 +43,7 @@ fn parameters(document: &Value, operation: &Value) -> String {
             format!(
                 "<tr><td><code>{}</code></td><td>{} <small>{}</small></td><td>{}</td></tr>",
                 escape(text(parameter, "/name")),
-                shape::words(document, &parameter["schema"]),
+                shape::words(&parameter["schema"]),
                 escape(text(parameter, "/in")),
                 inline(text(parameter, "/description")),
             )
@@ -62,7 +62,7 @@ fn answers(document: &Value, operation: &Value) -> String {
             let content = answer["content"].as_object().and_then(|content| content.values().next());
             let shape = content
                 .and_then(|content| content.get("schema"))
-                .map(|schema| shape::words(document, schema))
+                .map(|schema| shape::words(schema))
                 .unwrap_or_default();
             format!(
                 "<tr><td>{}</td><td>{shape}</td><td>{}</td></tr>",

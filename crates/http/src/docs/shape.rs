@@ -18,41 +18,51 @@ pub(super) fn table(document: &Value, name: &str, row: &Value) -> String {
         .filter(|(member, _)| !["new", "edited", "deleted"].contains(&member.as_str()))
         .chain(hidden)
         .map(|(member, value)| {
-            let is_required = create["required"].as_array().is_some_and(|names| names.iter().any(|n| n == member));
+            let is_required =
+                create["required"].as_array().is_some_and(|names| names.iter().any(|n| n == member));
             let marks = [
                 (is_required, "required"),
                 (value["readOnly"] == true, "read only"),
                 (create["properties"][member]["writeOnly"] == true, "write only"),
-                (!create["properties"][member].is_null() && update["properties"][member].is_null(), "at creation"),
+                (
+                    !create["properties"][member].is_null() && update["properties"][member].is_null(),
+                    "at creation",
+                ),
             ];
-            let marks: String =
-                marks.iter().filter(|(is_set, _)| *is_set).map(|(_, mark)| format!("<em>{mark}</em>")).collect();
+            let marks: String = marks
+                .iter()
+                .filter(|(is_set, _)| *is_set)
+                .map(|(_, mark)| format!("<em>{mark}</em>"))
+                .collect();
             let sent = &create["properties"][member];
             let bounds = if sent.is_null() { String::new() } else { bounds(sent) };
             format!(
                 "<tr><td><code>{}</code></td><td>{}{bounds}</td><td>{marks}{}</td></tr>",
                 escape(member),
-                words(document, value),
+                words(value),
                 inline(text(value, "/description")),
             )
         })
         .collect();
-    format!("<table><thead><tr><th>member</th><th>type</th><th></th></tr></thead><tbody>{rows}</tbody></table>")
+    format!(
+        "<table><thead><tr><th>member</th><th>type</th><th></th></tr></thead><tbody>{rows}</tbody></table>"
+    )
 }
 
 /// A type in a few words, as HTML.
-pub(super) fn words(document: &Value, value: &Value) -> String {
+pub(super) fn words(value: &Value) -> String {
     if let Some(to) = value.get("$ref").and_then(Value::as_str) {
         let name = to.rsplit('/').next().unwrap_or_default();
         let table = name.split('.').next().unwrap_or_default();
         return format!("<a href=\"#{}\">{}</a>", escape(table), escape(name));
     }
     if let Some(names) = value["enum"].as_array() {
-        let names: Vec<String> = names.iter().map(|name| format!("<code>{}</code>", escape(&plain(name)))).collect();
+        let names: Vec<String> =
+            names.iter().map(|name| format!("<code>{}</code>", escape(&plain(name)))).collect();
         return names.join(" | ");
     }
     if let Some(choices) = value["anyOf"].as_array() {
-        let choices: Vec<String> = choices.iter().map(|choice| words(document, choice)).collect();
+        let choices: Vec<String> = choices.iter().map(|choice| words(choice)).collect();
         return choices.join(" | ");
     }
     let types: Vec<String> = match &value["type"] {
@@ -62,7 +72,7 @@ pub(super) fn words(document: &Value, value: &Value) -> String {
     };
     let format = value["format"].as_str().map(|format| format!(" <small>{}</small>", escape(format)));
     let items = (types.iter().any(|of| of == "array") && value.get("items").is_some())
-        .then(|| format!(" of {}", words(document, &value["items"])));
+        .then(|| format!(" of {}", words(&value["items"])));
     format!("{}{}{}", escape(&types.join(" | ")), format.unwrap_or_default(), items.unwrap_or_default())
 }
 
@@ -75,7 +85,8 @@ fn bounds(sent: &Value) -> String {
         ("minimum", "≥"),
         ("maximum", "≤"),
     ];
-    let is_told = |value: &Value| value.as_i64().is_none_or(|number| number != i64::MIN && number != i64::MAX);
+    let is_told =
+        |value: &Value| value.as_i64().is_none_or(|number| number != i64::MIN && number != i64::MAX);
     NAMES
         .iter()
         .filter(|(name, _)| !sent[*name].is_null() && is_told(&sent[*name]))

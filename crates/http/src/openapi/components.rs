@@ -30,18 +30,27 @@ pub(super) fn components(schema: &Schema) -> Value {
 fn schemas(schema: &Schema) -> Value {
     let of_tables = schema.tables.iter().flat_map(|table| {
         let written = table.stream.is_none().then(|| {
-            [(rows::create_name(table), rows::create(schema, table)), (rows::update_name(table), rows::update(schema, table))]
+            [
+                (rows::create_name(table), rows::create(schema, table)),
+                (rows::update_name(table), rows::update(schema, table)),
+            ]
         });
         std::iter::once((table.name.clone(), rows::row(schema, table))).chain(written.into_iter().flatten())
     });
     let shared = [
         ("Problem", problem()),
-        ("Group", json!({"type": "object", "description": "One group of an aggregate: its group values and aggregates."})),
+        (
+            "Group",
+            json!({"type": "object", "description": "One group of an aggregate: its group values and aggregates."}),
+        ),
         ("Document", document(schema)),
         ("Part", part()),
         ("Answer", answer(schema)),
         ("Metadata", metadata()),
-        ("Health", json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}})),
+        (
+            "Health",
+            json!({"type": "object", "required": ["status"], "properties": {"status": {"type": "string"}}}),
+        ),
     ];
     object(of_tables.chain(shared.map(|(name, value)| (name.to_owned(), value))))
 }
@@ -98,8 +107,16 @@ type Parameter = (&'static str, fn() -> Value, &'static str);
 
 /// Query parameters, by name.
 const PARAMETERS: &[Parameter] = &[
-    ("where", words, "A condition in the app's own language: `severity == \"serious\" and sender.name ~ \"bar\"`. `+` is a space; write `%2B` for a plus sign."),
-    ("get", words, "Columns and relations: `title,sender(name),messages(text,author(name))`; `*` is every column that is not hidden."),
+    (
+        "where",
+        words,
+        "A condition in the app's own language: `severity == \"serious\" and sender.name ~ \"bar\"`. `+` is a space; write `%2B` for a plus sign.",
+    ),
+    (
+        "get",
+        words,
+        "Columns and relations: `title,sender(name),messages(text,author(name))`; `*` is every column that is not hidden.",
+    ),
     ("order", words, "Paths, `-` for the largest first: `-created,title nulls first`."),
     ("limit", limit, "Rows of one page."),
     ("offset", offset, "Rows to skip; not with `after`."),

@@ -10,7 +10,10 @@ use super::object;
 /// A row that could be created: what is required, and nothing else.
 pub(super) fn create(schema: &Schema, table: &Table) -> Value {
     let columns = table.columns.iter().skip(3).filter(|column| {
-        !column.is_managed() && !column.nullable && column.default.is_none() && Some(column.id) != table.tenant
+        !column.is_managed()
+            && !column.nullable
+            && column.default.is_none()
+            && Some(column.id) != table.tenant
     });
     object(columns.map(|column| (column.name.clone(), value(schema, column))))
 }

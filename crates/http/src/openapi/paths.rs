@@ -39,10 +39,14 @@ fn operations(schema: &Schema, route: &Route) -> Vec<(String, Value)> {
             .collect(),
         Endpoint::Query => vec![(route.path.to_owned(), query(schema))],
         Endpoint::Live | Endpoint::Ready => vec![(route.path.to_owned(), health(route.endpoint))],
-        Endpoint::Metrics => vec![document(route, "metrics", "What was measured, for Prometheus.", "text/plain")],
+        Endpoint::Metrics => {
+            vec![document(route, "metrics", "What was measured, for Prometheus.", "text/plain")]
+        }
         Endpoint::OpenApi => vec![document(route, "openapi", "This document.", "application/json")],
         Endpoint::Docs => vec![document(route, "docs", "The rendered reference.", "text/html")],
-        Endpoint::DocsErrors => vec![document(route, "docsErrors", "What each error key means.", "text/html")],
+        Endpoint::DocsErrors => {
+            vec![document(route, "docsErrors", "What each error key means.", "text/html")]
+        }
     }
 }
 
@@ -188,7 +192,9 @@ struct Operation(Value);
 
 impl Operation {
     fn new(tag: &str, id: String, summary: String) -> Operation {
-        Operation(json!({"tags": [tag], "operationId": id, "summary": summary, "parameters": [], "responses": {}}))
+        Operation(
+            json!({"tags": [tag], "operationId": id, "summary": summary, "parameters": [], "responses": {}}),
+        )
     }
 
     fn describe(mut self, words: &str) -> Operation {
@@ -205,7 +211,9 @@ impl Operation {
     fn key(mut self, schema: &Schema, table: &Table, name: &str) -> Operation {
         let value = answered_key(schema, table);
         let example = example::key(schema, table);
-        self.parameter(json!({"name": name, "in": "path", "required": true, "schema": value, "example": example}));
+        self.parameter(
+            json!({"name": name, "in": "path", "required": true, "schema": value, "example": example}),
+        );
         self
     }
 
@@ -217,13 +225,18 @@ impl Operation {
     }
 
     fn header(mut self, name: &str, docs: &str) -> Operation {
-        self.parameter(json!({"name": name, "in": "header", "description": docs, "schema": {"type": "string"}}));
+        self.parameter(
+            json!({"name": name, "in": "header", "description": docs, "schema": {"type": "string"}}),
+        );
         self
     }
 
     fn write_headers(self) -> Operation {
-        self.header("Idempotency-Key", "The same key gives the same answer for 24 hours, without a second write.")
-            .header("Accept-Warnings", "Ids of warnings that the caller accepts, separated by commas.")
+        self.header(
+            "Idempotency-Key",
+            "The same key gives the same answer for 24 hours, without a second write.",
+        )
+        .header("Accept-Warnings", "Ids of warnings that the caller accepts, separated by commas.")
     }
 
     fn body(mut self, schema: Value, example: Value) -> Operation {

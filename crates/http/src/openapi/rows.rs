@@ -27,7 +27,8 @@ pub(super) fn row(schema: &Schema, table: &Table) -> Value {
         (column.name.clone(), described(value, &column.docs))
     });
     let relations = table.relations.iter().map(|relation| {
-        let rows = json!({"type": "array", "items": reference("schemas", &schema.table(relation.target).name)});
+        let rows =
+            json!({"type": "array", "items": reference("schemas", &schema.table(relation.target).name)});
         (relation.name.clone(), described(rows, &relation.docs))
     });
     let flags = [

@@ -16,7 +16,9 @@ pub(super) fn answered(schema: &Schema, ty: &Type) -> Value {
         Type::Bool => json!({"type": "boolean"}),
         Type::Int => json!({"type": "integer", "format": "int64"}),
         Type::Float => json!({"type": "number", "format": "double"}),
-        Type::Decimal { scale: 0, .. } => json!({"type": "string", "format": "decimal", "pattern": r"^-?\d+$"}),
+        Type::Decimal { scale: 0, .. } => {
+            json!({"type": "string", "format": "decimal", "pattern": r"^-?\d+$"})
+        }
         Type::Decimal { scale, .. } => {
             json!({"type": "string", "format": "decimal", "pattern": format!(r"^-?\d+\.\d{{{scale}}}$")})
         }
@@ -25,7 +27,9 @@ pub(super) fn answered(schema: &Schema, ty: &Type) -> Value {
         Type::Date => json!({"type": "string", "format": "date"}),
         Type::Time => json!({"type": "string", "pattern": r"^\d{2}:\d{2}:\d{2}\.\d{6}$"}),
         Type::Timestamp => json!({"type": "string", "format": "date-time"}),
-        Type::Duration => json!({"type": "string", "pattern": DURATION, "description": "ISO 8601; a day is 24 hours."}),
+        Type::Duration => {
+            json!({"type": "string", "pattern": DURATION, "description": "ISO 8601; a day is 24 hours."})
+        }
         Type::Json => json!({}),
         Type::Bytes => json!({"type": "string", "contentEncoding": "base64"}),
         Type::Enum(of) => json!({"type": "string", "enum": of.values}),
@@ -41,7 +45,9 @@ pub(super) fn sent(schema: &Schema, column: &Column) -> Value {
         Some(Pattern::Email) => value["format"] = json!("email"),
         Some(Pattern::Url) => value["format"] = json!("uri"),
         // Inline flags and the like mean something else, or nothing, in the dialect of JSON Schema.
-        Some(Pattern::Regex(regex)) if !regex.as_str().contains("(?") => value["pattern"] = json!(regex.as_str()),
+        Some(Pattern::Regex(regex)) if !regex.as_str().contains("(?") => {
+            value["pattern"] = json!(regex.as_str())
+        }
         _ => {}
     }
     let is_list = matches!(column.ty, Type::List(_));

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::etag::TaggedRow;
-use super::{execute, only_entry, refuse_keywords, shown, table};
+use super::{only_entry, operation, shown, table};
 use crate::call::{Call, json};
 use crate::seam;
 
@@ -27,11 +27,12 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let (mut parts, was_array) = seam::parse_rows(&body.bytes)?;
     let tagged = (!was_array).then(|| TaggedRow::ask(table, &mut get));
     for part in &mut parts {
-        refuse_keywords(part)?;
+        part.keywords = vec!["create", "get"];
         part.create = true;
         part.get = Some(get.clone());
     }
-    let answer = only_entry(execute(&call, table, parts, &body.bytes, false).await?)?;
+    let operation = operation(&call, table, parts, &body.bytes)?;
+    let answer = only_entry(app.engine.execute(&call.ctx, &operation).await?)?;
     let mut response = if let Some(tagged) = tagged {
         let location = location(table, &answer.rows)?;
         let (row, tag) = tagged.show(&app, answer.rows)?;

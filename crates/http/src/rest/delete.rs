@@ -9,7 +9,7 @@ use mainstay_engine::error::Error;
 use mainstay_engine::part::Part;
 
 use super::etag::{as_precondition, version_asked};
-use super::{by_id, execute, not_found, only_entry, table};
+use super::{by_id, not_found, only_entry, operation, table};
 use crate::call::Call;
 
 pub(crate) async fn run(call: Call) -> Result<Response, Error> {
@@ -18,14 +18,21 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     call.parameters(&[])?;
     let version = version_asked(&call.headers)?;
     let has_version = version.is_some();
+    let mut keywords = vec!["delete"];
+    if has_version {
+        keywords.push("if_updated");
+    }
     let part = Part {
+        keywords,
         fields: vec![by_id(app.schema(), table, &call)?],
         delete: true,
         if_updated: version,
         ..Part::default()
     };
-    let answer = execute(&call, table, vec![part], &[], false).await;
-    let answer = only_entry(answer.map_err(|error| if has_version { as_precondition(error) } else { error })?)?;
+    let operation = operation(&call, table, vec![part], &[])?;
+    let answer = app.engine.execute(&call.ctx, &operation).await;
+    let answer =
+        only_entry(answer.map_err(|error| if has_version { as_precondition(error) } else { error })?)?;
     if answer.row_count == 0 {
         return Err(not_found(table));
     }

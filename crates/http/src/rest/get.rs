@@ -62,11 +62,7 @@ mod tests {
         let author = member("author", vec![member("name", vec![])]);
         assert_eq!(
             parse("title, messages(text,author(name)),*").unwrap(),
-            [
-                member("title", vec![]),
-                member("messages", vec![member("text", vec![]), author]),
-                Get::All
-            ]
+            [member("title", vec![]), member("messages", vec![member("text", vec![]), author]), Get::All]
         );
     }
 

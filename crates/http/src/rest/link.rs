@@ -4,20 +4,28 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use mainstay_engine::error::{Error, Key};
-use mainstay_engine::part::{Field, Part};
+use mainstay_engine::part::{Field, Part, Raw};
 use mainstay_lang::schema::{Relation, Table};
 
 use super::delete::no_content;
-use super::{by_id, execute, key_json, not_found, only_entry, raw, route_unknown, table};
+use super::{by_id, key_json, not_found, only_entry, operation, route_unknown, table};
 use crate::call::Call;
 use crate::seam::nearest;
 
 pub(crate) async fn link(call: Call) -> Result<Response, Error> {
-    run(call, |relation, target| relation.add.push(target)).await
+    run(call, |relation, target| {
+        relation.keywords.push("add");
+        relation.add.push(target);
+    })
+    .await
 }
 
 pub(crate) async fn unlink(call: Call) -> Result<Response, Error> {
-    run(call, |relation, target| relation.remove.push(target)).await
+    run(call, |relation, target| {
+        relation.keywords.push("remove");
+        relation.remove.push(target);
+    })
+    .await
 }
 
 async fn run(call: Call, place: impl FnOnce(&mut Part, Part)) -> Result<Response, Error> {
@@ -27,18 +35,20 @@ async fn run(call: Call, place: impl FnOnce(&mut Part, Part)) -> Result<Response
     let relation = relation(table, &call)?;
     let target = call.captures.get(3).map_or("", String::as_str);
     // A key that no row can have is refused as an unknown one is.
-    let key = key_json(app.schema().key_type(relation.target), target)
-        .ok_or_else(|| Error::new(Key::RelationRefused, format!("`{}` has no such row for you.", relation.name)))?;
+    let key = key_json(app.schema().key_type(relation.target), target).ok_or_else(|| {
+        Error::new(Key::RelationRefused, format!("`{}` has no such row for you.", relation.name))
+    })?;
     let path = format!("/{}", relation.name);
     let mut nested = Part { path: path.clone(), ..Part::default() };
     let target = Part { path, fields: vec![("id".to_owned(), Field::Scalar(key))], ..Part::default() };
     place(&mut nested, target);
-    let members = Field::Object(raw("{}".to_owned()), Box::new(nested));
+    let members = Field::Object(Raw::new("{}"), Ok(Box::new(nested)));
     let part = Part {
         fields: vec![by_id(app.schema(), table, &call)?, (relation.name.clone(), members)],
         ..Part::default()
     };
-    let answer = only_entry(execute(&call, table, vec![part], &[], false).await?)?;
+    let operation = operation(&call, table, vec![part], &[])?;
+    let answer = only_entry(app.engine.execute(&call.ctx, &operation).await?)?;
     if answer.row_count == 0 { Err(not_found(table)) } else { Ok(no_content()) }
 }
 

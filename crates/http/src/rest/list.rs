@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use mainstay_engine::error::Error;
-use mainstay_engine::part::Part;
+use mainstay_engine::part::{Operation, Part};
 use mainstay_engine::response::EntryAnswer;
 
 use super::split::split;
-use super::{execute, keep_private, only_entry, shown, table};
+use super::{keep_private, only_entry, operation, shown, table};
 use crate::call::{Call, json};
 use crate::parameters::{Parameters, malformed};
 
@@ -22,7 +22,8 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let parameters = call.parameters(PARAMETERS)?;
     let part = part(&parameters)?;
     let explain = call.explain(&parameters)?;
-    let answer = execute(&call, table, vec![part], &[], explain).await?;
+    let operation = Operation { explain, ..operation(&call, table, vec![part], &[])? };
+    let answer = app.engine.execute(&call.ctx, &operation).await?;
     let explained = answer.explain.clone();
     let mut response = json(write(&only_entry(answer)?, explained.as_deref())?);
     keep_private(response.headers_mut());
@@ -37,7 +38,9 @@ fn part(parameters: &Parameters) -> Result<Part, Error> {
         let words = "`get` shows rows; `aggregate` and `group` show groups of them: give one or the other.";
         return Err(malformed("get", words.to_owned()));
     }
+    let given = |name: &&&str| **name != "explain" && parameters.has(name);
     Ok(Part {
+        keywords: PARAMETERS.iter().filter(given).copied().collect(),
         get: if is_grouped { None } else { Some(shown(parameters)?) },
         filter: parameters.text("where")?.map(str::to_owned),
         order: list(parameters, "order")?,
@@ -58,7 +61,10 @@ fn aggregate(parameters: &Parameters) -> Result<Vec<(String, String)>, Error> {
             .map(|(name, expression)| (name.trim().to_owned(), expression.trim().to_owned()))
             .filter(|(name, expression)| !name.is_empty() && !expression.is_empty())
             .ok_or_else(|| {
-                malformed("aggregate", format!("`{item}` is not `name:expression`, as in `sold:sum(quantity)`."))
+                malformed(
+                    "aggregate",
+                    format!("`{item}` is not `name:expression`, as in `sold:sum(quantity)`."),
+                )
             })
     };
     list(parameters, "aggregate")?.into_iter().map(pair).collect()

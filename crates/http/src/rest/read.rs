@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::http::header;
 use axum::response::Response;
 use mainstay_engine::error::Error;
-use mainstay_engine::part::Part;
+use mainstay_engine::part::{Operation, Part};
 
 use super::etag::TaggedRow;
-use super::{by_id, execute, keep_private, not_found, only_entry, shown, table};
+use super::{by_id, keep_private, not_found, only_entry, operation, shown, table};
 use crate::call::{Call, json, not_modified};
 
 pub(crate) async fn run(call: Call) -> Result<Response, Error> {
@@ -18,12 +18,9 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let explain = call.explain(&parameters)?;
     let mut get = shown(&parameters)?;
     let tagged = TaggedRow::ask(table, &mut get);
-    let part = Part {
-        fields: vec![by_id(app.schema(), table, &call)?],
-        get: Some(get),
-        ..Part::default()
-    };
-    let answer = execute(&call, table, vec![part], &[], explain).await?;
+    let part = Part { fields: vec![by_id(app.schema(), table, &call)?], get: Some(get), ..Part::default() };
+    let operation = Operation { explain, ..operation(&call, table, vec![part], &[])? };
+    let answer = app.engine.execute(&call.ctx, &operation).await?;
     let explained = answer.explain.clone();
     let entry = only_entry(answer)?;
     if entry.row_count == 0 {

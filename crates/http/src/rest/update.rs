@@ -8,7 +8,7 @@ use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Part;
 
 use super::etag::{TaggedRow, as_precondition, version_asked};
-use super::{by_id, execute, not_found, only_entry, refuse_keywords, shown, table};
+use super::{by_id, not_found, only_entry, operation, shown, table};
 use crate::call::{Call, json};
 use crate::seam;
 
@@ -27,8 +27,12 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
         Some(change) if parts.is_empty() && !was_array => change,
         _ => return Err(Error::new(Key::Query, "The body is one object: the columns to change.")),
     };
-    refuse_keywords(&change)?;
+    let mut keywords = vec!["set", "get"];
+    if has_version {
+        keywords.push("if_updated");
+    }
     let part = Part {
+        keywords,
         path: change.path,
         fields: vec![by_id],
         set: Some(change.fields),
@@ -36,8 +40,10 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
         if_updated: version,
         ..Part::default()
     };
-    let answer = execute(&call, table, vec![part], &body.bytes, false).await;
-    let answer = only_entry(answer.map_err(|error| if has_version { as_precondition(error) } else { error })?)?;
+    let operation = operation(&call, table, vec![part], &body.bytes)?;
+    let answer = app.engine.execute(&call.ctx, &operation).await;
+    let answer =
+        only_entry(answer.map_err(|error| if has_version { as_precondition(error) } else { error })?)?;
     if answer.row_count == 0 {
         return Err(not_found(table));
     }
