@@ -60,10 +60,8 @@ fn answers(document: &Value, operation: &Value) -> String {
         .map(|(status, answer)| {
             let answer = resolve(document, answer);
             let content = answer["content"].as_object().and_then(|content| content.values().next());
-            let shape = content
-                .and_then(|content| content.get("schema"))
-                .map(|schema| shape::words(schema))
-                .unwrap_or_default();
+            let shape =
+                content.and_then(|content| content.get("schema")).map(shape::words).unwrap_or_default();
             format!(
                 "<tr><td>{}</td><td>{shape}</td><td>{}</td></tr>",
                 escape(status),

@@ -62,7 +62,7 @@ pub(super) fn words(value: &Value) -> String {
         return names.join(" | ");
     }
     if let Some(choices) = value["anyOf"].as_array() {
-        let choices: Vec<String> = choices.iter().map(|choice| words(choice)).collect();
+        let choices: Vec<String> = choices.iter().map(words).collect();
         return choices.join(" | ");
     }
     let types: Vec<String> = match &value["type"] {
