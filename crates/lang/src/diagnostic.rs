@@ -1,5 +1,9 @@
 //! Problems found in `.stay` text, and how they are shown.
 
+mod render;
+
+pub use render::{Listed, list, render};
+
 use crate::source::Span;
 
 /// How bad a problem is.

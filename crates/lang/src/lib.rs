@@ -7,6 +7,7 @@ mod check;
 pub mod diagnostic;
 pub mod expr;
 pub mod filter;
+pub mod format;
 pub mod functions;
 mod lexer;
 mod naming;

@@ -1,6 +1,6 @@
 //! From tokens to the tree of a file.
 //!
-//! Recursive descent; members need no separators, because each is recognised by its first tokens ([`words`]). It never
+//! Recursive descent; members need no separators, because each is recognised by its first tokens (`parser/words.rs`). It never
 //! fails and never stops early: a part that cannot be read is reported once, the parser goes on at the next
 //! line that can begin something, and what was understood of the broken part stays in the tree, so that names declared
 //! there are known. Whether names mean anything is not its business.

@@ -67,4 +67,30 @@ impl Sources {
             .and_then(|file| file.text.get(span.start as usize..span.end as usize))
             .unwrap_or("")
     }
+
+    /// Line and column of a span's start, both from 1. A column is a Unicode character; a byte order mark is none.
+    /// A place outside of the text is its end; in no file, the first.
+    pub fn position(&self, span: Span) -> (usize, usize) {
+        let Some(file) = self.files.get(span.file as usize) else { return (1, 1) };
+        let text = &file.text[..file.text.floor_char_boundary(span.start as usize)];
+        let line_start = text.rfind('\n').map_or(0, |at| at + 1);
+        let line = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let column = text[line_start..].trim_start_matches('\u{feff}').chars().count() + 1;
+        (line, column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Sources, Span};
+
+    #[test]
+    fn positions_count_characters() {
+        let mut sources = Sources::default();
+        let file = sources.add("a", "\u{feff}äb\r\nöc");
+        for (start, expected) in [(3, (1, 1)), (5, (1, 2)), (8, (2, 1)), (10, (2, 2)), (99, (2, 3))] {
+            assert_eq!(sources.position(Span { file, start, end: start }), expected, "{start}");
+        }
+        assert_eq!(sources.position(Span { file: 7, start: 3, end: 4 }), (1, 1));
+    }
 }

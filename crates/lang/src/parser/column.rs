@@ -14,6 +14,12 @@ impl Parser<'_> {
     /// A column; the next token is its name.
     pub(super) fn column(&mut self, docs: String) -> Option<Column> {
         let name = self.name("a column")?;
+        // Such a column is told from a modifier by the look of its type, so the type has to look like one.
+        let is_modifier = name.text == "by" || MODIFIERS.contains(&name.text.as_str());
+        if is_modifier && self.peek().kind == Kind::Name && !self.is_type(self.peek()) {
+            let found = self.found();
+            self.error(format!("expected a type after `{}`, found {found}", name.text));
+        }
         let (ty, nullable) = self.nullable_type(&format!("`{}`", name.text), name.span);
         let modifiers = if self.is_stuck() { Vec::new() } else { self.modifiers() };
         let span = name.span.to(self.last_span());
@@ -46,7 +52,7 @@ impl Parser<'_> {
     /// A type, on the line of what it belongs to. `after` is where it is missing.
     pub(super) fn ty(&mut self, whose: &str, after: Span) -> TypeExpr {
         let token = self.peek();
-        if token.kind != Kind::Name || token.line_start {
+        if token.kind != Kind::Name || token.line_start || self.is_stuck() {
             let found = self.found();
             let nothing = Span { start: after.end, ..after };
             self.error(format!("expected a type after {whose}, found {found}"));

@@ -102,10 +102,15 @@ impl Parser<'_> {
             let descending = self.eat(Kind::Minus);
             let Some(name) = self.name("a column to order by") else { return items };
             items.push((name, descending));
-            if !self.eat(Kind::Comma) {
+            if !self.eat(Kind::Comma) || self.begins_member() {
                 return items;
             }
         }
+    }
+
+    /// Whether the comma before ended a line rather than went on with its list.
+    fn begins_member(&self) -> bool {
+        self.column_here() || self.line_here(Holder::Stream).is_some()
     }
 
     fn allow(&mut self, start: Span) -> Allow {
@@ -123,7 +128,7 @@ impl Parser<'_> {
             };
             let columns = if self.peek().kind == Kind::LeftParen { self.columns() } else { Vec::new() };
             operations.push((name, columns));
-            if !self.eat(Kind::Comma) {
+            if !self.eat(Kind::Comma) || self.begins_member() {
                 break;
             }
         }

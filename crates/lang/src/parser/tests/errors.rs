@@ -73,6 +73,15 @@ fn columns() {
 }
 
 #[test]
+fn a_column_called_like_a_modifier_needs_a_clear_type() {
+    check(
+        "table T {\n a Team[], by team\n lower txt\n b int\n}",
+        &["2:15 expected a type after `by`, found `team`", "3:8 expected a type after `lower`, found `txt`"],
+        &["a Team", "by ", "lower ", "b int"],
+    );
+}
+
+#[test]
 fn blocks() {
     check("table T {\n a int\n", &["2:7 the block of `T` is not closed"], &["a int"]);
     check(

@@ -19,8 +19,8 @@ fn members_need_no_separators() {
         &["a int", "b bool", "d Team", "f Team", "ORDER 2", "HISTORY 90_days"],
     );
     check(
-        "table T { a User on delete cascade, b text(200), unique (a, b), label b }",
-        &["a User", "b text", "UNIQUE 2", "LABEL b"],
+        "table T { a User on delete cascade, b text(200), unique (a, b), order -a, b, label b, allow read, create, allow all, c int }",
+        &["a User", "b text", "UNIQUE 2", "ORDER 2", "LABEL b", "ALLOW 2", "ALLOW 1", "c int"],
     );
     check(
         "table T {\n  check a == 1 \"one\" check (a or b)\n    and c \"two\" warn d \"three\"\n  e int }",
@@ -30,6 +30,16 @@ fn members_need_no_separators() {
         "stream S { on A { a = event.a  b = 5 days = 6 } event A { a int b int? } event B event C command go { } }",
         &["ON A 3", "EVENT A 2", "EVENT B 0", "EVENT C 0", "COMMAND go 0"],
     );
+}
+
+#[test]
+fn commas_between_members_mean_nothing() {
+    check(
+        "table User { email text(320) unique trim lower match email, name text(200) trim, label name, \
+         allow read if id == user.id }",
+        &["email text", "name text", "LABEL name", "ALLOW 1"],
+    );
+    check("stream S { event A { a int b int, }, on A { a = 1, b = 2 } }", &["EVENT A 2", "ON A 2"]);
 }
 
 #[test]
