@@ -8,13 +8,19 @@
 /// near candidates the first.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_ascii_lowercase();
+    let name_letters = name.chars().count();
     let mut best: Option<(usize, &'a str)> = None;
     for candidate in candidates {
         if candidate.eq_ignore_ascii_case(name) {
             return Some(candidate);
         }
-        let letters = name.chars().count().max(candidate.chars().count());
+        let (given, wanted) = (name_letters, candidate.chars().count());
+        let letters = given.max(wanted);
         let allowed = (letters / 3).max(1);
+        // The distance takes time with the product of both lengths, and callers may send a name of megabytes.
+        if given.abs_diff(wanted) > allowed {
+            continue;
+        }
         let distance = strsim::damerau_levenshtein(&lower, &candidate.to_ascii_lowercase());
         // A name of one or two letters is near to every other one: nothing can be told from it.
         if letters > 2 && distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
@@ -45,6 +51,7 @@ mod tests {
         ] {
             assert_eq!(nearest(name, names), expected, "{name}");
         }
+        assert_eq!(nearest(&"sender".repeat(1_000_000), names), None);
     }
 
     #[test]

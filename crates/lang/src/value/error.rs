@@ -3,6 +3,7 @@
 //! The kind is stable and machine-readable; the message completes a sentence that starts with the column's name. A
 //! message never repeats what was given: that may be a secret, and messages are logged.
 
+use crate::suggest;
 use crate::types::EnumType;
 
 /// A value that its type cannot hold.
@@ -66,7 +67,7 @@ impl ValueError {
     /// `given` is a name that `of` does not declare. Names near it are offered, so this one does look at the value.
     pub(super) fn unknown_name(of: &EnumType, given: &str) -> ValueError {
         let mut message = format!("must be one of {}", of.values.join(", "));
-        if let Some(near) = nearest(given, of.values.iter().map(String::as_str)) {
+        if let Some(near) = suggest::nearest(given, of.values.iter().map(String::as_str)) {
             message.push_str(&format!("; did you mean \"{near}\"?"));
         }
         ValueError::new(ValueErrorKind::Enum, message)
@@ -76,15 +77,4 @@ impl ValueError {
     pub(super) fn in_item(self, index: usize) -> ValueError {
         ValueError { kind: self.kind, message: format!("item {}: {}", index + 1, self.message) }
     }
-}
-
-/// The name that was probably meant; `None` when none is close.
-fn nearest<'a>(given: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // The measure takes quadratic time, and a caller may send megabytes.
-    let given: String = given.chars().take(64).collect::<String>().to_ascii_lowercase();
-    names
-        .map(|name| (strsim::damerau_levenshtein(&given, &name.to_ascii_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.len() / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
 }
