@@ -6,6 +6,7 @@ pub mod document;
 pub mod error;
 mod expression;
 pub mod guard;
+pub mod limits;
 pub mod part;
 pub mod resolve;
 pub mod response;
