@@ -44,7 +44,9 @@ impl Resolver<'_> {
         for (name, field) in &part.fields {
             let path = join_path(&part.path, name);
             let is_vain = match name::member(table, name, &path)? {
-                Member::Column(id) => nested_part(table.column(id), field)?.is_some_and(|part| !part.required),
+                Member::Column(id) => {
+                    nested_part(table.column(id), field)?.is_some_and(|part| !part.required)
+                }
                 Member::Relation(id) => {
                     self.parts_of_many(table.relation(id), field, &path)?.iter().any(|part| !part.required)
                 }
@@ -77,7 +79,11 @@ fn group_order<G, V>(
     Ok(order)
 }
 
-fn refuse_twice<'n>(name: &str, mut known: impl Iterator<Item = &'n String>, path: &str) -> Result<(), Error> {
+fn refuse_twice<'n>(
+    name: &str,
+    mut known: impl Iterator<Item = &'n String>,
+    path: &str,
+) -> Result<(), Error> {
     if known.any(|known| known == name) {
         return Err(Error::at(Key::Query, path, "duplicate", format!("`{name}` stands twice")));
     }

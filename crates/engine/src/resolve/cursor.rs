@@ -51,7 +51,8 @@ impl Resolver<'_> {
         let json = text.strip_prefix(tag).ok_or_else(refused)?;
         let raw: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| refused())?;
         let key = self.schema.key_type(table);
-        let types: Vec<_> = order.iter().map(|item| self.schema.storage_type(&item.by.ty)).chain([key]).cloned().collect();
+        let types: Vec<_> =
+            order.iter().map(|item| self.schema.storage_type(&item.by.ty)).chain([key]).cloned().collect();
         if raw.len() != types.len() {
             return Err(refused());
         }

@@ -16,7 +16,17 @@ pub(super) const TO_ONE: &[&str] = &["get", "params", "required", "where"];
 
 /// Of a part under a to-many relation.
 pub(super) const TO_MANY: &[&str] = &[
-    "after", "aggregate", "count", "get", "group", "limit", "offset", "order", "params", "required", "where",
+    "after",
+    "aggregate",
+    "count",
+    "get",
+    "group",
+    "limit",
+    "offset",
+    "order",
+    "params",
+    "required",
+    "where",
 ];
 
 /// Refuses what has no place in a part that reads.
@@ -39,15 +49,27 @@ pub(super) fn check(part: &Part, allowed: &[&str], place: &str) -> Result<(), Er
 /// Refuses combinations that say two things at once.
 pub(super) fn check_together(part: &Part) -> Result<(), Error> {
     if part.after.is_some() && part.offset.is_some() {
-        return Err(refused(part, "offset", "`after` and `offset` say two different places to start".to_owned()));
+        return Err(refused(
+            part,
+            "offset",
+            "`after` and `offset` say two different places to start".to_owned(),
+        ));
     }
     if part.aggregate.is_empty() {
         let group = part.group.is_empty();
-        return if group { Ok(()) } else { Err(refused(part, "group", "`group` stands beside `aggregate`".to_owned())) };
+        return if group {
+            Ok(())
+        } else {
+            Err(refused(part, "group", "`group` stands beside `aggregate`".to_owned()))
+        };
     }
     for word in ["get", "count", "after"] {
         if part.keywords.contains(&word) {
-            return Err(refused(part, word, format!("`{word}` has no place beside `aggregate`: it answers groups, not rows")));
+            return Err(refused(
+                part,
+                word,
+                format!("`{word}` has no place beside `aggregate`: it answers groups, not rows"),
+            ));
         }
     }
     Ok(())

@@ -43,7 +43,8 @@ impl Resolver<'_> {
             let words = "must be a path such as `sender.name`";
             return Err(Error::at(Key::Query, path, "form", words));
         }
-        let value = compile_value(self.schema, table, written).map_err(|found| text::error(path, written, &found))?;
+        let value =
+            compile_value(self.schema, table, written).map_err(|found| text::error(path, written, &found))?;
         self.guard.eyes_unguarded(table, &value, path)
     }
 
@@ -63,7 +64,9 @@ pub(super) fn read<'t>(item: &'t str, path: &str) -> Result<OrderText<'t>, Error
     let words: Vec<&str> = item.split_ascii_whitespace().collect();
     let (name, nulls_first) = match words.as_slice() {
         [name] => (*name, false),
-        [name, nulls, place] if nulls.eq_ignore_ascii_case("nulls") && place.eq_ignore_ascii_case("first") => {
+        [name, nulls, place]
+            if nulls.eq_ignore_ascii_case("nulls") && place.eq_ignore_ascii_case("first") =>
+        {
             (*name, true)
         }
         [name, nulls, place] if nulls.eq_ignore_ascii_case("nulls") && place.eq_ignore_ascii_case("last") => {

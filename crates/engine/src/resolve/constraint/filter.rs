@@ -15,11 +15,18 @@ impl Resolver<'_> {
     pub(super) fn filter_text(&mut self, table: &Table, part: &Part) -> Result<Expr, Error> {
         let text = part.filter.as_deref().unwrap_or_default();
         let path = join_path(&part.path, "where");
-        let filter = compile_filter(self.schema, table.id, text).map_err(|found| text::error(&path, text, &found))?;
+        let filter =
+            compile_filter(self.schema, table.id, text).map_err(|found| text::error(&path, text, &found))?;
         let params_path = join_path(&part.path, "params");
         let names = || filter.params.iter().map(|(name, _)| name.as_str());
         if let Some((name, _)) = part.params.iter().find(|(name, _)| !names().any(|known| known == name)) {
-            return Err(name::unknown(&join_path(&params_path, name), "params", name, "`where` names no parameter", names()));
+            return Err(name::unknown(
+                &join_path(&params_path, name),
+                "params",
+                name,
+                "`where` names no parameter",
+                names(),
+            ));
         }
         let mut own = Vec::with_capacity(filter.params.len());
         for (name, ty) in &filter.params {
