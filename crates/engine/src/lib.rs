@@ -1,5 +1,7 @@
 //! Under construction.
 
+pub mod bind;
+mod caller;
 pub mod catalog;
 pub mod ctx;
 pub mod document;
@@ -8,5 +10,6 @@ mod expression;
 pub mod guard;
 pub mod limits;
 pub mod part;
+pub mod prelude;
 pub mod resolve;
 pub mod response;

@@ -1,12 +1,11 @@
 //! `after`: the place behind a row, as the database wrote it into `next`.
 //!
-//! A cursor is base64url of a tag and a JSON array: the values that the row was sorted by and its key. The tag says under
-//! which order of which table it was made; under another one it means nothing and is refused. It holds values that the
-//! caller could read, so it is opaque for convenience, not for secrecy.
+//! A cursor holds a tag and the values that the row was sorted by, with its key. The tag says under which order of which
+//! table it was made; under another one it means nothing and is refused. It holds values that the caller could read, so
+//! it is opaque for convenience, not for secrecy.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mainstay_lang::expr::Expr;
+use mainstay_lang::ops::cursor::decode;
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::Order;
@@ -46,10 +45,11 @@ impl Resolver<'_> {
             let words = "is no cursor of this list; it must be what `next` said, under the same `order`";
             Error::at(Key::Cursor, join_path(&part.path, "after"), "cursor", words)
         };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| refused())?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| refused())?;
-        let json = text.strip_prefix(tag).ok_or_else(refused)?;
-        let raw: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| refused())?;
+        let (made_under, json) = decode(cursor).ok_or_else(refused)?;
+        if made_under != tag {
+            return Err(refused());
+        }
+        let raw: Vec<&RawValue> = serde_json::from_str(&json).map_err(|_| refused())?;
         let key = self.schema.key_type(table);
         let types: Vec<_> =
             order.iter().map(|item| self.schema.storage_type(&item.by.ty)).chain([key]).cloned().collect();
