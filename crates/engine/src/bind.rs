@@ -34,7 +34,13 @@ pub fn query(statement: &Arc<Statement>, catalog: &Catalog, ctx: &Ctx, params: &
 ///
 /// # Panics
 /// When a parameter has no value: whoever made the statement counted them.
-pub fn values(binds: &[Bind], catalog: &Catalog, ctx: &Ctx, params: &[Value], images: Images<'_>) -> Vec<Value> {
+pub fn values(
+    binds: &[Bind],
+    catalog: &Catalog,
+    ctx: &Ctx,
+    params: &[Value],
+    images: Images<'_>,
+) -> Vec<Value> {
     let eyes = CallerEyes::new(catalog, ctx);
     let image = |image: Option<&[Value]>, column: &ColumnId| {
         image.and_then(|row| row.get(column.0 as usize)).cloned().unwrap_or(Value::Null)

@@ -12,7 +12,7 @@ use mainstay_sql::statement::Statement;
 use mainstay_sql::{Dialect, plan};
 use mainstay_store::{Outcome, Query};
 
-use crate::catalog::{Catalog, CallerPath};
+use crate::catalog::{CallerPath, Catalog};
 use crate::ctx::{Caller, CallerRow};
 use crate::error::Error;
 use crate::expression::{column_at, column_here, compare};
@@ -54,7 +54,10 @@ impl CallerStatements {
     /// The batch that reads the caller whose key this is; [`CallerStatements::caller`] takes its outcome.
     pub(crate) fn queries(&self, user: &Value) -> Vec<Query> {
         [&self.row, &self.grants]
-            .map(|statement| Query { statement: statement.clone(), values: vec![user.clone()] })
+            .map(|statement| Query {
+                statement: statement.clone(),
+                values: vec![user.clone(); statement.binds.len()],
+            })
             .to_vec()
     }
 
@@ -64,12 +67,11 @@ impl CallerStatements {
             return Err(Error::internal("a caller is read as two lists of values"));
         };
         let Some(values) = rows.into_iter().next() else { return Ok(None) };
-        let permissions = grants.into_iter().filter_map(|mut grant| {
-            match grant.swap_remove(self.permission.0 as usize) {
+        let permissions =
+            grants.into_iter().filter_map(|mut grant| match grant.swap_remove(self.permission.0 as usize) {
                 Value::Text(permission) => Some(permission),
                 _ => None,
-            }
-        });
+            });
         Ok(Some(Caller {
             user: Some(user.clone()),
             permissions: permissions.collect(),
@@ -88,5 +90,6 @@ fn expression(schema: &Schema, path: &CallerPath) -> mainstay_lang::expr::Expr {
         row.hops.push(Hop { column: *column, target, visible: None });
         table = schema.table(target);
     }
-    column_at(row, table.id, path.column, table.column(path.column).ty.clone())
+    let ty = schema.storage_type(&table.column(path.column).ty).clone();
+    column_at(row, table.id, path.column, ty)
 }

@@ -74,7 +74,8 @@ impl Engine {
     /// # Errors
     /// Whatever is wrong with it, or not allowed to its caller; then nothing was changed.
     pub async fn execute(&self, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
-        let parts = operation.documents.iter().flat_map(|document| &document.entries).flat_map(|entry| &entry.parts);
+        let parts =
+            operation.documents.iter().flat_map(|document| &document.entries).flat_map(|entry| &entry.parts);
         let writes = parts.into_iter().any(is_write);
         let span = tracing::debug_span!("execute", request_id = %ctx.request_id, writes);
         let started = Instant::now();
@@ -86,7 +87,8 @@ impl Engine {
         let kind = if writes { "write" } else { "read" };
         let outcome = result.as_ref().map_or_else(|error| error.key.text(), |_| "ok");
         metrics::counter!("mainstay_operations_total", "kind" => kind, "outcome" => outcome).increment(1);
-        metrics::histogram!("mainstay_operation_seconds", "kind" => kind).record(started.elapsed().as_secs_f64());
+        metrics::histogram!("mainstay_operation_seconds", "kind" => kind)
+            .record(started.elapsed().as_secs_f64());
         result
     }
 

@@ -72,7 +72,8 @@ async fn rows(
     store: &Store,
     statements: Vec<mainstay_sql::statement::Statement>,
 ) -> Result<Vec<Vec<Vec<Value>>>, StoreError> {
-    let queries = statements.into_iter().map(|statement| Query { statement: Arc::new(statement), values: Vec::new() });
+    let queries =
+        statements.into_iter().map(|statement| Query { statement: Arc::new(statement), values: Vec::new() });
     let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: Instant::now() + TIMEOUT };
     let outcomes = store.read(queries.collect(), limits).await?;
     let values = outcomes.into_iter().map(|outcome| match outcome {

@@ -3,6 +3,7 @@
 pub mod ddl;
 pub mod dialect;
 pub mod difference;
+pub mod existing;
 pub mod plan;
 pub mod statement;
 pub mod system;
