@@ -292,7 +292,7 @@ fn as_json_text(left: Expr, right: Expr) -> (Expr, Expr) {
 fn comparable(ty: &Type, equality: bool) -> bool {
     match ty {
         Type::Json | Type::List(_) => false,
-        Type::Bool | Type::Uuid | Type::Bytes | Type::File | Type::Ref(_) | Type::Enum(_) => equality,
+        Type::Bool | Type::Bytes | Type::File | Type::Ref(_) | Type::Enum(_) => equality,
         _ => true,
     }
 }

@@ -39,7 +39,9 @@ impl<'a> Resolver<'a> {
         let id =
             RelationId(u32::try_from(of.relations.len()).expect("a table has fewer than 2^32 relations"));
         let link_name = format!("{}_{}", of.name, declared.name.text);
-        self.add_member(table, &declared.name, Member::Relation(id));
+        if !self.add_member(table, &declared.name, Member::Relation(id)) {
+            return;
+        }
         if !declared.ty.list {
             let message =
                 format!("the rows that refer here are many: write `{}[] by …`", declared.ty.name.text);

@@ -60,6 +60,10 @@ impl Resolver<'_> {
                 self.duplicate(field.name.span, format!("`{}` stands here twice", field.name.text), first);
                 continue;
             }
+            if what == "a parameter" && field.name.text == "user" {
+                let message = "a parameter `user` would hide the caller: give it another name";
+                self.error("name.reserved", field.name.span, message);
+            }
             let Some(ty) = self.value_type(&field.ty) else { continue };
             let (name, span) = (field.name.text.clone(), field.name.span);
             fields.push(Field { name, ty, nullable: field.nullable, span });
