@@ -41,7 +41,8 @@ fn unreachable_commands(table: &Table, problems: &mut Vec<Diagnostic>) {
     for command in commands.filter(|command| command.allows.is_empty()) {
         let message = format!("nothing allows `{}`: no caller can send it", command.name);
         problems.push(
-            Diagnostic::warning("rule.none", command.span, message).help("add a line such as `allow if signed_in`"),
+            Diagnostic::warning("rule.none", command.span, message)
+                .help("add a line such as `allow if signed_in`"),
         );
     }
 }

@@ -20,7 +20,6 @@ mod value;
 
 use crate::diagnostic::Diagnostic;
 use crate::naming;
-use crate::reserved;
 use crate::schema::{ColumnId, RelationId, Schema, TableId};
 use crate::source::Span;
 use crate::syntax::{self, Name};
@@ -128,9 +127,6 @@ impl<'a> Resolver<'a> {
             let message = format!("the name of {what} is written in {wanted}");
             let help = (!suggestion.is_empty()).then(|| format!("write `{suggestion}`"));
             self.report(with_help(Diagnostic::error("name.style", name.span, message), help));
-        } else if reserved::is_expression_word(&name.text) {
-            let message = format!("`{}` is a word of expressions: {what} cannot have this name", name.text);
-            self.error("name.reserved", name.span, message);
         } else if name.text.len() > naming::NAME_BYTES_MAX {
             let message = format!("a name has at most {} characters", naming::NAME_BYTES_MAX);
             self.error("name.style", name.span, message);

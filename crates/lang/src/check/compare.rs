@@ -66,6 +66,12 @@ impl Checker<'_> {
 
     fn compare_checked(&mut self, op: CompareOp, left: Expr, right: Expr, span: Span) -> Option<Expr> {
         let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+        if let (false, Some(row)) =
+            (equality, [&left, &right].into_iter().find(|side| matches!(side.ty, Type::Ref(_))))
+        {
+            let message = format!("{} has no order", self.describe(&row.ty));
+            return self.error("type.mismatch", row.span, message);
+        }
         let (left, right) = if equality { as_json_text(left, right) } else { (left, right) };
         let (left, right) = match (&left.ty, &right.ty) {
             (Type::Enum(a), Type::Enum(b)) if a == b && !equality => (rank(left), rank(right)),

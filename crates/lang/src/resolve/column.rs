@@ -28,8 +28,7 @@ impl<'a> Resolver<'a> {
 
     /// Whether a line declares a to-many relation, which is no column.
     pub(super) fn is_to_many(&self, column: &syntax::Column) -> bool {
-        let names_table = self.type_table(&column.ty).is_some();
-        names_table && (column.ty.list || column.ty.by.is_some())
+        column.ty.list && self.type_table(&column.ty).is_some()
     }
 
     fn given_columns(&mut self, table: TableId, id: Option<&'a syntax::Column>) {

@@ -20,6 +20,7 @@ impl Resolver<'_> {
                 self.no_stream_lines(&members);
                 continue;
             }
+            let problems = self.problems.len();
             let mut stream = Stream { events: Vec::new(), commands: Vec::new(), folds: Vec::new() };
             for line in &members {
                 if let Line::Event(event) = line {
@@ -33,7 +34,10 @@ impl Resolver<'_> {
                     _ => {}
                 }
             }
-            self.filled(table, &stream);
+            // Of what is wrong already, nobody can say what it lacks.
+            if self.problems.len() == problems {
+                self.filled(table, &stream);
+            }
             self.schema.tables[table.0 as usize].stream = Some(stream);
         }
     }

@@ -3,7 +3,6 @@
 use super::{Resolver, with_help};
 use crate::diagnostic::Diagnostic;
 use crate::naming;
-use crate::reserved;
 use crate::schema::TableId;
 use crate::source::Span;
 use crate::syntax::{TypeArg, TypeExpr};
@@ -174,13 +173,7 @@ impl Resolver<'_> {
                         format!("`{}` stands twice in this enum", name.text),
                     );
                 }
-                TypeArg::Name(name) => {
-                    if reserved::is_expression_word(&name.text) {
-                        let message = format!("`{}` is a word of expressions and cannot be a value", name.text);
-                        self.error("name.reserved", name.span, message);
-                    }
-                    values.push(name.text.clone());
-                }
+                TypeArg::Name(name) => values.push(name.text.clone()),
                 TypeArg::Number(_, span) => {
                     self.error("type.argument", *span, "the values of an enum are names");
                 }
