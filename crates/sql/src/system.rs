@@ -187,6 +187,18 @@ pub fn counter_next(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Values(vec![Type::Int]))
 }
 
+/// Lifts a counter that has been asked before to at least a number. Parameters: table, column, selectors as a JSON array,
+/// number.
+pub fn counter_raise(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("UPDATE \"_counter\" SET \"value\" = ");
+    w.bind(Bind::Param(3), &Type::Int);
+    w.where_system(&COUNTER, COUNTER.key);
+    w.text(" AND \"value\" < ");
+    w.bind(Bind::Param(3), &Type::Int);
+    w.finish(ResultShape::Nothing)
+}
+
 /// The kept answer of a key: body hash, status, answer, time. Parameters: scope, key, target.
 pub fn idempotency_find(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
