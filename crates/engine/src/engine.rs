@@ -15,12 +15,13 @@ use tracing::Instrument as _;
 use crate::caller::CallerStatements;
 use crate::catalog::Catalog;
 use crate::ctx::{Caller, Ctx};
-use crate::error::{Error, Key};
+use crate::error::Error;
 use crate::limits::Limits;
 use crate::open::{self, OpenError};
-use crate::part::{Operation, Part};
+use crate::part::Operation;
 use crate::read;
 use crate::response::Response;
+use crate::write;
 
 /// How an engine is opened.
 #[derive(Clone, Debug)]
@@ -38,6 +39,7 @@ pub struct Engine {
     pub(crate) store: Store,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) limits: Limits,
+    pub(crate) writes: Arc<write::Prepared>,
     callers: Option<CallerStatements>,
 }
 
@@ -51,7 +53,8 @@ impl Engine {
         open::fit(&schema, &store, dialect, options.may_change_tables).await?;
         let catalog = Arc::new(Catalog::new(schema));
         let callers = CallerStatements::new(&catalog, dialect);
-        Ok(Engine { catalog, store, dialect, limits: options.limits, callers })
+        let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
+        Ok(Engine { catalog, store, dialect, limits: options.limits, writes, callers })
     }
 
     /// The app's schema.
@@ -74,13 +77,15 @@ impl Engine {
     /// # Errors
     /// Whatever is wrong with it, or not allowed to its caller; then nothing was changed.
     pub async fn execute(&self, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
-        let parts =
-            operation.documents.iter().flat_map(|document| &document.entries).flat_map(|entry| &entry.parts);
-        let writes = parts.into_iter().any(is_write);
+        let writes = self.writes_in(operation);
         let span = tracing::debug_span!("execute", request_id = %ctx.request_id, writes);
         let started = Instant::now();
         let result = async {
-            if writes { self.write(ctx, operation).await } else { read::run(self, ctx, operation).await }
+            if writes {
+                write::execute(self, ctx, operation).await
+            } else {
+                read::run(self, ctx, operation).await
+            }
         }
         .instrument(span)
         .await;
@@ -90,10 +95,6 @@ impl Engine {
         metrics::histogram!("mainstay_operation_seconds", "kind" => kind)
             .record(started.elapsed().as_secs_f64());
         result
-    }
-
-    async fn write(&self, _: &Ctx, _: &Operation) -> Result<Response, Error> {
-        Err(Error::new(Key::Query, "writing is not built yet"))
     }
 
     /// The caller that a user is; `None` when there is no such user.
@@ -117,6 +118,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether some part of an operation writes.
+    fn writes_in(&self, operation: &Operation) -> bool {
+        let mut entries = operation.documents.iter().flat_map(|document| &document.entries);
+        entries.any(|entry| {
+            // A table that does not exist is refused by the reader.
+            let table = self.schema().table_named(&entry.table);
+            table
+                .is_some_and(|table| entry.parts.iter().any(|part| write::writes(self.schema(), table, part)))
+        })
+    }
+
     pub(crate) fn read_limits(&self, ctx: &Ctx) -> ReadLimits {
         ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline: ctx.deadline }
     }
@@ -124,22 +136,3 @@ impl Engine {
 
 /// A caller is read before its request's own time is known to matter.
 const CALLER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// Whether a part, or one nested in it, writes.
-fn is_write(part: &Part) -> bool {
-    use crate::part::Field;
-    fn within(field: &Field) -> bool {
-        match field {
-            Field::Scalar(_) | Field::Object(_, Err(_)) => false,
-            Field::Array(_, items) => items.iter().any(within),
-            Field::Object(_, Ok(part)) => is_write(part),
-        }
-    }
-    part.create
-        || part.delete
-        || part.set.is_some()
-        || !part.add.is_empty()
-        || !part.remove.is_empty()
-        || part.keywords.iter().any(|word| matches!(*word, "add" | "remove"))
-        || part.fields.iter().any(|(_, field)| within(field))
-}

@@ -20,7 +20,6 @@ impl Resolver<'_> {
                 self.no_stream_lines(&members);
                 continue;
             }
-            let problems = self.problems.len();
             let mut stream = Stream { events: Vec::new(), commands: Vec::new(), folds: Vec::new() };
             for line in &members {
                 if let Line::Event(event) = line {
@@ -34,10 +33,7 @@ impl Resolver<'_> {
                     _ => {}
                 }
             }
-            // Of what is wrong already, nobody can say what it lacks.
-            if self.problems.len() == problems {
-                self.filled(table, &stream);
-            }
+            self.filled(table, &stream);
             self.schema.tables[table.0 as usize].stream = Some(stream);
         }
     }
@@ -63,10 +59,6 @@ impl Resolver<'_> {
                 let first = first.span;
                 self.duplicate(field.name.span, format!("`{}` stands here twice", field.name.text), first);
                 continue;
-            }
-            if what == "a parameter" && field.name.text == "user" {
-                let message = "a parameter `user` would hide the caller: give it another name";
-                self.error("name.reserved", field.name.span, message);
             }
             let Some(ty) = self.value_type(&field.ty) else { continue };
             let (name, span) = (field.name.text.clone(), field.name.span);
