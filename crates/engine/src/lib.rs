@@ -17,6 +17,7 @@ mod read;
 mod render;
 pub mod resolve;
 pub mod response;
+mod seed;
 mod write;
 
 pub use engine::{Engine, Options};

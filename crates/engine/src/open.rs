@@ -3,6 +3,7 @@
 //! An empty database is given its tables. One that is there is changed only in development, and only where nothing that
 //! it holds could be lost or mean something else; all other differences are told in words and the app is not opened.
 
+use crate::seed;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::Value;
 use mainstay_sql::Dialect;
@@ -64,6 +65,9 @@ pub(crate) async fn fit(
     }
     tracing::info!(statements = statements.len(), "bringing the database in step with the schema");
     statements.push(existing::record_types(schema, dialect));
+    if is_empty && may_change {
+        statements.push(seed::mark_pending(dialect));
+    }
     store.execute_script(statements).await?;
     Ok(())
 }

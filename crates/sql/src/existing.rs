@@ -109,13 +109,5 @@ pub fn recorded_types(dialect: &dyn Dialect) -> Statement {
 
 /// Records the declared types, as the last statement of those that bring a database in step.
 pub fn record_types(schema: &Schema, dialect: &dyn Dialect) -> String {
-    let mut w = Writer::new(schema, dialect);
-    w.text("INSERT INTO ");
-    w.identifier(system::META.name);
-    w.text(" (\"key\", \"value\") VALUES (");
-    w.quoted(TYPES_KEY);
-    w.text(", ");
-    w.quoted(&declared_types(schema));
-    w.text(") ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
-    w.into_text()
+    system::meta_record(dialect, TYPES_KEY, &declared_types(schema))
 }

@@ -255,3 +255,18 @@ pub fn meta_put(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.text(" ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
     w.finish(ResultShape::Nothing)
 }
+
+/// [`meta_put`] as one text without binds, for scripts that change tables and remember it in one transaction. Both
+/// are the server's own words, never a caller's.
+pub fn meta_record(dialect: &dyn Dialect, key: &str, value: &str) -> String {
+    let schema = Schema::default();
+    let mut w = Writer::new(&schema, dialect);
+    w.text("INSERT INTO ");
+    w.identifier(META.name);
+    w.text(" (\"key\", \"value\") VALUES (");
+    w.quoted(key);
+    w.text(", ");
+    w.quoted(value);
+    w.text(") ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
+    w.into_text()
+}
