@@ -27,7 +27,7 @@ pub fn aggregate(schema: &Schema, dialect: &dyn Dialect, aggregate: &Aggregate) 
     w.group_columns(aggregate, scope);
     w.text(" FROM ");
     w.table(aggregate.table, &alias);
-    w.conditions(scope, &aggregate.filter, true);
+    w.conditions_to_find(scope, &aggregate.filter);
     w.group_by(aggregate);
     w.text(") ");
     w.text(&outer);
@@ -104,7 +104,7 @@ impl Writer<'_> {
             pieces.literal(if index == 0 { "" } else { "," });
             pieces.literal(&key(item.name));
             let value = self.capture(|w| w.item(alias, index));
-            pieces.sql(self.capture(|w| w.json_of(&item.ty, item.nullable, &value)));
+            pieces.value(self, &item.ty, item.nullable, &value);
         }
         pieces.sql(self.capture(Writer::count_row));
         pieces.literal("}");

@@ -77,6 +77,30 @@ pub enum ColumnRole {
     Plain,
 }
 
+/// The template of a value's JSON text, which is what [`Value::write_json`] writes.
+#[derive(Clone, Debug)]
+pub enum JsonText {
+    /// JSON already, `null` too.
+    Whole(Cow<'static, str>),
+    /// JSON, but null stays null.
+    NotNull(Cow<'static, str>),
+    /// What stands between the quotes of a JSON string and needs no escape; null stays null.
+    Quoted(Cow<'static, str>),
+}
+
+impl JsonText {
+    /// As one template.
+    pub fn template(self, nullable: bool) -> Cow<'static, str> {
+        match self {
+            JsonText::Whole(text) => text,
+            JsonText::NotNull(text) if nullable => format!("coalesce({text}, 'null')").into(),
+            JsonText::NotNull(text) => text,
+            JsonText::Quoted(text) if nullable => format!("coalesce('\"' || {text} || '\"', 'null')").into(),
+            JsonText::Quoted(text) => format!("'\"' || {text} || '\"'").into(),
+        }
+    }
+}
+
 /// The spelling of one database.
 pub trait Dialect: Debug + Send + Sync {
     /// A name, quoted.
@@ -105,10 +129,8 @@ pub trait Dialect: Debug + Send + Sync {
     /// The template of an operation.
     fn operator(&self, operator: Operator<'_>) -> Cow<'static, str>;
 
-    /// The template of the JSON text of a value of a storage type; null gives `null`.
-    ///
-    /// It gives what [`mainstay_lang::value::Value::write_json`] writes.
-    fn json(&self, ty: &Type, nullable: bool) -> Cow<'static, str>;
+    /// How a value of a storage type becomes JSON text.
+    fn json(&self, ty: &Type) -> JsonText;
 
     /// What follows `ASC` or `DESC` so that nulls come where they are wanted.
     fn nulls(&self, descending: bool, first: bool) -> &'static str;
@@ -127,9 +149,4 @@ pub trait Dialect: Debug + Send + Sync {
 
     /// A type's name as the database tells it, for comparing with what exists.
     fn type_name(&self, ty: &Type) -> &'static str;
-
-    /// Three statements that tell what the database holds: columns (table, name, type, nullable, in the primary
-    /// key), references (table, column, table referred to), and columns of indexes other than the primary key's (table,
-    /// index, unique, column, descending), each in order.
-    fn existing(&self) -> [&'static str; 3];
 }

@@ -33,8 +33,8 @@ impl Writer<'_> {
             Node::EventAt => unreachable!("events are folded in memory"),
             Node::Column { row, column, .. } => self.path_column(row, *column, &expr.ty),
             Node::Not(inner) => self.enclosed("(NOT ", inner, ")"),
-            Node::And(items) => self.joined(" AND ", items),
-            Node::Or(items) => self.joined(" OR ", items),
+            Node::And(items) => self.joined(" AND ", items, Writer::expr),
+            Node::Or(items) => self.joined(" OR ", items, Writer::expr),
             Node::Compare { op, left, right } => self.compare(*op, left, right),
             Node::IsNull { value, negated: false } => self.enclosed("(", value, " IS NULL)"),
             Node::IsNull { value, negated: true } => self.enclosed("(", value, " IS NOT NULL)"),
@@ -86,16 +86,16 @@ impl Writer<'_> {
     }
 
     /// A chain as a balanced tree: SQLite counts the depth of `a AND b AND c …` against its limit of 1,000.
-    fn joined(&mut self, operator: &str, items: &[Expr]) {
+    fn joined(&mut self, operator: &str, items: &[Expr], write: fn(&mut Self, &Expr)) {
         const FLAT_MAX: usize = 16;
         self.text("(");
         if items.len() <= FLAT_MAX {
-            self.separated(operator, items, Writer::expr);
+            self.separated(operator, items, write);
         } else {
             let (left, right) = items.split_at(items.len() / 2);
-            self.joined(operator, left);
+            self.joined(operator, left, write);
             self.text(operator);
-            self.joined(operator, right);
+            self.joined(operator, right, write);
         }
         self.text(")");
     }
@@ -165,19 +165,6 @@ impl Writer<'_> {
         self.text(" END");
     }
 
-    /// The value of an enum at a place.
-    pub(crate) fn unrank(&mut self, of: &EnumType, rank: &str) {
-        self.text("CASE ");
-        self.text(rank);
-        for (rank, name) in of.values.iter().enumerate() {
-            self.text(" WHEN ");
-            self.number(rank);
-            self.text(" THEN ");
-            self.quoted(name);
-        }
-        self.text(" END");
-    }
-
     /// The names of a path may come from a request, so they are bound too.
     fn json_path(&mut self, value: &Expr, path: &[String]) {
         let template = self.dialect.operator(Operator::JsonPath);
@@ -187,12 +174,6 @@ impl Writer<'_> {
                 w.bind(Bind::Value(Value::Text(name.clone())), &Type::Text { max: None });
             }),
         });
-    }
-
-    /// The JSON text of a value, from SQL that yields it.
-    pub(crate) fn json_of(&mut self, ty: &Type, nullable: bool, value: &str) {
-        let template = self.dialect.json(self.schema.storage_type(ty), nullable);
-        self.template(&template, |w, _| w.text(value));
     }
 }
 

@@ -48,7 +48,7 @@ pub fn images(schema: &Schema, dialect: &dyn Dialect, images: &Images) -> Statem
     w.separated(", ", &table.columns, |w, column| w.scope_column(scope, column.id));
     w.text(" FROM ");
     w.table(images.table, &alias);
-    w.conditions(scope, &images.filter, true);
+    w.conditions_to_find(scope, &images.filter);
     w.text(" ORDER BY ");
     w.scope_column(scope, ColumnId::ID);
     if let Some(limit) = &images.limit {
@@ -66,18 +66,8 @@ pub fn count(schema: &Schema, dialect: &dyn Dialect, table: TableId, filter: &[E
     let mut w = Writer::new(schema, dialect);
     w.text("SELECT count(*)");
     let scope = w.table_from(table);
-    w.conditions(scope, filter, true);
+    w.conditions_to_find(scope, filter);
     w.finish(ResultShape::Values(vec![Type::Int]))
-}
-
-/// The greatest key, null when there is no row.
-pub fn last_key(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
-    let mut w = Writer::new(schema, dialect);
-    w.text("SELECT max(");
-    w.identifier(&schema.table(table).column(ColumnId::ID).db_name);
-    w.text(") FROM ");
-    w.identifier(&schema.table(table).db_name);
-    w.finish(ResultShape::Values(vec![schema.key_type(table).clone()]))
 }
 
 /// What each expression says of the row whose key is `Param(0)`: true, false or null. No row gives no result.

@@ -23,22 +23,19 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     let alias = w.alias();
     let shown = w.scope(&alias, select.table, None);
     let columns = w.capture(|w| w.alone(shown, |w| w.top_level_columns(select, shown)));
-    // Rows are cut before what is nested in them is read. A derived table could be merged into the outer select by
-    // SQLite, which would read the nested parts of rows that a sorter then drops; a materialised one is not.
     let is_cut_first = select.limit.is_some() && select.outputs.iter().any(is_nested);
+    w.text("SELECT ");
+    w.text(&columns);
     if is_cut_first {
-        w.text("WITH ");
-        w.text(&alias);
-        w.text(" AS MATERIALIZED (SELECT ");
+        w.text(" FROM (SELECT ");
         w.projection(shown, shown);
         w.page_of(select, &alias);
-        w.text(") SELECT ");
-        w.text(&columns);
-        w.text(" FROM ");
+        w.text(") ");
         w.text(&alias);
+        // Rows are cut before what is nested in them is read. SQLite would merge the two levels, and read the nested parts
+        // of rows that the sorter then drops; it does not where both have a limit.
+        w.text(dialect.unlimited());
     } else {
-        w.text("SELECT ");
-        w.text(&columns);
         w.page_of(select, &alias);
     }
     let limit = select.limit.as_ref().filter(|_| select.paged);
@@ -81,7 +78,7 @@ impl Writer<'_> {
         let scope = self.scope(alias, select.table, None);
         self.text(" FROM ");
         self.table(select.table, alias);
-        self.conditions(scope, &select.filter, true);
+        self.conditions_to_find(scope, &select.filter);
         self.after(select, scope, select.filter.is_empty());
         self.order_by(&select.order, scope);
         self.limit(select.limit.as_ref(), select.offset.as_ref(), select.paged);

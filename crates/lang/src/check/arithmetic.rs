@@ -108,9 +108,7 @@ impl Checker<'_> {
             Node::Literal(Value::Decimal(value)) => {
                 Some(Value::Decimal(Decimal { mantissa: -value.mantissa, scale: value.scale }))
             }
-            Node::Literal(Value::Duration(value)) => {
-                value.0.checked_neg().map(|micros| Value::Duration(Duration(micros)))
-            }
+            Node::Literal(Value::Duration(value)) => Some(Value::Duration(Duration(-value.0))),
             _ => None,
         };
         let ty = inner.ty.clone();

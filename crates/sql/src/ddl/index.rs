@@ -2,11 +2,12 @@
 //!
 //! Declared ones and unique constraints; every to-one column, for the way back and for the foreign key's own check; the
 //! order that a list has when it asks for none; and columns that a read rule compares with something that is the same
-//! for every row, because every read of the table asks that. In a tenant's table they begin with the tenant. An index that
-//! another one begins with is left out.
+//! for every row, because every read of the table asks that. To-one columns and ruled ones are followed by the list's own
+//! order, so that a page of one parent's rows, or of one's own, is read without sorting all of them. In a tenant's table
+//! indexes begin with the tenant. An index that another one begins with is left out.
 
 use mainstay_lang::expr::{Expr, Node, Root};
-use mainstay_lang::schema::{ColumnId, Operation, OrderBy, Schema, Table};
+use mainstay_lang::schema::{ColumnId, Operation, OrderBy, RelationKind, Schema, Table};
 use mainstay_lang::types::Type;
 
 use super::links;
@@ -35,7 +36,8 @@ pub struct IndexColumn {
 
 /// All indexes of a schema, beside those that primary keys bring.
 pub fn indexes(schema: &Schema) -> Vec<IndexPlan> {
-    let mut all: Vec<IndexPlan> = schema.tables.iter().flat_map(table_indexes).collect();
+    let mut all: Vec<IndexPlan> =
+        schema.tables.iter().flat_map(|table| table_indexes(schema, table)).collect();
     all.extend(links(schema).map(|link| {
         let columns = [&link.target_column, &link.owner_column];
         let columns = columns.map(|name| IndexColumn { name: name.clone(), descending: false });
@@ -44,31 +46,50 @@ pub fn indexes(schema: &Schema) -> Vec<IndexPlan> {
     all
 }
 
-fn table_indexes(table: &Table) -> Vec<IndexPlan> {
+const BY_KEY: OrderBy = OrderBy { column: ColumnId::ID, descending: false };
+
+fn table_indexes(schema: &Schema, table: &Table) -> Vec<IndexPlan> {
     let ascending = |column: &ColumnId| OrderBy { column: *column, descending: false };
     let mut wanted: Vec<(Vec<OrderBy>, bool)> = Vec::new();
     wanted.extend(
         table.uniques.iter().map(|unique| (in_tenant(table, unique.columns.iter().map(ascending)), true)),
     );
-    let order = in_tenant(table, default_order(table));
-    wanted.push((order, false));
+    // An int key is the row's address, which ends every index of itself.
+    let order = |mut order: Vec<OrderBy>| {
+        if order.last() == Some(&BY_KEY) && table.columns[0].ty == Type::Int {
+            order.pop();
+        }
+        order
+    };
+    wanted.push((in_tenant(table, order(default_order(table))), false));
     wanted.extend(
         table.indexes.iter().map(|index| (in_tenant(table, index.columns.iter().map(ascending)), false)),
     );
-    let referring = table.columns.iter().filter(|column| column.target().is_some());
-    wanted.extend(referring.map(|column| (vec![ascending(&column.id)], false)));
-    wanted.extend(ruled_columns(table).iter().map(|column| (in_tenant(table, [ascending(column)]), false)));
+    let listed = |column: ColumnId| -> Vec<OrderBy> {
+        let behind = default_order(table).into_iter().filter(|item| item.column != column);
+        let mut columns: Vec<OrderBy> = [ascending(&column)].into_iter().chain(behind).collect();
+        if columns.len() == 1 {
+            columns.push(BY_KEY);
+        }
+        order(columns)
+    };
+    for column in table.columns.iter().filter(|column| column.target().is_some()) {
+        let is_listed = schema.tables.iter().flat_map(|table| &table.relations).any(|relation| {
+            relation.target == table.id
+                && matches!(&relation.kind, RelationKind::Reverse { column: by } if *by == column.id)
+        });
+        wanted.push((if is_listed { listed(column.id) } else { vec![ascending(&column.id)] }, false));
+    }
+    wanted.extend(ruled_columns(table).into_iter().map(|column| (in_tenant(table, listed(column)), false)));
 
     let mut kept: Vec<(Vec<OrderBy>, bool)> = Vec::new();
     for (position, (columns, unique)) in wanted.iter().enumerate() {
-        let served_by = |(at, (other, other_unique)): (usize, &(Vec<OrderBy>, bool))| {
-            if *unique {
-                // A constraint is kept for what it refuses.
-                *other_unique && other == columns && at < position
-            } else {
-                let is_earlier = at < position;
-                is_prefix(columns, other) && (other.len() > columns.len() || is_earlier)
-            }
+        let served_by = |(at, (other, other_unique)): (usize, &(Vec<OrderBy>, bool))| match unique {
+            // A constraint is kept for what it refuses.
+            true => *other_unique && other == columns && at < position,
+            // Behind columns that find one row nothing more is to be told.
+            false if *other_unique && is_prefix(other, columns) => true,
+            false => is_prefix(columns, other) && (other.len() > columns.len() || at < position),
         };
         let is_key = columns.first().is_none_or(|first| first.column == ColumnId::ID);
         if !is_key && !wanted.iter().enumerate().any(served_by) {
@@ -95,7 +116,7 @@ fn default_order(table: &Table) -> Vec<OrderBy> {
             Vec::new()
         }
         None => {
-            order.push(OrderBy { column: ColumnId::ID, descending: false });
+            order.push(BY_KEY);
             order
         }
     }

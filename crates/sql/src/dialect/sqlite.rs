@@ -14,7 +14,7 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use super::{ColumnRole, Dialect, Operator};
+use super::{ColumnRole, Dialect, JsonText, Operator};
 
 /// The embedded database, 3.46 or later.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ impl Dialect for Sqlite {
             Operator::Convert { from, to } => convert(from, to),
             Operator::Contains => "ms_contains({0}, {1})".into(),
             Operator::InList(of) => {
-                let item = self.json(of, true).replace("{0}", "{1}");
+                let item = self.json(of).template(true).replace("{0}", "{1}");
                 format!("ms_list_contains({{0}}, {item})").into()
             }
             Operator::JsonPath => "ms_json_path({0}, {1})".into(),
@@ -56,22 +56,23 @@ impl Dialect for Sqlite {
         }
     }
 
-    fn json(&self, ty: &Type, nullable: bool) -> Cow<'static, str> {
-        let text: Cow<'static, str> = match ty {
-            Type::Text { .. } | Type::File | Type::Null | Type::Ref(_) => return "json_quote({0})".into(),
+    fn json(&self, ty: &Type) -> JsonText {
+        match ty {
+            Type::Text { .. } | Type::File | Type::Null | Type::Ref(_) => {
+                JsonText::Whole("json_quote({0})".into())
+            }
             Type::Bool => {
-                return "CASE {0} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END".into();
+                JsonText::Whole("CASE {0} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE 'null' END".into())
             }
-            Type::Int | Type::Json | Type::List(_) => "{0}".into(),
-            Type::Float => "ms_float_text({0})".into(),
-            Type::Decimal { scale, .. } => format!("'\"' || ms_dec_text({{0}}, {scale}) || '\"'").into(),
-            Type::Duration => "'\"' || ms_duration_text({0}) || '\"'".into(),
-            Type::Bytes => "'\"' || ms_base64({0}) || '\"'".into(),
+            Type::Int | Type::Json | Type::List(_) => JsonText::NotNull("{0}".into()),
+            Type::Float => JsonText::NotNull("ms_float_text({0})".into()),
             Type::Uuid | Type::Date | Type::Time | Type::Timestamp | Type::Enum(_) => {
-                "'\"' || {0} || '\"'".into()
+                JsonText::Quoted("{0}".into())
             }
-        };
-        if nullable { format!("coalesce({text}, 'null')").into() } else { text }
+            Type::Decimal { scale, .. } => JsonText::Quoted(format!("ms_dec_text({{0}}, {scale})").into()),
+            Type::Duration => JsonText::Quoted("ms_duration_text({0})".into()),
+            Type::Bytes => JsonText::Quoted("ms_base64({0})".into()),
+        }
     }
 
     fn nulls(&self, descending: bool, first: bool) -> &'static str {
@@ -106,20 +107,6 @@ impl Dialect for Sqlite {
 
     fn table_options(&self, keyed_by_columns: bool) -> &'static str {
         if keyed_by_columns { " STRICT, WITHOUT ROWID" } else { " STRICT" }
-    }
-
-    fn existing(&self) -> [&'static str; 3] {
-        [
-            "SELECT m.name, c.name, c.type, c.\"notnull\" = 0 AND c.pk = 0, c.pk > 0
-             FROM sqlite_master m JOIN pragma_table_info(m.name) c
-             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, c.cid",
-            "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
-             WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq",
-            "SELECT m.name, i.name, i.\"unique\", x.name, x.\"desc\"
-             FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) x
-             WHERE m.type = 'table' AND i.origin <> 'pk' AND x.key = 1 AND x.name IS NOT NULL
-             ORDER BY m.name, i.name, x.seqno",
-        ]
     }
 
     fn type_name(&self, ty: &Type) -> &'static str {

@@ -20,6 +20,8 @@ pub(crate) struct Relatives {
     pub(crate) key: Option<String>,
     /// Link table and its alias, for a link.
     link: Option<(String, String)>,
+    /// The column that holds the parent's key.
+    pub(crate) near: String,
     /// The condition that ties rows to the parent.
     pub(crate) tie: String,
 }
@@ -32,12 +34,9 @@ impl Writer<'_> {
         match &relation.kind {
             RelationKind::Reverse { column } => {
                 let scope = self.scope(&alias, target, None);
-                let tie = self.capture(|w| {
-                    w.scope_column(scope, *column);
-                    w.text(" = ");
-                    w.text(owner);
-                });
-                Relatives { alias, target, key: None, link: None, tie }
+                let near = self.capture(|w| w.scope_column(scope, *column));
+                let tie = format!("{near} = {owner}");
+                Relatives { alias, target, key: None, link: None, near, tie }
             }
             RelationKind::Link(link) => self.linked_rows(link, true, alias, target, owner),
             RelationKind::LinkReverse { link, .. } => self.linked_rows(link, false, alias, target, owner),
@@ -65,9 +64,10 @@ impl Writer<'_> {
                 w.identifier(name);
             })
         };
-        let key = column(far);
-        let tie = format!("{} = {owner}", column(near));
-        Relatives { alias, target, key: Some(key), link: Some((link.db_name.clone(), link_alias)), tie }
+        let (key, near) = (column(far), column(near));
+        let tie = format!("{near} = {owner}");
+        let link = Some((link.db_name.clone(), link_alias));
+        Relatives { alias, target, key: Some(key), link, near, tie }
     }
 
     /// `FROM …`, the rows' own table only when a scope over them read more than the key.
@@ -151,7 +151,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Sum, least or greatest of a value over a group; an enum's by its declared order.
+    /// Sum, least or greatest of a value over a group.
     pub(crate) fn computed(&mut self, ask: Ask, of: &Expr, value: &str) {
         let ty = self.schema.storage_type(&of.ty);
         let function = match ask {
@@ -162,14 +162,6 @@ impl Writer<'_> {
                 return self.template(&template, |w, _| w.text(value));
             }
         };
-        if let Type::Enum(names) = ty {
-            let rank = self.capture(|w| {
-                w.text(function);
-                w.rank_of(names, value);
-                w.text(")");
-            });
-            return self.unrank(names, &rank);
-        }
         self.text(function);
         self.text(value);
         self.text(")");

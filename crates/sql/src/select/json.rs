@@ -3,6 +3,9 @@
 //! Text is joined by `concat`, which takes null for nothing: so a guarded member is simply not there, and every value that
 //! could be null is made `null` by its own encoding. A hundred arguments is what every database takes.
 
+use mainstay_lang::types::Type;
+
+use crate::dialect::{JsonText, Operator};
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
 
@@ -30,6 +33,7 @@ enum Piece {
 impl Pieces {
     pub(crate) fn literal(&mut self, text: &str) {
         match self.done.last_mut() {
+            _ if text.is_empty() => {}
             Some(Piece::Literal(last)) => last.push_str(text),
             _ => self.done.push(Piece::Literal(text.to_owned())),
         }
@@ -37,6 +41,18 @@ impl Pieces {
 
     pub(crate) fn sql(&mut self, sql: String) {
         self.done.push(Piece::Sql(sql));
+    }
+
+    /// The JSON text of a value that the SQL `value` yields; quotes join the literals around it.
+    pub(crate) fn value(&mut self, w: &mut Writer<'_>, ty: &Type, nullable: bool, value: &str) {
+        let text = w.dialect.json(w.schema.storage_type(ty));
+        let (quote, template) = match text {
+            JsonText::Quoted(text) if !nullable => ("\"", text),
+            other => ("", other.template(nullable)),
+        };
+        self.literal(quote);
+        self.sql(w.capture(|w| w.template(&template, |w, _| w.text(value))));
+        self.literal(quote);
     }
 }
 
@@ -84,41 +100,38 @@ impl Writer<'_> {
 
     fn member(&mut self, pieces: &mut Pieces, comma: &str, select: &Select, output: &Output, scope: ScopeId) {
         let name = format!("{comma}{}", key(&output.name));
-        let value = self.capture(|w| w.member_value(select, output, scope));
         let Some(guard) = &output.guard else {
             pieces.literal(&name);
-            return pieces.sql(value);
+            return self.member_value(pieces, select, output, scope);
         };
+        let mut guarded = Pieces::default();
+        guarded.literal(&name);
+        self.member_value(&mut guarded, select, output, scope);
         pieces.sql(self.capture(|w| {
             w.text("CASE WHEN ");
             w.expr(guard);
-            w.text(" THEN concat(");
-            w.quoted(&name);
-            w.text(", ");
-            w.text(&value);
-            w.text(") END");
+            w.text(" THEN ");
+            w.concat(&guarded);
+            w.text(" END");
         }));
     }
 
-    fn member_value(&mut self, select: &Select, output: &Output, scope: ScopeId) {
+    fn member_value(&mut self, pieces: &mut Pieces, select: &Select, output: &Output, scope: ScopeId) {
+        if let OutputKind::Column(id) = &output.kind {
+            let column = self.schema.table(select.table).column(*id);
+            let value = self.capture(|w| w.scope_column(scope, *id));
+            return pieces.value(self, &column.ty, column.nullable, &value);
+        }
+        let nested = self.capture(|w| w.nested(scope, select.table, &output.kind));
         match &output.kind {
-            OutputKind::Column(id) => {
-                let column = self.schema.table(select.table).column(*id);
-                let value = self.capture(|w| w.scope_column(scope, *id));
-                self.json_of(&column.ty, column.nullable, &value);
-            }
-            OutputKind::One { .. } => {
-                self.text("coalesce(");
-                self.nested(scope, select.table, &output.kind);
-                self.text(", 'null')");
-            }
-            other => self.nested(scope, select.table, other),
+            OutputKind::One { .. } => pieces.sql(format!("coalesce({nested}, 'null')")),
+            _ => pieces.sql(nested),
         }
     }
 
     /// `''`, and one row more against the cap.
     pub(crate) fn count_row(&mut self) {
-        let template = self.dialect.operator(crate::dialect::Operator::Row);
+        let template = self.dialect.operator(Operator::Row);
         self.text(&template);
     }
 }

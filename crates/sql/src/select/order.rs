@@ -37,16 +37,15 @@ impl Writer<'_> {
     pub(super) fn order_by(&mut self, order: &[Order], scope: ScopeId) {
         let (items, with_key) = deciding(order);
         self.text(" ORDER BY ");
-        for item in items {
-            self.alone(scope, |w| w.sort_value(&item.by));
-            self.text(if item.descending { " DESC" } else { "" });
-            if !is_never_null(self.schema, &item.by) {
-                let nulls = self.dialect.nulls(item.descending, item.nulls_first);
-                self.text(nulls);
+        self.separated(", ", items, |w, item| {
+            w.alone(scope, |w| w.sort_value(&item.by));
+            w.text(if item.descending { " DESC" } else { "" });
+            if !is_never_null(w.schema, &item.by) {
+                w.text(w.dialect.nulls(item.descending, item.nulls_first));
             }
-            self.text(if with_key { ", " } else { "" });
-        }
+        });
         if with_key {
+            self.text(if items.is_empty() { "" } else { ", " });
             self.scope_column(scope, ColumnId::ID);
         }
     }
@@ -82,12 +81,12 @@ impl Writer<'_> {
         for item in &select.order {
             let value = self.capture(|w| w.alone(scope, |w| w.expr(&item.by)));
             let nullable = !is_never_null(self.schema, &item.by);
-            pieces.sql(self.capture(|w| w.json_of(&item.by.ty, nullable, &value)));
+            pieces.value(self, &item.by.ty, nullable, &value);
             pieces.literal(",");
         }
         let key = self.schema.key_type(select.table);
         let value = self.capture(|w| w.scope_column(scope, ColumnId::ID));
-        pieces.sql(self.capture(|w| w.json_of(key, false, &value)));
+        pieces.value(self, key, false, &value);
         pieces.literal("]");
         let template = self.dialect.operator(Operator::Cursor);
         self.template(&template, |w, index| match index {
