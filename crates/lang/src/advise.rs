@@ -79,7 +79,7 @@ fn unindexed_reads(schema: &Schema, table: &Table, problems: &mut Vec<Diagnostic
                         "no index can find the rows that this allows",
                     )
                     .help(format!(
-                        "compare a column of `{}` itself with something of the caller",
+                        "compare a column of `{}` as it is with something of the caller",
                         table.name
                     )),
                 );
@@ -114,12 +114,9 @@ fn is_searchable(condition: &Expr) -> bool {
     }
 }
 
-/// A column of the row itself; the place of an enum's value is found through the column as well.
+/// A column of the row, or of one that it refers to: references have indexes, so these lead to the row as well.
 fn is_own_column(expr: &Expr) -> bool {
-    match &expr.node {
-        Node::Column { row, .. } => row.root == Root::Scope(0) && row.hops.is_empty(),
-        _ => false,
-    }
+    matches!(&expr.node, Node::Column { row, .. } if row.root == Root::Scope(0))
 }
 
 /// What a condition is, whatever the row and the caller.
