@@ -9,7 +9,8 @@ const TOOLS: &[(&str, &str)] = &[("cc", "build-essential"), ("python3", "python3
 
 /// Installs the system packages that are missing.
 pub(crate) fn prepare() -> Result<()> {
-    let missing: Vec<&str> = TOOLS.iter().filter(|(tool, _)| !has(tool)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> =
+        TOOLS.iter().filter(|(tool, _)| !has(tool)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -31,7 +32,8 @@ pub(crate) fn prepare() -> Result<()> {
 
 /// Whether a command is on the path.
 pub(crate) fn has(tool: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(tool).is_file()))
 }
 
 /// Runs a command, showing what it prints; fails when it fails.
@@ -47,7 +49,11 @@ pub(crate) fn run(program: &str, words: &[&str]) -> Result<()> {
 
 /// Runs a command and returns what it printed.
 pub(crate) fn run_silently(program: &str, words: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(words).stdin(Stdio::null()).output().with_context(|| format!("starting {program}"))?;
+    let output = Command::new(program)
+        .args(words)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("starting {program}"))?;
     if !output.status.success() {
         bail!("{program} {}: {}", words.join(" "), output.status);
     }

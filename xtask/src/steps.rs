@@ -46,7 +46,18 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
         let found = format!("fuzz/target/found/{target}");
         let kept = format!("fuzz/corpus/{target}");
         fs::create_dir_all(&found).with_context(|| format!("making {found}"))?;
-        let words = ["+nightly", "fuzz", "run", target, &found, &kept, "--", &time, "-timeout=10", "-rss_limit_mb=4096"];
+        let words = [
+            "+nightly",
+            "fuzz",
+            "run",
+            target,
+            &found,
+            &kept,
+            "--",
+            &time,
+            "-timeout=10",
+            "-rss_limit_mb=4096",
+        ];
         run("cargo", &words)?;
     }
     Ok(())

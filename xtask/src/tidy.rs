@@ -35,7 +35,11 @@ pub(crate) fn run() -> Result<()> {
             findings.push(format!("{}: {lines} lines, {LINES_MAX} at most", path.display()));
         }
         if path.file_name().is_some_and(|name| name == "mod.rs") {
-            findings.push(format!("{}: should be {}.rs beside its folder", path.display(), path.parent().unwrap_or(path).display()));
+            findings.push(format!(
+                "{}: should be {}.rs beside its folder",
+                path.display(),
+                path.parent().unwrap_or(path).display()
+            ));
         }
     }
     for (name, below) in ARROWS {
@@ -44,7 +48,11 @@ pub(crate) fn run() -> Result<()> {
     for finding in &findings {
         eprintln!("{finding}");
     }
-    if findings.is_empty() { Ok(()) } else { bail!("tidy: {} findings in {} files", findings.len(), files.len()) }
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        bail!("tidy: {} findings in {} files", findings.len(), files.len())
+    }
 }
 
 /// Dependencies of a crate that do not point down. Development dependencies may: tests stand above everything.

@@ -57,7 +57,7 @@ pub fn parse_rows(body: &[u8]) -> Result<(Vec<Part>, bool), Error> {
         b'{' => Ok((vec![read_row(&body, "")?], false)),
         b'[' => {
             let read = |(index, item): (usize, &Raw)| read_row(item, &format!("/{index}"));
-            Ok((items_of(&body, "")?.iter().enumerate().map(read).collect::<Result<_, _>>()?, true))
+            Ok((items_of(&body, "")?.iter().enumerate().map(read).collect::<Result<_, Error>>()?, true))
         }
         _ => Err(malformed("", "must be a row (an object) or an array of rows")),
     }
@@ -110,12 +110,12 @@ fn read_document(raw: &Raw, path: &str, level: usize) -> Result<Document, Error>
     if first_byte(raw) != b'{' {
         return Err(malformed(path, "must be an object such as {\"Table\": {…}}"));
     }
-    let read = |(table, raw): (String, Raw)| {
+    let read = |(table, raw): (String, Raw)| -> Result<Entry, Error> {
         let path = join_path(path, &table);
         let parts = read_parts(&raw, &path, level + 1, Part::default_by_key)?;
         Ok(Entry { table, parts })
     };
-    Ok(Document { entries: members_of(raw, path)?.into_iter().map(read).collect::<Result<_, _>>()? })
+    Ok(Document { entries: members_of(raw, path)?.into_iter().map(read).collect::<Result<_, Error>>()? })
 }
 
 impl Part {
@@ -190,7 +190,7 @@ fn read_field(raw: &Raw, path: &str, level: usize) -> Result<Field, Error> {
         b'[' => {
             let items = items_of(raw, path)?;
             let read = |(index, item): (usize, &Raw)| read_field(item, &format!("{path}/{index}"), level + 1);
-            Ok(Field::Array(raw.clone(), items.iter().enumerate().map(read).collect::<Result<_, _>>()?))
+            Ok(Field::Array(raw.clone(), items.iter().enumerate().map(read).collect::<Result<_, Error>>()?))
         }
         _ => Ok(Field::Scalar(raw.clone())),
     }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use mainstay_store::StoreError;
+
 macro_rules! keys {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:ident, $title:literal;)+) => {
         /// What went wrong: stable on the wire, unique, documented here and nowhere else.
@@ -205,6 +207,42 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What the database refused, in words for the caller; those that know the place of the request say more.
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        let words = error.to_string();
+        let unavailable = |key: Key, retry_after_s| {
+            let mut error = Error::new(key, "");
+            error.retry_after_s = Some(retry_after_s);
+            error.internal = Some(words.clone());
+            error
+        };
+        match error {
+            StoreError::Unique { .. } => Error::new(Key::Unique, "another row has the same value already"),
+            StoreError::ForeignKey => Error::new(Key::DeleteRestricted, "other rows refer to it"),
+            StoreError::Arithmetic(_) => Error::new(Key::Arithmetic, words),
+            StoreError::RowLimit { limit } => {
+                Error::new(Key::Limit, format!("the answer would have more than {limit} rows: ask for less"))
+            }
+            StoreError::ByteLimit { limit } => {
+                Error::new(Key::Limit, format!("the answer would be larger than {limit} bytes: ask for less"))
+            }
+            StoreError::Deadline => unavailable(Key::Deadline, 1),
+            StoreError::Busy { .. } => unavailable(Key::Overloaded, 1),
+            StoreError::Lost { .. }
+            | StoreError::Closed
+            | StoreError::Full { .. }
+            | StoreError::ReadOnly { .. } => unavailable(Key::Database, 5),
+            StoreError::NotNull { .. }
+            | StoreError::Check { .. }
+            | StoreError::Io { .. }
+            | StoreError::Locked { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Other(_) => Error::internal(words),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -147,6 +147,44 @@ pub(crate) fn map_children(of: &Expr, map: &mut dyn FnMut(&Expr, bool) -> Expr) 
     Expr { node, ty: of.ty.clone(), span: of.span }
 }
 
+/// Calls `visit` for each direct child, in relations' scopes too.
+pub(crate) fn for_children<'e>(of: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+    match &of.node {
+        Node::Literal(_)
+        | Node::Param(_)
+        | Node::Caller(_)
+        | Node::Clock(_)
+        | Node::EventAt
+        | Node::Column { .. } => {}
+        Node::Not(inner) | Node::Negate(inner) | Node::Convert(inner) | Node::Rank(inner) => visit(inner),
+        Node::And(items) | Node::Or(items) | Node::Coalesce(items) => items.iter().for_each(visit),
+        Node::Compare { left, right, .. } | Node::Arithmetic { left, right, .. } => {
+            visit(left);
+            visit(right);
+        }
+        Node::IsNull { value, .. } | Node::JsonPath { value, .. } => visit(value),
+        Node::In { value, items } => {
+            visit(value);
+            items.iter().for_each(visit);
+        }
+        Node::InList { value, list } => {
+            visit(value);
+            visit(list);
+        }
+        Node::Contains { value, needle } => {
+            visit(value);
+            visit(needle);
+        }
+        Node::If { condition, then, otherwise } => {
+            visit(condition);
+            visit(then);
+            visit(otherwise);
+        }
+        Node::Call { args, .. } => args.iter().for_each(visit),
+        Node::Many(many) => many.body.iter().for_each(visit),
+    }
+}
+
 /// Calls `visit` for every expression inside, `visible` conditions too.
 pub(crate) fn walk_all(of: &Expr, visit: &mut dyn FnMut(&Expr)) {
     let mut hidden = Vec::new();

@@ -1,11 +1,25 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
 
+pub mod bind;
+mod caller;
 pub mod catalog;
 pub mod ctx;
 pub mod document;
+mod engine;
 pub mod error;
 mod expression;
 pub mod guard;
+pub mod limits;
+mod open;
 pub mod part;
+pub mod prelude;
+mod read;
+mod render;
 pub mod resolve;
 pub mod response;
+mod seed;
+mod write;
+
+pub use engine::{Engine, Options};
+pub use open::OpenError;
+pub use render::render;

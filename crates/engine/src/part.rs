@@ -90,7 +90,7 @@ pub struct Entry {
 }
 
 /// A part: constraints on columns and relations, plus keywords.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Part {
     /// JSON pointer to the part in the request, for errors: `/Order/0/lines/2`.
     pub path: String,
@@ -139,7 +139,7 @@ pub struct Part {
 }
 
 /// The value of a member that is no keyword.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Field {
     /// A scalar's raw JSON: string, number, `true`, `false`, `null`.
     Scalar(Raw),

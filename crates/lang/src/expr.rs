@@ -313,7 +313,9 @@ impl Expr {
             | Node::Clock(_)
             | Node::EventAt
             | Node::Column { .. } => {}
-            Node::Not(inner) | Node::Negate(inner) | Node::Convert(inner) | Node::Rank(inner) => inner.walk(visit),
+            Node::Not(inner) | Node::Negate(inner) | Node::Convert(inner) | Node::Rank(inner) => {
+                inner.walk(visit)
+            }
             Node::And(items) | Node::Or(items) | Node::Coalesce(items) => {
                 items.iter().for_each(|item| item.walk(visit));
             }

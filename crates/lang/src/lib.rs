@@ -1,4 +1,4 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
 
 mod advise;
 pub mod analyse;

@@ -149,4 +149,9 @@ pub trait Dialect: Debug + Send + Sync {
 
     /// A type's name as the database tells it, for comparing with what exists.
     fn type_name(&self, ty: &Type) -> &'static str;
+
+    /// Three statements that tell what the database holds: columns (table, name, type, nullable, in the primary
+    /// key), references (table, column, table referred to), and columns of indexes other than the primary key's (table,
+    /// index, unique, column, descending), each in order.
+    fn existing(&self) -> [&'static str; 3];
 }

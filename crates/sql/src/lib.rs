@@ -3,6 +3,7 @@
 pub mod ddl;
 pub mod dialect;
 pub mod difference;
+pub mod existing;
 pub mod plan;
 pub mod statement;
 pub mod system;
@@ -15,5 +16,5 @@ mod writer;
 
 pub use aggregate::aggregate;
 pub use dialect::{Dialect, SQLITE};
-pub use rows::{count, delete, images, insert, link, linked, test, unlink, update};
+pub use rows::{count, delete, images, insert, last_key, link, linked, test, unlink, update};
 pub use select::select;

@@ -70,6 +70,16 @@ pub fn count(schema: &Schema, dialect: &dyn Dialect, table: TableId, filter: &[E
     w.finish(ResultShape::Values(vec![Type::Int]))
 }
 
+/// The greatest key, null when there is no row.
+pub fn last_key(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT max(");
+    w.identifier(&schema.table(table).column(ColumnId::ID).db_name);
+    w.text(") FROM ");
+    w.identifier(&schema.table(table).db_name);
+    w.finish(ResultShape::Values(vec![schema.key_type(table).clone()]))
+}
+
 /// What each expression says of the row whose key is `Param(0)`: true, false or null. No row gives no result.
 pub fn test(schema: &Schema, dialect: &dyn Dialect, table: TableId, conditions: &[Expr]) -> Statement {
     let mut w = Writer::new(schema, dialect);

@@ -187,6 +187,18 @@ pub fn counter_next(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Values(vec![Type::Int]))
 }
 
+/// Lifts a counter that has been asked before to at least a number. Parameters: table, column, selectors as a JSON array,
+/// number.
+pub fn counter_raise(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("UPDATE \"_counter\" SET \"value\" = ");
+    w.bind(Bind::Param(3), &Type::Int);
+    w.where_system(&COUNTER, COUNTER.key);
+    w.text(" AND \"value\" < ");
+    w.bind(Bind::Param(3), &Type::Int);
+    w.finish(ResultShape::Nothing)
+}
+
 /// The kept answer of a key: body hash, status, answer, time. Parameters: scope, key, target.
 pub fn idempotency_find(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
@@ -242,4 +254,19 @@ pub fn meta_put(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.insert_system(&META);
     w.text(" ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
     w.finish(ResultShape::Nothing)
+}
+
+/// [`meta_put`] as one text without binds, for scripts that change tables and remember it in one transaction. Both
+/// are the server's own words, never a caller's.
+pub fn meta_record(dialect: &dyn Dialect, key: &str, value: &str) -> String {
+    let schema = Schema::default();
+    let mut w = Writer::new(&schema, dialect);
+    w.text("INSERT INTO ");
+    w.identifier(META.name);
+    w.text(" (\"key\", \"value\") VALUES (");
+    w.quoted(key);
+    w.text(", ");
+    w.quoted(value);
+    w.text(") ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
+    w.into_text()
 }

@@ -1,10 +1,4 @@
-//! Runs statements on a database: reads of one snapshot, writes in transactions, the folder's lock.
-//!
-//! Knows no rules, no tables of an app and no HTTP. Statements come ready from `mainstay-sql` with a value for each
-//! bind; what a row means is said by the statement's result shape. The public types are the same for every
-//! database; all that is SQLite's own stands in `sqlite.rs` and `sqlite/`.
-//!
-//! The invariant: nothing is answered before it is durable, and what was answered is seen by every later read.
+#![doc = include_str!("../README.md")]
 
 mod error;
 mod metrics;

@@ -1,1 +1,1 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]

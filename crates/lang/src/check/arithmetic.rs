@@ -108,7 +108,9 @@ impl Checker<'_> {
             Node::Literal(Value::Decimal(value)) => {
                 Some(Value::Decimal(Decimal { mantissa: -value.mantissa, scale: value.scale }))
             }
-            Node::Literal(Value::Duration(value)) => Some(Value::Duration(Duration(-value.0))),
+            Node::Literal(Value::Duration(value)) => {
+                value.0.checked_neg().map(|micros| Value::Duration(Duration(micros)))
+            }
             _ => None,
         };
         let ty = inner.ty.clone();

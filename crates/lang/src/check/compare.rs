@@ -136,7 +136,8 @@ impl Checker<'_> {
                     Type::Ref(table) => convert::widened(self.schema.key_type(table)),
                     other => other,
                 };
-                let list = self.open_param(name, list.span, Some(&Type::List(item.into())))?;
+                let hint = (item != Type::Null).then(|| Type::List(item.into()));
+                let list = self.open_param(name, list.span, hint.as_ref())?;
                 Some(in_list(value, list, span))
             }
             ExprKind::Name(_) | ExprKind::Member(..) => match self.thing(list, None)? {
@@ -157,19 +158,20 @@ impl Checker<'_> {
     }
 
     fn in_items(&mut self, value: &syntax::Expr, items: &[syntax::Expr], span: Span) -> Option<Expr> {
-        let mut hint = None;
-        if self.is_needy(value) {
-            hint = items
-                .iter()
-                .find(|item| !self.is_needy(item))
-                .and_then(|item| self.check(item, None))
-                .map(|i| i.ty);
-        }
+        // Every item is read once, or nested lists would double the work at each level.
+        let teller =
+            if self.is_needy(value) { items.iter().position(|item| !self.is_needy(item)) } else { None };
+        let mut told = teller.map(|index| self.check(&items[index], None));
+        let hint = told.as_ref().and_then(|item| item.as_ref()).map(|item| item.ty.clone());
         let mut value = self.check(value, hint.as_ref())?;
         let mut checked = Vec::new();
         let mut complete = true;
-        for item in items {
-            match self.check(item, Some(&value.ty)) {
+        for (index, item) in items.iter().enumerate() {
+            let item = match told.take_if(|_| teller == Some(index)) {
+                Some(item) => item,
+                None => self.check(item, Some(&value.ty)),
+            };
+            match item {
                 Some(item) => checked.push(item),
                 None => complete = false,
             }

@@ -200,7 +200,11 @@ pub const FUNCTIONS: &[SqlFunction] = &[
     // (json, member, member, …): the scalar there as text; null when there is none.
     function("ms_json_path", -1, json_path),
     // (list, wire JSON text of an item): 1 when it has such an item; the list with it at the end; without it.
-    function("ms_list_contains", 2, |args| test(args, list::contains)),
+    // An item that is the JSON `null` is unknown: lists hold no nulls, and JSON functions make that text of one.
+    function("ms_list_contains", 2, |args| match args {
+        [Text(_), Text("null")] => Ok(SqlResult::Null),
+        _ => test(args, list::contains),
+    }),
     function("ms_list_append", 2, |args| match args {
         [Text(of), Text(item)] => Ok(SqlResult::Text(list::append(of, item))),
         _ => other(args),

@@ -108,6 +108,7 @@ fn json_and_lists_in_sql() {
     assert_eq!(call("ms_json_path", &[Null, Text("b")]), Ok(SqlResult::Null));
     assert_eq!(call("ms_list_contains", &[list, Text(r#""c\"]""#)]), int(1));
     assert_eq!(call("ms_list_contains", &[list, Text(r#""a""#)]), int(0));
+    assert_eq!(call("ms_list_contains", &[list, Text("null")]), Ok(SqlResult::Null));
     assert_eq!(call("ms_list_length", &[list]), int(3));
     assert_eq!(call("ms_list_length", &[Text("[]")]), int(0));
     assert_eq!(call("ms_list_append", &[Text("[]"), Text("1")]), text("[1]"));

@@ -14,7 +14,8 @@ impl Resolver<'_> {
             Member::Relation(_) => "a relation",
         };
         self.style(what, name, Style::SnakeCase);
-        if reserved::is_reserved(&name.text) {
+        // Of the words of expressions, the parser has said it.
+        if reserved::is_reserved(&name.text) && !reserved::is_expression_word(&name.text) {
             let message =
                 format!("`{}` is a word of the query language: {what} cannot have this name", name.text);
             let help = format!("choose another name; `db \"{}\"` keeps it in the database", name.text);

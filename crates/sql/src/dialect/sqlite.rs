@@ -109,6 +109,20 @@ impl Dialect for Sqlite {
         if keyed_by_columns { " STRICT, WITHOUT ROWID" } else { " STRICT" }
     }
 
+    fn existing(&self) -> [&'static str; 3] {
+        [
+            "SELECT m.name, c.name, c.type, c.\"notnull\" = 0 AND c.pk = 0, c.pk > 0
+             FROM sqlite_master m JOIN pragma_table_info(m.name) c
+             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, c.cid",
+            "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
+             WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq",
+            "SELECT m.name, i.name, i.\"unique\", x.name, x.\"desc\"
+             FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) x
+             WHERE m.type = 'table' AND i.origin <> 'pk' AND x.key = 1 AND x.name IS NOT NULL
+             ORDER BY m.name, i.name, x.seqno",
+        ]
+    }
+
     fn type_name(&self, ty: &Type) -> &'static str {
         match ty {
             Type::Bool | Type::Int | Type::Decimal { .. } | Type::Duration => "INTEGER",

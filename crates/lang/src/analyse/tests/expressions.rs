@@ -152,3 +152,83 @@ fn long_chains_are_flat_and_deep_trees_are_refused() {
         .join()
         .expect("no overflow");
 }
+
+/// Words that make expressions of every shape, most of them wrong.
+const WORDS: &[&str] = &[
+    "title",
+    "status",
+    "owner",
+    ".name",
+    ".boss",
+    "helpers",
+    ".any(",
+    ".count()",
+    "this.",
+    "user",
+    ".team",
+    "old.",
+    "(",
+    ")",
+    "and",
+    "or",
+    "not",
+    "==",
+    "!=",
+    "<",
+    "in",
+    "[",
+    "]",
+    ",",
+    "~",
+    "??",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "if",
+    "then",
+    "else",
+    "1",
+    "1.5",
+    "\"x\"",
+    "null",
+    "true",
+    "new",
+    "opened",
+    "@2026-01-31",
+    "3 days",
+    "$a",
+    "$b",
+    "data",
+    ".x",
+    "tags",
+    "due",
+    "price",
+    "ratio",
+    "lower(",
+    "coalesce(",
+    "now()",
+];
+
+proptest::proptest! {
+    #[test]
+    fn any_words_end_in_a_schema_or_an_error(picks in proptest::collection::vec(0..WORDS.len(), 1..25)) {
+        let text = picks.iter().map(|pick| WORDS[*pick]).collect::<Vec<_>>().join(" ");
+        let (_, analysis) = analysed(&format!("{SCHEMA}{text}\n}}"));
+        let failed = analysis.diagnostics.iter().any(|problem| problem.severity == crate::diagnostic::Severity::Error);
+        assert_eq!(analysis.schema.is_none(), failed);
+        let (_, plain) = analysed(&format!("{SCHEMA}active\n}}"));
+        let schema = plain.schema.expect("right without the words");
+        if let Err(problems) = crate::filter::compile_filter(&schema, schema.table_names["Item"], &text) {
+            assert!(!problems.is_empty(), "{text}");
+        }
+    }
+}
+
+#[test]
+fn nested_lists_are_read_once() {
+    let text = format!("{}true{}", "null in [(".repeat(60), ")]".repeat(60));
+    let (_, analysis) = analysed(&format!("{SCHEMA}{text}\n}}"));
+    assert!(analysis.diagnostics.len() < 100);
+}

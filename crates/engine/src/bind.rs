@@ -1,0 +1,124 @@
+//! The values of a statement's binds: the request's parameters, the caller, the clock, the images of a row.
+//!
+//! A statement is made once and run for many callers; this is the one place where it meets one of them. Expressions in
+//! memory meet the caller here too, through [`CallerEyes`], so that both are told the same.
+
+use std::sync::Arc;
+
+use mainstay_lang::eval::CallerView;
+use mainstay_lang::expr::{CallerFact, Clock};
+use mainstay_lang::schema::ColumnId;
+use mainstay_lang::value::{Date, Value};
+use mainstay_sql::statement::{Bind, Statement};
+use mainstay_store::Query;
+
+use crate::catalog::Catalog;
+use crate::ctx::Ctx;
+
+/// The images of the row that is changed, each in the order of its columns; what an image lacks is null.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Images<'a> {
+    /// The row before the change.
+    pub old: Option<&'a [Value]>,
+    /// The row after the change.
+    pub new: Option<&'a [Value]>,
+}
+
+/// A statement with a value for each of its binds, for a request that changes no row.
+pub fn query(statement: &Arc<Statement>, catalog: &Catalog, ctx: &Ctx, params: &[Value]) -> Query {
+    let values = values(&statement.binds, catalog, ctx, params, Images::default());
+    Query { statement: statement.clone(), values }
+}
+
+/// A value for each bind.
+///
+/// # Panics
+/// When a parameter has no value: whoever made the statement counted them.
+pub fn values(
+    binds: &[Bind],
+    catalog: &Catalog,
+    ctx: &Ctx,
+    params: &[Value],
+    images: Images<'_>,
+) -> Vec<Value> {
+    let eyes = CallerEyes::new(catalog, ctx);
+    let image = |image: Option<&[Value]>, column: &ColumnId| {
+        image.and_then(|row| row.get(column.0 as usize)).cloned().unwrap_or(Value::Null)
+    };
+    let value = |bind: &Bind| match bind {
+        Bind::Value(value) => value.clone(),
+        Bind::Param(index) => params[*index as usize].clone(),
+        Bind::User { hops, column } => eyes.user_value(hops, *column).cloned().unwrap_or(Value::Null),
+        Bind::Caller(fact) => eyes.fact(fact),
+        Bind::Clock(Clock::Now) => Value::Timestamp(ctx.now),
+        Bind::Clock(Clock::Today) => Value::Date(today(ctx)),
+        Bind::Old(column) => image(images.old, column),
+        Bind::New(column) => image(images.new, column),
+    };
+    binds.iter().map(value).collect()
+}
+
+/// The date in UTC by the request's clock.
+pub fn today(ctx: &Ctx) -> Date {
+    const DAY_US: i64 = 86_400_000_000;
+    let days = ctx.now.0.div_euclid(DAY_US);
+    Date::from_days(days).expect("a timestamp lies within the years that a date has")
+}
+
+/// What expressions may ask about the caller of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct CallerEyes<'a> {
+    catalog: &'a Catalog,
+    ctx: &'a Ctx,
+}
+
+impl<'a> CallerEyes<'a> {
+    /// The caller of a request, whose row has been read.
+    pub fn new(catalog: &'a Catalog, ctx: &'a Ctx) -> CallerEyes<'a> {
+        CallerEyes { catalog, ctx }
+    }
+
+    /// A fact about the caller as a value.
+    pub fn fact(&self, fact: &CallerFact) -> Value {
+        let or_null = |value: Option<&Value>| value.cloned().unwrap_or(Value::Null);
+        match fact {
+            CallerFact::User => or_null(self.user()),
+            CallerFact::SignedIn => Value::Bool(self.signed_in()),
+            CallerFact::Can(permission) => Value::Bool(self.can(permission)),
+            CallerFact::HasRole(role) => Value::Bool(self.has_role(role)),
+            CallerFact::Tenant => or_null(self.tenant()),
+            CallerFact::Session => or_null(self.session()),
+        }
+    }
+}
+
+impl CallerView for CallerEyes<'_> {
+    fn user(&self) -> Option<&Value> {
+        self.ctx.caller.user.as_ref()
+    }
+
+    fn can(&self, permission: &str) -> bool {
+        self.ctx.caller.permissions.contains(permission)
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        self.ctx.caller.roles.contains(role)
+    }
+
+    fn tenant(&self) -> Option<&Value> {
+        self.ctx.tenant.as_ref()
+    }
+
+    fn session(&self) -> Option<&Value> {
+        self.ctx.session.as_ref()
+    }
+
+    fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Option<&Value> {
+        let user = self.user()?;
+        if hops.is_empty() && column == ColumnId::ID {
+            return Some(user);
+        }
+        let place = self.catalog.caller_paths().place(hops, column)?;
+        self.ctx.caller.row.get()?.values.get(place)
+    }
+}

@@ -1,0 +1,138 @@
+//! The engine of one app: its rules over its database.
+//!
+//! Every way in ends here: an operation and its context go in, a response comes out. Reads are one batch of one
+//! snapshot; as soon as one part writes, all parts run in one transaction.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mainstay_lang::schema::Schema;
+use mainstay_lang::value::Value;
+use mainstay_sql::{Dialect, SQLITE};
+use mainstay_store::{ReadLimits, Store};
+use tracing::Instrument as _;
+
+use crate::caller::CallerStatements;
+use crate::catalog::Catalog;
+use crate::ctx::{Caller, Ctx};
+use crate::error::Error;
+use crate::limits::Limits;
+use crate::open::{self, OpenError};
+use crate::part::Operation;
+use crate::read;
+use crate::response::Response;
+use crate::write;
+
+/// How an engine is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether the database may be brought in step with the schema where nothing can be lost (`development`).
+    pub may_change_tables: bool,
+    /// The limits of one request.
+    pub limits: Limits,
+}
+
+/// An app on its database.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) store: Store,
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) limits: Limits,
+    pub(crate) writes: Arc<write::Prepared>,
+    callers: Option<CallerStatements>,
+}
+
+impl Engine {
+    /// Opens an app; makes its tables where the options and what is there let it.
+    ///
+    /// # Errors
+    /// When the database does not fit the schema, in words that say what to do.
+    pub async fn open(schema: Arc<Schema>, store: Store, options: Options) -> Result<Engine, OpenError> {
+        let dialect = SQLITE;
+        open::fit(&schema, &store, dialect, options.may_change_tables).await?;
+        let catalog = Arc::new(Catalog::new(schema));
+        let callers = CallerStatements::new(&catalog, dialect);
+        let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
+        Ok(Engine { catalog, store, dialect, limits: options.limits, writes, callers })
+    }
+
+    /// The app's schema.
+    pub fn schema(&self) -> &Arc<Schema> {
+        self.catalog.schema()
+    }
+
+    /// The app's rules, combined.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// The app's database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Runs an operation.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it, or not allowed to its caller; then nothing was changed.
+    pub async fn execute(&self, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
+        let writes = self.writes_in(operation);
+        let span = tracing::debug_span!("execute", request_id = %ctx.request_id, writes);
+        let started = Instant::now();
+        let result = async {
+            if writes {
+                write::execute(self, ctx, operation).await
+            } else {
+                read::run(self, ctx, operation).await
+            }
+        }
+        .instrument(span)
+        .await;
+        let kind = if writes { "write" } else { "read" };
+        let outcome = result.as_ref().map_or_else(|error| error.key.text(), |_| "ok");
+        metrics::counter!("mainstay_operations_total", "kind" => kind, "outcome" => outcome).increment(1);
+        metrics::histogram!("mainstay_operation_seconds", "kind" => kind)
+            .record(started.elapsed().as_secs_f64());
+        result
+    }
+
+    /// The caller that a user is; `None` when there is no such user.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn caller(&self, user: &Value) -> Result<Option<Caller>, Error> {
+        let Some(statements) = &self.callers else { return Ok(None) };
+        let deadline = Instant::now() + CALLER_TIMEOUT;
+        let limits = ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline };
+        let outcomes = self.store.read(statements.queries(user), limits).await?;
+        statements.caller(user, outcomes)
+    }
+
+    /// Whether requests can be served.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn ready(&self) -> Result<(), Error> {
+        self.store.health().await?;
+        Ok(())
+    }
+
+    /// Whether some part of an operation writes.
+    fn writes_in(&self, operation: &Operation) -> bool {
+        let mut entries = operation.documents.iter().flat_map(|document| &document.entries);
+        entries.any(|entry| {
+            // A table that does not exist is refused by the reader.
+            let table = self.schema().table_named(&entry.table);
+            table
+                .is_some_and(|table| entry.parts.iter().any(|part| write::writes(self.schema(), table, part)))
+        })
+    }
+
+    pub(crate) fn read_limits(&self, ctx: &Ctx) -> ReadLimits {
+        ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline: ctx.deadline }
+    }
+}
+
+/// A caller is read before its request's own time is known to matter.
+const CALLER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);

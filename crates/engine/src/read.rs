@@ -1,0 +1,147 @@
+//! Operations that only read: every part becomes one statement, and all of them one batch of one snapshot.
+
+use std::sync::Arc;
+
+use mainstay_lang::value::Value;
+use mainstay_sql::statement::Statement;
+use mainstay_store::{JsonRows, Outcome, Query};
+
+use crate::bind;
+use crate::ctx::Ctx;
+use crate::engine::Engine;
+use crate::error::{Error, Key};
+use crate::guard::Guard;
+use crate::part::{Document, Operation, Part};
+use crate::resolve::{PartPlan, ReadPlan, Resolver, name};
+use crate::response::{DocumentAnswer, EntryAnswer, Response};
+
+/// Runs an operation that only reads.
+pub(crate) async fn run(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
+    let mut batch = Vec::new();
+    let mut shapes = Vec::with_capacity(operation.documents.len());
+    let mut parts = 0;
+    for document in &operation.documents {
+        shapes.push(plan_document(engine, ctx, document, &mut batch, &mut parts)?);
+    }
+    let outcomes = engine.store.read(batch, engine.read_limits(ctx)).await?;
+    let mut outcomes = outcomes.into_iter();
+    let mut documents = Vec::with_capacity(shapes.len());
+    for shape in shapes {
+        let answers = shape.into_iter().map(|entry| answer(entry, &mut outcomes));
+        documents.push(DocumentAnswer { entries: answers.collect::<Result<_, _>>()? });
+    }
+    Ok(Response { documents, wrote: false, explain: None })
+}
+
+/// What the outcomes of an entry's statements are.
+struct EntryShape {
+    table: String,
+    parts: Vec<PartShape>,
+}
+
+struct PartShape {
+    count: bool,
+    paged: bool,
+}
+
+/// A part's statements, ready for any request of its shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) rows: Arc<Statement>,
+    pub(crate) count: Option<Arc<Statement>>,
+    pub(crate) paged: bool,
+}
+
+fn plan_document(
+    engine: &Engine,
+    ctx: &Ctx,
+    document: &Document,
+    batch: &mut Vec<Query>,
+    parts: &mut usize,
+) -> Result<Vec<EntryShape>, Error> {
+    let mut entries = Vec::with_capacity(document.entries.len());
+    for entry in &document.entries {
+        let mut shapes = Vec::with_capacity(entry.parts.len());
+        for part in &entry.parts {
+            *parts += 1;
+            if *parts > engine.limits.parts {
+                let words = format!("a request may have {} parts", engine.limits.parts);
+                return Err(Error::at(Key::Limit, &part.path, "parts", words));
+            }
+            let (prepared, params) = prepare(engine, ctx, &entry.table, part)?;
+            let query = |statement| bind::query(statement, &engine.catalog, ctx, &params);
+            batch.push(query(&prepared.rows));
+            batch.extend(prepared.count.as_ref().map(query));
+            shapes.push(PartShape { count: prepared.count.is_some(), paged: prepared.paged });
+        }
+        entries.push(EntryShape { table: entry.table.clone(), parts: shapes });
+    }
+    Ok(entries)
+}
+
+/// Resolves a part and makes its statements.
+pub(crate) fn prepare(
+    engine: &Engine,
+    ctx: &Ctx,
+    table: &str,
+    part: &Part,
+) -> Result<(Prepared, Vec<Value>), Error> {
+    let schema = engine.schema();
+    let table = name::table(schema, table, &part.path)?;
+    let guard = Guard::new(&engine.catalog, ctx);
+    let mut resolver = Resolver::new(&engine.catalog, guard, &engine.limits);
+    let PartPlan { read, count } = resolver.read(table.id, part)?;
+    let params = resolver.params.into_values();
+    let prepared = match read {
+        ReadPlan::Rows(select) => Prepared {
+            rows: Arc::new(mainstay_sql::select(schema, engine.dialect, &select)),
+            count: count
+                .then(|| Arc::new(mainstay_sql::count(schema, engine.dialect, table.id, &select.filter))),
+            paged: select.paged,
+        },
+        ReadPlan::Groups(aggregate) => Prepared {
+            rows: Arc::new(mainstay_sql::aggregate(schema, engine.dialect, &aggregate)),
+            count: None,
+            paged: false,
+        },
+    };
+    Ok((prepared, params))
+}
+
+/// Takes an entry's outcomes off the batch's.
+fn answer(entry: EntryShape, outcomes: &mut impl Iterator<Item = Outcome>) -> Result<EntryAnswer, Error> {
+    let mut answer = EntryAnswer { table: entry.table, ..EntryAnswer::default() };
+    let is_one = entry.parts.len() == 1;
+    for part in entry.parts {
+        let Some(Outcome::Json(rows)) = outcomes.next() else {
+            return Err(Error::internal("a read part answers JSON rows"));
+        };
+        append(&mut answer, &rows);
+        if part.count {
+            let count = match outcomes.next() {
+                Some(Outcome::Values(rows)) => rows.into_iter().flatten().next(),
+                _ => None,
+            };
+            let Some(Value::Int(count)) = count else { return Err(Error::internal("a count is one number")) };
+            *answer.count.get_or_insert(0) += count.unsigned_abs();
+        }
+        // Several parts share a list, so no one place is behind all of them.
+        if is_one {
+            answer.paged = part.paged;
+            answer.next = rows.cursor;
+        }
+    }
+    Ok(answer)
+}
+
+/// Rows behind those that are there.
+pub(crate) fn append(answer: &mut EntryAnswer, rows: &JsonRows) {
+    if rows.rows == 0 {
+        return;
+    }
+    if answer.row_count > 0 {
+        answer.rows.push(',');
+    }
+    answer.rows.push_str(&rows.text);
+    answer.row_count += rows.rows;
+}

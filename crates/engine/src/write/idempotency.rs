@@ -1,0 +1,92 @@
+//! Answers kept under a caller's key: the same request again gets the same answer, and does nothing.
+//!
+//! An answer is kept in the transaction of what it answers, so there is never one without the other. Two requests
+//! under one key that come together take their turns as all writers do: the second finds the first one's answer.
+
+use mainstay_lang::value::{Duration, Timestamp, Value};
+use sha2::{Digest, Sha256};
+
+use super::rules::Change;
+use super::run::Run;
+use crate::ctx::Ctx;
+use crate::error::{Error, Key};
+use crate::part::Idempotency;
+use crate::response::Response;
+
+/// Longest key.
+const KEY_LENGTH_MAX: usize = 255;
+/// How long an answer is given again.
+const KEPT: Duration = Duration::DAY;
+/// What the wire says when a write went well; other answers are not kept.
+const STATUS: i64 = 200;
+
+/// Tests the form of a key. Those of callers without a name share one room, so theirs must be unguessable.
+pub(crate) fn key_check(ctx: &Ctx, key: &str) -> Result<(), Error> {
+    let malformed = |words: &str| Err(Error::new(Key::Request, format!("Idempotency-Key {words}")));
+    if key.is_empty() || key.len() > KEY_LENGTH_MAX || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return malformed("must have 1 to 255 visible ASCII characters");
+    }
+    let is_anonymous = ctx.caller.user.is_none() && !ctx.caller.admin;
+    let hex_digits = key.bytes().filter(u8::is_ascii_hexdigit).count();
+    let is_hex = key.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let is_url_safe = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let is_random = if is_hex { hex_digits >= 32 } else { is_url_safe && key.len() >= 22 };
+    if is_anonymous && !is_random {
+        return malformed(
+            "of a caller who is not signed in must carry 128 random bits: 22 or more URL-safe characters, 32 or more \
+             hexadecimal digits, or a UUID",
+        );
+    }
+    Ok(())
+}
+
+impl Run<'_> {
+    /// The answer kept under the key.
+    pub(super) async fn kept_answer(&mut self, idempotency: &Idempotency) -> Result<Option<Response>, Error> {
+        let oldest = Value::Timestamp(Timestamp(self.ctx.now.0.saturating_sub(KEPT.0)));
+        let statement = self.prepared.system.idempotency_purge.clone();
+        self.write(&statement, &[oldest]).await?;
+        let statement = self.prepared.system.idempotency_find.clone();
+        let rows = self.values(&statement, &self.address(idempotency), Change::default()).await?;
+        let Some(row) = rows.into_iter().next() else { return Ok(None) };
+        let [Value::Bytes(body_hash), _, Value::Bytes(answer), _] = row.as_slice() else {
+            return Err(Error::internal("a kept answer cannot be read"));
+        };
+        if body_hash[..] != idempotency.body_hash {
+            let message = "this Idempotency-Key was used for another request";
+            return Err(Error::new(Key::IdempotencyMismatch, message));
+        }
+        serde_json::from_slice(answer).map(Some).map_err(Error::internal)
+    }
+
+    /// Keeps an answer.
+    pub(super) async fn keep_answer(
+        &mut self,
+        idempotency: &Idempotency,
+        response: &Response,
+    ) -> Result<(), Error> {
+        let answer = serde_json::to_vec(response).map_err(Error::internal)?;
+        let mut params = self.address(idempotency).to_vec();
+        params.push(Value::Bytes(idempotency.body_hash.to_vec()));
+        params.push(Value::Int(STATUS));
+        params.push(Value::Bytes(answer));
+        params.push(Value::Timestamp(self.ctx.now));
+        let statement = self.prepared.system.idempotency_insert.clone();
+        self.write(&statement, &params).await?;
+        Ok(())
+    }
+
+    /// Whose key it is, the key, and what it was sent to.
+    fn address(&self, idempotency: &Idempotency) -> [Value; 3] {
+        let caller = &self.ctx.caller;
+        let mut hash = Sha256::new();
+        hash.update([u8::from(caller.admin)]);
+        for part in [&caller.user, &self.ctx.tenant] {
+            let text = part.as_ref().map_or_else(|| "null".to_owned(), Value::to_json);
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        let scope = Value::Bytes(hash.finalize().to_vec());
+        [scope, Value::Text(idempotency.key.clone()), Value::Text(idempotency.target.clone())]
+    }
+}

@@ -1,0 +1,106 @@
+//! The change log: a line for every row and link that a request wrote, in its own transaction.
+//!
+//! A row stands there once, as it was before the request and as it is behind it; secret columns never do. Rows come
+//! first, then links, then deletions: whoever reads the log in order meets nothing that is not there yet.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use mainstay_lang::schema::{RelationKind, Schema, Table};
+use mainstay_lang::value::Value;
+
+use super::rows::{Image, Kind, LinkWritten, Written};
+use super::rules::Change;
+use super::run::Run;
+use crate::error::Error;
+
+/// The number given to the last transaction of this process.
+static LAST_TX: AtomicI64 = AtomicI64::new(0);
+
+impl Run<'_> {
+    /// Writes the lines of everything that the request has written.
+    pub(super) async fn log(&mut self) -> Result<(), Error> {
+        let schema = self.schema();
+        let written = |deleted: bool| {
+            let of_kind =
+                move |row: &&Written| row.kind().is_some_and(|kind| (kind == Kind::Deleted) == deleted);
+            self.rows.written().iter().filter(of_kind).map(|row| row_line(schema, row))
+        };
+        let links = self.rows.links().iter().map(|change| link_line(schema, change));
+        let lines: Vec<[Value; 5]> = written(false).chain(links).chain(written(true)).collect();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let tx = next_tx(self.ctx.now.0);
+        let caller = &self.ctx.caller;
+        let actor = match &caller.user {
+            Some(user) => Value::Text(user.to_string()),
+            None if caller.admin => Value::Text("admin".to_owned()),
+            None => Value::Null,
+        };
+        let tenant = self.ctx.tenant.as_ref().map_or(Value::Null, |tenant| Value::Text(tenant.to_string()));
+        let statement = self.prepared.system.change_insert.clone();
+        for [table, row, kind, before, after] in lines {
+            let at = Value::Timestamp(self.ctx.now);
+            let params = [Value::Int(tx), at, table, row, kind, before, after, actor.clone(), tenant.clone()];
+            self.values(&statement, &params, Change::default()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A number for a transaction: of the clock, but never the same twice and never smaller than the one before.
+fn next_tx(now: i64) -> i64 {
+    let next = |last: i64| Some(now.max(last + 1));
+    let last = LAST_TX.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    now.max(last.unwrap_or(0) + 1)
+}
+
+/// table, row, kind, before, after
+fn row_line(schema: &Schema, row: &Written) -> [Value; 5] {
+    let table = schema.table(row.table);
+    let kind = match row.kind() {
+        Some(Kind::New) => "create",
+        Some(Kind::Deleted) => "delete",
+        _ => "update",
+    };
+    let image = |image: &Option<Image>| image.as_ref().map_or(Value::Null, |image| to_json(table, image));
+    let text = |text: &str| Value::Text(text.to_owned());
+    [text(&table.name), Value::Text(row.key.to_string()), text(kind), image(&row.before), image(&row.after)]
+}
+
+/// A link is a line of the row that declares it.
+fn link_line(schema: &Schema, change: &LinkWritten) -> [Value; 5] {
+    let table = schema.table(change.link.owner);
+    let declared = table.relations.iter().find(|relation| match &relation.kind {
+        RelationKind::Link(link) => link.db_name == change.link.db_name,
+        _ => false,
+    });
+    let mut json = b"{".to_vec();
+    write_member(&mut json, &declared.expect("a link table is declared by its owner").name, &change.target);
+    json.push(b'}');
+    let json = Value::Json(String::from_utf8(json).expect("JSON is text"));
+    let (kind, before, after) =
+        if change.added { ("link", Value::Null, json) } else { ("unlink", json, Value::Null) };
+    let text = |text: &str| Value::Text(text.to_owned());
+    [text(&table.name), Value::Text(change.owner.to_string()), text(kind), before, after]
+}
+
+/// A row without its secrets.
+fn to_json(table: &Table, image: &Image) -> Value {
+    let mut json = b"{".to_vec();
+    for (column, value) in table.columns.iter().zip(image.iter()).filter(|(column, _)| !column.secret) {
+        if json.len() > 1 {
+            json.push(b',');
+        }
+        write_member(&mut json, &column.name, value);
+    }
+    json.push(b'}');
+    Value::Json(String::from_utf8(json).expect("JSON is text"))
+}
+
+fn write_member(json: &mut Vec<u8>, name: &str, value: &Value) {
+    json.push(b'"');
+    json.extend_from_slice(name.as_bytes());
+    json.extend_from_slice(b"\":");
+    value.write_json(json);
+}

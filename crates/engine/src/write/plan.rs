@@ -1,0 +1,131 @@
+//! What a write does, with every name looked up and every value read.
+//!
+//! A [`Step`] is one part of the request that writes, or that finds rows for one that does. It holds ids and values, no
+//! text of the request but the paths for errors; nothing here has asked the database anything.
+
+use mainstay_lang::expr::Expr;
+use mainstay_lang::schema::{ColumnId, RelationId, TableId};
+use mainstay_lang::value::{Timestamp, Value};
+
+use super::answer::Shown;
+use super::operator::Operator;
+
+/// One part: the row that it makes or the rows that it finds, and what happens to them.
+///
+/// The fields stand in the order in which they are carried out.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// JSON pointer to the part.
+    pub(super) path: String,
+    /// Whose rows.
+    pub(super) table: TableId,
+    /// Where the rows come from.
+    pub(super) source: Source,
+    /// Parts on the rows that to-one relations of found rows refer to.
+    pub(super) ones: Vec<OneStep>,
+    /// Columns named in the write, in the order of the request.
+    pub(super) assigns: Vec<Assign>,
+    /// What happens to to-many relations.
+    pub(super) lists: Vec<ListStep>,
+    /// `delete: true`
+    pub(super) deletes: bool,
+    /// What the answer shows of each row.
+    pub(super) shown: Shown,
+}
+
+/// Where the rows of a [`Step`] come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// One new row.
+    Create,
+    /// Rows that are there.
+    Find(Box<Find>),
+}
+
+/// How rows are found.
+#[derive(Debug)]
+pub(super) struct Find {
+    /// The constraints as the caller sees them, and the rule for reading; empty when `key` says which row.
+    pub(super) filter: Vec<Expr>,
+    /// The parameters of `filter`.
+    pub(super) params: Vec<Value>,
+    /// The key, when the part says nothing else about its row.
+    pub(super) key: Option<Value>,
+    /// Whether the rows are for a relation, so that a key that is not found is refused.
+    pub(super) is_relation: bool,
+    /// The version that every row must have.
+    pub(super) if_updated: Option<Timestamp>,
+}
+
+/// A new value for a column.
+#[derive(Debug)]
+pub(super) struct Assign {
+    /// The column.
+    pub(super) column: ColumnId,
+    /// JSON pointer to the value.
+    pub(super) path: String,
+    /// Whether it stands in `set`: then what is nested in it is no part of the answer.
+    pub(super) in_set: bool,
+    /// The value.
+    pub(super) value: NewValue,
+}
+
+/// Where a new value comes from.
+#[derive(Debug)]
+pub(super) enum NewValue {
+    /// The request gives it.
+    Given(Value),
+    /// The key of a row that the caller must be able to read.
+    Key(Value),
+    /// The key of the one row that the step makes or finds.
+    Row(Box<Step>),
+    /// Computed from the value that is there.
+    Computed(Operator, Value),
+}
+
+/// A part on the row that a to-one relation refers to.
+#[derive(Debug)]
+pub(super) struct OneStep {
+    /// The referring column.
+    pub(super) column: ColumnId,
+    /// The part.
+    pub(super) step: Box<Step>,
+}
+
+/// Something that happens to a to-many relation of each row.
+#[derive(Debug)]
+pub(super) struct ListStep {
+    /// The relation.
+    pub(super) relation: RelationId,
+    /// JSON pointer to the relation.
+    pub(super) path: String,
+    /// What.
+    pub(super) change: ListChange,
+    /// Whether the answer shows the rows under the relation's name.
+    pub(super) is_shown: bool,
+}
+
+/// What happens to a to-many relation.
+#[derive(Debug)]
+pub(super) enum ListChange {
+    /// Makes rows, or finds them in the relation, and does to them what the step says.
+    Within(Step),
+    /// Makes a row or finds rows and adds them; `one`: exactly one must be found.
+    Add {
+        /// The rows.
+        step: Step,
+        /// Whether exactly one must be found.
+        one: bool,
+    },
+    /// Finds rows and takes them out.
+    Remove(Step),
+    /// The rows made or found are what the relation holds afterwards.
+    Replace(Vec<Step>),
+}
+
+impl Step {
+    /// Whether rows that were found are written themselves, so that they are locked.
+    pub(super) fn changes_rows(&self) -> bool {
+        self.deletes || !self.assigns.is_empty()
+    }
+}

@@ -1,0 +1,272 @@
+//! Statements and compiled expressions of an app's writes, each made when it is first needed and kept.
+//!
+//! Everything here depends on the schema alone: no caller, no values. So the hundredth row of a request, and the next
+//! request of anybody, finds its statements ready.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use mainstay_lang::eval::Compiled;
+use mainstay_lang::expr::{CompareOp, Expr, Node, RowPath};
+use mainstay_lang::schema::{ColumnId, LinkTable, OnDelete, RelationKind, Schema, TableId};
+use mainstay_lang::types::Type;
+use mainstay_sql::Dialect;
+use mainstay_sql::plan::{Images, Select};
+use mainstay_sql::statement::Statement;
+use parking_lot::RwLock;
+
+use super::depend::Dependencies;
+
+/// What writes need of a schema.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(super) schema: Arc<Schema>,
+    dialect: &'static dyn Dialect,
+    tables: Vec<TablePrepared>,
+    links: HashMap<String, LinkPrepared>,
+    tests: RwLock<HashMap<usize, Arc<Test>>>,
+    /// Which rows' checks read which other rows.
+    pub(super) dependencies: Dependencies,
+    /// The system's statements.
+    pub(super) system: SystemPrepared,
+}
+
+#[derive(Debug, Default)]
+struct TablePrepared {
+    insert: OnceLock<Arc<Statement>>,
+    delete: OnceLock<Arc<Statement>>,
+    last_key: OnceLock<Arc<Statement>>,
+    by_column: Vec<OnceLock<Arc<Statement>>>,
+    updates: RwLock<HashMap<Vec<ColumnId>, Arc<Statement>>>,
+    defaults: Vec<Option<Compiled>>,
+    selectors: Vec<Vec<Compiled>>,
+    incoming: Vec<Incoming>,
+    links: Vec<Arc<LinkTable>>,
+}
+
+/// A to-one column that refers to a table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming {
+    /// The table that refers.
+    pub(super) table: TableId,
+    /// Its column.
+    pub(super) column: ColumnId,
+    /// What becomes of its rows.
+    pub(super) on_delete: OnDelete,
+}
+
+/// The statements of a link table.
+#[derive(Debug)]
+pub(super) struct LinkPrepared {
+    /// Parameters: owner, target.
+    pub(super) link: Arc<Statement>,
+    /// Parameters: owner, target.
+    pub(super) unlink: Arc<Statement>,
+    /// Parameter: owner.
+    pub(super) targets: Arc<Statement>,
+    /// Parameter: target.
+    pub(super) owners: Arc<Statement>,
+}
+
+/// The statements on the system's own tables.
+#[derive(Debug)]
+pub(super) struct SystemPrepared {
+    pub(super) change_insert: Arc<Statement>,
+    pub(super) counter_next: Arc<Statement>,
+    pub(super) counter_raise: Arc<Statement>,
+    pub(super) idempotency_find: Arc<Statement>,
+    pub(super) idempotency_insert: Arc<Statement>,
+    pub(super) idempotency_purge: Arc<Statement>,
+}
+
+/// A condition of the schema, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Test {
+    /// Kept, because its address is the name of this test.
+    pub(super) condition: Arc<Expr>,
+    /// When row and caller suffice.
+    pub(super) local: Option<Compiled>,
+    /// When they don't: `Param(0)` is the row's key.
+    pub(super) statement: OnceLock<Arc<Statement>>,
+}
+
+impl Prepared {
+    /// For an app on a kind of database.
+    pub(crate) fn new(schema: Arc<Schema>, dialect: &'static dyn Dialect) -> Prepared {
+        let mut tables: Vec<TablePrepared> =
+            schema.tables.iter().map(|table| TablePrepared::new(&schema, table.id)).collect();
+        let mut links = HashMap::new();
+        for table in &schema.tables {
+            for column in &table.columns {
+                if let Some(target) = column.target() {
+                    let incoming =
+                        Incoming { table: table.id, column: column.id, on_delete: column.on_delete };
+                    tables[target.0 as usize].incoming.push(incoming);
+                }
+            }
+            for relation in &table.relations {
+                let RelationKind::Link(link) = &relation.kind else { continue };
+                links.insert(link.db_name.clone(), LinkPrepared::new(&schema, dialect, link));
+                tables[link.owner.0 as usize].links.push(link.clone());
+                if link.target != link.owner {
+                    tables[link.target.0 as usize].links.push(link.clone());
+                }
+            }
+        }
+        let dependencies = Dependencies::of(&schema);
+        let system = SystemPrepared::new(&schema, dialect);
+        Prepared { schema, dialect, tables, links, tests: RwLock::default(), dependencies, system }
+    }
+
+    fn of(&self, table: TableId) -> &TablePrepared {
+        &self.tables[table.0 as usize]
+    }
+
+    /// Parameters: the columns of the table.
+    pub(super) fn insert(&self, table: TableId) -> &Arc<Statement> {
+        let make = || Arc::new(mainstay_sql::insert(&self.schema, self.dialect, table));
+        self.of(table).insert.get_or_init(make)
+    }
+
+    /// Parameter: the key.
+    pub(super) fn delete(&self, table: TableId) -> &Arc<Statement> {
+        let make = || Arc::new(mainstay_sql::delete(&self.schema, self.dialect, table));
+        self.of(table).delete.get_or_init(make)
+    }
+
+    /// The greatest key.
+    pub(super) fn last_key(&self, table: TableId) -> &Arc<Statement> {
+        let make = || Arc::new(mainstay_sql::last_key(&self.schema, self.dialect, table));
+        self.of(table).last_key.get_or_init(make)
+    }
+
+    /// Parameters: the key, then the columns.
+    pub(super) fn update(&self, table: TableId, columns: &[ColumnId]) -> Arc<Statement> {
+        let updates = &self.of(table).updates;
+        if let Some(statement) = updates.read().get(columns) {
+            return statement.clone();
+        }
+        let statement = Arc::new(mainstay_sql::update(&self.schema, self.dialect, table, columns));
+        updates.write().entry(columns.to_vec()).or_insert(statement).clone()
+    }
+
+    /// Whole rows whose column equals the parameter, locked for writing.
+    pub(super) fn by_column(&self, table: TableId, column: ColumnId) -> &Arc<Statement> {
+        let make = || {
+            let filter = vec![equals_param(&self.schema, table, column, 0)];
+            let images = Images { table, filter, limit: None, for_update: true };
+            Arc::new(mainstay_sql::images(&self.schema, self.dialect, &images))
+        };
+        self.of(table).by_column[column.0 as usize].get_or_init(make)
+    }
+
+    /// Whole rows for which all conditions are true.
+    pub(super) fn images(&self, images: &Images) -> Arc<Statement> {
+        Arc::new(mainstay_sql::images(&self.schema, self.dialect, images))
+    }
+
+    /// Rows as the answer shows them.
+    pub(super) fn select(&self, select: &Select) -> Arc<Statement> {
+        Arc::new(mainstay_sql::select(&self.schema, self.dialect, select))
+    }
+
+    /// What an expression says of the row whose key is the first parameter.
+    pub(super) fn values(&self, table: TableId, exprs: &[Expr]) -> Arc<Statement> {
+        Arc::new(mainstay_sql::test(&self.schema, self.dialect, table, exprs))
+    }
+
+    /// The statements of a link table of the schema.
+    pub(super) fn link(&self, link: &LinkTable) -> &LinkPrepared {
+        self.links.get(&link.db_name).expect("every link table is declared by a relation of the schema")
+    }
+
+    /// The link tables that a table has a side in.
+    pub(super) fn links_of(&self, table: TableId) -> &[Arc<LinkTable>] {
+        &self.of(table).links
+    }
+
+    /// The columns that refer to a table.
+    pub(super) fn incoming(&self, table: TableId) -> &[Incoming] {
+        &self.of(table).incoming
+    }
+
+    /// The default of a column.
+    pub(super) fn default(&self, table: TableId, column: ColumnId) -> Option<&Compiled> {
+        self.of(table).defaults[column.0 as usize].as_ref()
+    }
+
+    /// The selectors of a counter.
+    pub(super) fn selectors(&self, table: TableId, column: ColumnId) -> &[Compiled] {
+        &self.of(table).selectors[column.0 as usize]
+    }
+
+    /// A condition of the schema about a row of a table. It must live as long as the schema: others would pile up.
+    pub(super) fn test(&self, condition: &Arc<Expr>) -> Arc<Test> {
+        let name = Arc::as_ptr(condition) as usize;
+        if let Some(test) = self.tests.read().get(&name) {
+            return test.clone();
+        }
+        let local = if condition.is_row_local() { Compiled::new(condition).ok() } else { None };
+        let test = Arc::new(Test { condition: condition.clone(), local, statement: OnceLock::new() });
+        self.tests.write().entry(name).or_insert(test).clone()
+    }
+
+    /// The statement of a test that reads more than the row.
+    pub(super) fn test_statement<'t>(&self, table: TableId, test: &'t Test) -> &'t Arc<Statement> {
+        let conditions = std::slice::from_ref(&*test.condition);
+        test.statement
+            .get_or_init(|| Arc::new(mainstay_sql::test(&self.schema, self.dialect, table, conditions)))
+    }
+}
+
+impl TablePrepared {
+    fn new(schema: &Schema, table: TableId) -> TablePrepared {
+        let columns = &schema.table(table).columns;
+        let compile = |expr: &Expr| {
+            Compiled::new(expr).expect("the checker lets defaults and selectors follow nothing")
+        };
+        TablePrepared {
+            by_column: columns.iter().map(|_| OnceLock::new()).collect(),
+            defaults: columns.iter().map(|column| column.default.as_ref().map(compile)).collect(),
+            selectors: columns
+                .iter()
+                .map(|column| column.auto.iter().flat_map(|auto| &auto.selectors).map(compile).collect())
+                .collect(),
+            ..TablePrepared::default()
+        }
+    }
+}
+
+impl LinkPrepared {
+    fn new(schema: &Schema, dialect: &dyn Dialect, link: &LinkTable) -> LinkPrepared {
+        LinkPrepared {
+            link: Arc::new(mainstay_sql::link(schema, dialect, link)),
+            unlink: Arc::new(mainstay_sql::unlink(schema, dialect, link)),
+            targets: Arc::new(mainstay_sql::linked(schema, dialect, link, true)),
+            owners: Arc::new(mainstay_sql::linked(schema, dialect, link, false)),
+        }
+    }
+}
+
+impl SystemPrepared {
+    fn new(schema: &Schema, dialect: &dyn Dialect) -> SystemPrepared {
+        use mainstay_sql::system;
+        SystemPrepared {
+            change_insert: Arc::new(system::change_insert(schema, dialect)),
+            counter_next: Arc::new(system::counter_next(schema, dialect)),
+            counter_raise: Arc::new(system::counter_raise(schema, dialect)),
+            idempotency_find: Arc::new(system::idempotency_find(schema, dialect)),
+            idempotency_insert: Arc::new(system::idempotency_insert(schema, dialect)),
+            idempotency_purge: Arc::new(system::idempotency_purge(schema, dialect)),
+        }
+    }
+}
+
+/// `column == $param` about the row itself.
+pub(super) fn equals_param(schema: &Schema, table: TableId, column: ColumnId, param: u32) -> Expr {
+    let declared = schema.table(table).column(column);
+    let side = |node| Box::new(Expr { node, ty: declared.ty.clone(), span: declared.span });
+    let left = side(Node::Column { row: RowPath::here(), table, column });
+    let right = side(Node::Param(param));
+    Expr { node: Node::Compare { op: CompareOp::Eq, left, right }, ty: Type::Bool, span: declared.span }
+}

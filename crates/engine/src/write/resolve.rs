@@ -1,0 +1,183 @@
+//! Parts that write, looked up and read into [`Step`]s.
+//!
+//! Pure: neither rows nor rules are looked at. What cannot be understood is refused at once (400); values that cannot
+//! be taken are all noted (422), so the whole request is read before any of it runs. A write without a constraint of its
+//! own ends here.
+
+mod change;
+mod create;
+mod find;
+mod list;
+mod shown;
+
+use mainstay_lang::schema::{Member, Schema, Table};
+
+use super::answer::Shown;
+use super::plan::Step;
+use super::value::Problems;
+use crate::catalog::Catalog;
+use crate::document::join_path;
+use crate::error::{Error, Key, Kind};
+use crate::guard::Guard;
+use crate::limits::Limits;
+use crate::part::{Field, Part};
+use crate::resolve::Resolver;
+use crate::resolve::constraint::nested_part;
+use crate::resolve::name::unknown_member;
+
+/// Reads the parts of one request.
+pub(super) struct Planner<'a> {
+    catalog: &'a Catalog,
+    guard: Guard<'a>,
+    schema: &'a Schema,
+    limits: &'a Limits,
+    depth: usize,
+    parts: usize,
+    problems: Problems,
+}
+
+/// What a part stands for beside its table: how it may find rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// At the top, or nested under rows that were found.
+    Plain,
+    /// Rows for a relation, under `create`, `set` and `add`.
+    Linked,
+    /// Rows to be taken out of a relation.
+    Removed,
+}
+
+impl<'a> Planner<'a> {
+    /// For a caller.
+    pub(super) fn new(catalog: &'a Catalog, guard: Guard<'a>, limits: &'a Limits) -> Planner<'a> {
+        Planner {
+            catalog,
+            guard,
+            schema: catalog.schema(),
+            limits,
+            depth: 0,
+            parts: 0,
+            problems: Problems::default(),
+        }
+    }
+
+    /// The error that names every value that could not be taken.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        self.problems.into_result()
+    }
+
+    /// One part at the top of a document.
+    pub(super) fn top(&mut self, table: &'a Table, part: &Part) -> Result<Step, Error> {
+        self.step(table, part, Role::Plain, None)
+    }
+
+    /// `given`: the column that the enclosing row fills.
+    fn step(
+        &mut self,
+        table: &'a Table,
+        part: &Part,
+        role: Role,
+        given: Option<&str>,
+    ) -> Result<Step, Error> {
+        if table.stream.is_some() && (part.create || part.set.is_some() || part.delete) {
+            let message = format!("{} is a stream: its rows change through its commands only", table.name);
+            return Err(Error::at(Key::Forbidden, &part.path, "stream", message));
+        }
+        self.parts += 1;
+        if self.parts > self.limits.parts {
+            let words = format!("a request may have {} parts", self.limits.parts);
+            return Err(Error::at(Key::Limit, &part.path, "parts", words));
+        }
+        self.depth += 1;
+        if self.depth > self.limits.depth {
+            let words = format!("parts may be nested {} levels deep", self.limits.depth);
+            return Err(Error::at(Key::Limit, &part.path, "depth", words));
+        }
+        let step = if part.create { self.create(table, part, given) } else { self.find(table, part, role) };
+        self.depth -= 1;
+        step
+    }
+
+    /// What the answer shows of the rows of a part.
+    fn shown(&mut self, table: &Table, part: &Part) -> Result<Shown, Error> {
+        let mut signature = format!("{} {:?}", table.name, part.get);
+        for (name, field) in &part.fields {
+            signature.push_str(&format!(" {name}:{}", field.raw()));
+        }
+        let mut resolver = Resolver::new(self.catalog, self.guard, self.limits);
+        let select = resolver.shown(table.id, part, &[])?;
+        Ok(Shown { table: table.id, select, params: resolver.params.into_values(), signature })
+    }
+
+    /// What a name of a table means.
+    fn member(&self, table: &'a Table, name: &str, path: &str) -> Result<Member, Error> {
+        table.members.get(name).copied().ok_or_else(|| unknown_member(table, name, path))
+    }
+
+    /// Keeps what is wrong with values, so that all of them are told at once; passes on everything else.
+    fn collect<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.key.kind() == Kind::Invalid && !error.errors.is_empty() => {
+                self.problems.extend(error.errors);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether a part writes, itself or in a part nested in it.
+pub(crate) fn writes(schema: &Schema, table: &Table, part: &Part) -> bool {
+    let is_write = part.create
+        || part.delete
+        || part.set.is_some()
+        || part.keywords.iter().any(|word| matches!(*word, "add" | "remove"));
+    is_write || part.fields.iter().any(|(name, field)| nested_writes(schema, table, name, field))
+}
+
+/// Whether a member of a part is a relation with a part that writes.
+fn nested_writes(schema: &Schema, table: &Table, name: &str, field: &Field) -> bool {
+    nested(schema, table, name, field)
+        .is_some_and(|(target, parts)| parts.iter().any(|part| writes(schema, target, part)))
+}
+
+/// The parts that a member of a part holds, and the table of their rows; `None` when it holds a value or operators.
+fn nested<'s, 'p>(
+    schema: &'s Schema,
+    table: &Table,
+    name: &str,
+    field: &'p Field,
+) -> Option<(&'s Table, Vec<&'p Part>)> {
+    let items = match field {
+        Field::Array(_, items) => items.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let (target, parts): (_, Vec<&Part>) = match table.members.get(name)? {
+        Member::Column(id) => {
+            let column = table.column(*id);
+            let parts = items.iter().filter_map(|item| nested_part(column, item).ok().flatten());
+            (column.target()?, parts.collect())
+        }
+        Member::Relation(id) => {
+            let parts = items.iter().filter_map(|item| item.part().ok().flatten());
+            (table.relation(*id).target, parts.collect())
+        }
+    };
+    if parts.is_empty() { None } else { Some((schema.table(target), parts)) }
+}
+
+fn malformed(path: &str, message: impl Into<String>) -> Error {
+    Error::at(Key::Query, path, "form", message)
+}
+
+/// The keywords of a part that have no place beside what it does.
+fn refuse_keywords(part: &Part, beside: &str, refused: &[&str]) -> Result<(), Error> {
+    match part.keywords.iter().find(|word| refused.contains(*word)) {
+        Some(word) => {
+            let path = join_path(&part.path, word);
+            Err(malformed(&path, format!("`{word}` has no place beside `{beside}`")))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,142 @@
+//! Conditions of the schema asked about one row: by its image when that suffices, else by the database.
+//!
+//! A condition stands in the scope of the row; `old` and `new` are the images around a change. The database is asked
+//! about the row as it stands there, so who asks "before" does so before the row is written.
+
+use mainstay_lang::eval::Env;
+use mainstay_lang::schema::{ColumnId, Operation, RelationId, TableId};
+use mainstay_lang::value::Value;
+
+use super::prepared::Test;
+use super::rows::Image;
+use super::run::Run;
+use crate::catalog::Rule;
+use crate::error::{Error, Key};
+
+/// The images around a change.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Change<'i> {
+    /// `old.…`
+    pub(super) old: Option<&'i Image>,
+    /// `new.…`
+    pub(super) new: Option<&'i Image>,
+}
+
+impl Run<'_> {
+    /// Whether a condition is true, false or unknown (`None`) for a row.
+    pub(super) async fn truth(
+        &mut self,
+        table: TableId,
+        test: &Test,
+        row: &Image,
+        change: Change<'_>,
+    ) -> Result<Option<bool>, Error> {
+        if let Some(local) = &test.local {
+            let eyes = self.eyes();
+            let env = Env {
+                row,
+                old: change.old.map(|image| &image[..]),
+                new: change.new.map(|image| &image[..]),
+                params: &[],
+                caller: &eyes,
+                now: self.ctx.now,
+                event_at: None,
+            };
+            return local.test(&env).map_err(|error| Error::new(Key::Arithmetic, error.to_string()));
+        }
+        let statement = self.prepared.test_statement(table, test).clone();
+        let rows = self.values(&statement, &row[..1], change).await?;
+        Ok(match rows.first().and_then(|row| row.first()) {
+            Some(Value::Bool(value)) => Some(*value),
+            _ => None,
+        })
+    }
+
+    /// Whether a rule is true for a row.
+    pub(super) async fn allows(
+        &mut self,
+        table: TableId,
+        rule: &Rule,
+        row: &Image,
+        change: Change<'_>,
+    ) -> Result<bool, Error> {
+        match rule {
+            Rule::Never => Ok(false),
+            Rule::Always => Ok(true),
+            Rule::When(condition) => {
+                let test = self.prepared.test(condition);
+                Ok(self.truth(table, &test, row, change).await? == Some(true))
+            }
+        }
+    }
+
+    /// The table's rule and those of the columns named, or 403.
+    pub(super) async fn require(
+        &mut self,
+        table: TableId,
+        operation: Operation,
+        named: &[ColumnId],
+        row: &Image,
+        change: Change<'_>,
+        path: &str,
+    ) -> Result<(), Error> {
+        let rule = self.guard().rule(table, operation);
+        if !self.allows(table, &rule, row, change).await? {
+            let name = &self.schema().table(table).name;
+            let message = format!("you may not {} this {name}", verb(operation));
+            return Err(Error::at(Key::Forbidden, path, "rule", message));
+        }
+        for column in named {
+            let Some(rule) = self.guard().column_rule(table, operation, *column) else { continue };
+            if !self.allows(table, rule, row, change).await? {
+                let name = &self.schema().table(table).column(*column).name;
+                let message = format!("you may not {} `{name}`", verb(operation));
+                return Err(Error::at(Key::Forbidden, path, "rule", message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the caller may see a row.
+    pub(super) async fn is_readable(&mut self, table: TableId, row: &Image) -> Result<bool, Error> {
+        let rule = self.guard().rule(table, Operation::Read);
+        self.allows(table, &rule, row, Change::default()).await
+    }
+
+    /// Whether row and caller suffice for the rule for reading.
+    pub(super) fn reads_row_alone(&self, table: TableId) -> bool {
+        match self.guard().rule(table, Operation::Read) {
+            Rule::Never | Rule::Always => true,
+            Rule::When(condition) => self.prepared.test(&condition).local.is_some(),
+        }
+    }
+
+    /// The rule of `link` or `unlink`, or 403; false when the rule of changing the declaring row governs.
+    pub(super) async fn require_link(
+        &mut self,
+        table: TableId,
+        operation: Operation,
+        relation: RelationId,
+        row: &Image,
+        path: &str,
+    ) -> Result<bool, Error> {
+        let Some(rule) = self.guard().relation_rule(table, operation, relation) else { return Ok(false) };
+        if self.allows(table, &rule, row, Change::default()).await? {
+            return Ok(true);
+        }
+        let name = &self.schema().table(table).relation(relation).name;
+        let message = format!("you may not {} rows of `{name}`", verb(operation));
+        Err(Error::at(Key::Forbidden, path, "rule", message))
+    }
+}
+
+fn verb(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Read => "read",
+        Operation::Create => "create",
+        Operation::Update => "change",
+        Operation::Delete => "delete",
+        Operation::Link => "link",
+        Operation::Unlink => "unlink",
+    }
+}

@@ -1,0 +1,210 @@
+//! Carrying out the steps of a request inside its transaction.
+//!
+//! The order within a step is the language's: find, to-one parts, create or set, to-many, delete; rules "before" at the
+//! operation and "after" once everything nested has run. A [`Run`] remembers what was written; the checks, the change
+//! log and the answer come from that memory at the end. Nothing here outlives the transaction.
+
+mod change;
+mod create;
+mod delete;
+mod find;
+mod list;
+mod step;
+
+use std::sync::Arc;
+
+use mainstay_lang::eval::CallerView;
+use mainstay_lang::schema::{ColumnId, Operation, Schema, TableId};
+use mainstay_lang::value::Value;
+use mainstay_sql::statement::Statement;
+use mainstay_store::{Outcome, Query, StoreError, Tx};
+use uuid::ContextV7;
+
+use super::prepared::Prepared;
+use super::rows::{Image, RowKey, Rows};
+use super::rules::Change;
+use crate::bind;
+use crate::catalog::Catalog;
+use crate::ctx::Ctx;
+use crate::document::join_path;
+use crate::error::{Error, Key};
+use crate::guard::Guard;
+use crate::limits::Limits;
+
+pub(super) use step::{AnswerRow, Place};
+
+/// One request that writes, while it runs.
+pub(super) struct Run<'a> {
+    tx: &'a mut Tx,
+    pub(super) catalog: &'a Catalog,
+    pub(super) ctx: &'a Ctx,
+    pub(super) prepared: &'a Prepared,
+    pub(super) limits: &'a Limits,
+    /// What was written so far.
+    pub(super) rows: Rows,
+    /// Rules to be asked once the parts nested in theirs have run.
+    afters: Vec<After>,
+    /// Rows whose create rule is still to be asked: what is linked to them meanwhile is part of making them.
+    creating: Vec<(TableId, RowKey)>,
+    /// Keeps the keys of one request in order within its microsecond.
+    uuids: ContextV7,
+}
+
+/// A rule to be asked of a row once the parts nested in its part have run.
+#[derive(Debug)]
+struct After {
+    operation: Operation,
+    table: TableId,
+    /// Before the change; of a new row: as it was made.
+    old: Image,
+    /// Columns named in the write.
+    named: Vec<ColumnId>,
+    path: String,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        tx: &'a mut Tx,
+        catalog: &'a Catalog,
+        prepared: &'a Prepared,
+        ctx: &'a Ctx,
+        limits: &'a Limits,
+    ) -> Run<'a> {
+        Run {
+            tx,
+            catalog,
+            ctx,
+            prepared,
+            limits,
+            rows: Rows::new(limits.rows),
+            afters: Vec::new(),
+            creating: Vec::new(),
+            uuids: ContextV7::new(),
+        }
+    }
+
+    pub(super) fn schema(&self) -> &'a Schema {
+        self.catalog.schema()
+    }
+
+    pub(super) fn guard(&self) -> Guard<'a> {
+        Guard::new(self.catalog, self.ctx)
+    }
+
+    /// The caller as expressions in memory see it.
+    pub(super) fn eyes(&self) -> impl CallerView + 'a {
+        bind::CallerEyes::new(self.catalog, self.ctx)
+    }
+
+    /// The transaction, for reads that go another way.
+    pub(super) fn tx(&mut self) -> &mut Tx {
+        self.tx
+    }
+
+    async fn query(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        change: Change<'_>,
+    ) -> Result<Outcome, StoreError> {
+        let images =
+            bind::Images { old: change.old.map(|image| &image[..]), new: change.new.map(|image| &image[..]) };
+        let values = bind::values(&statement.binds, self.catalog, self.ctx, params, images);
+        self.tx.query(&Query { statement: statement.clone(), values }).await
+    }
+
+    /// The rows of a statement that reads typed values.
+    pub(super) async fn values(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        change: Change<'_>,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        match self.query(statement, params, change).await? {
+            Outcome::Values(rows) => Ok(rows),
+            _ => Err(StoreError::Other(format!("no values come back from: {}", statement.sql))),
+        }
+    }
+
+    /// Runs a statement that writes and tells how many rows it changed.
+    pub(super) async fn write(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+    ) -> Result<u64, StoreError> {
+        match self.query(statement, params, Change::default()).await? {
+            Outcome::Nothing { affected } => Ok(affected),
+            _ => Ok(0),
+        }
+    }
+
+    /// Whole rows whose column has a value.
+    pub(super) async fn images_by(
+        &mut self,
+        table: TableId,
+        column: ColumnId,
+        value: &Value,
+    ) -> Result<Vec<Image>, Error> {
+        let statement = self.prepared.by_column(table, column).clone();
+        let rows = self.values(&statement, std::slice::from_ref(value), Change::default()).await?;
+        Ok(rows.into_iter().map(Image::from).collect())
+    }
+
+    /// The row of a key as it stands now.
+    pub(super) async fn image(&mut self, table: TableId, key: &Value) -> Result<Option<Image>, Error> {
+        if let Some(written) = self.rows.get(table, key) {
+            return Ok(written.after.clone());
+        }
+        Ok(self.images_by(table, ColumnId::ID, key).await?.pop())
+    }
+
+    /// Asks the rules that had to wait since `mark`.
+    async fn ask_afters(&mut self, mark: usize) -> Result<(), Error> {
+        for after in self.afters.split_off(mark) {
+            // A row that was deleted meanwhile was allowed to go by its own rule.
+            let Some(row) = self.rows.current(after.table, &after.old) else { continue };
+            let change = match after.operation {
+                Operation::Create => Change { old: None, new: Some(&row) },
+                _ => Change { old: Some(&after.old), new: Some(&row) },
+            };
+            self.require(after.table, after.operation, &after.named, &row, change, &after.path).await?;
+            if after.operation == Operation::Create {
+                let key = (after.table, RowKey::of(&row[0]));
+                self.creating.retain(|creating| *creating != key);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_creating(&self, table: TableId, key: &Value) -> bool {
+        self.creating.contains(&(table, RowKey::of(key)))
+    }
+
+    /// What the database refused about a row, in the words and at the place of the request. `places`: where the columns
+    /// of the write stand in it.
+    fn refused(
+        &self,
+        error: StoreError,
+        table: TableId,
+        places: &[(ColumnId, &str)],
+        part_path: &str,
+    ) -> Error {
+        let StoreError::Unique { columns, .. } = &error else { return error.into() };
+        let table = self.schema().table(table);
+        let columns: Vec<_> =
+            table.columns.iter().filter(|column| columns.contains(&column.db_name)).collect();
+        let named = columns.iter().find_map(|column| {
+            places.iter().find(|(place, _)| *place == column.id).map(|(_, path)| (*path).to_owned())
+        });
+        let own = columns.iter().find(|column| Some(column.id) != table.tenant);
+        let path = named.or_else(|| own.map(|column| join_path(part_path, &column.name)));
+        let names: Vec<String> = columns
+            .iter()
+            .filter(|column| Some(column.id) != table.tenant)
+            .map(|column| format!("`{}`", column.name))
+            .collect();
+        let what = if names.len() > 1 { "these values in" } else { "this value in" };
+        let message = format!("another {} has {what} {} already", table.name, names.join(", "));
+        Error::at(Key::Unique, path.unwrap_or_else(|| part_path.to_owned()), "unique", message)
+    }
+}

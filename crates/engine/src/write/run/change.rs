@@ -1,0 +1,125 @@
+//! Changing a row that is there.
+
+use mainstay_lang::schema::{ColumnId, Operation, TableId};
+use mainstay_lang::value::{Timestamp, Value};
+
+use super::step::Assigning;
+use super::{After, Run};
+use crate::error::Error;
+use crate::write::plan::{Assign, Step};
+use crate::write::rows::Image;
+use crate::write::rules::Change;
+use crate::write::value::{self, Problems};
+
+impl Run<'_> {
+    /// Gives columns of a found row their new values.
+    pub(super) async fn set(
+        &mut self,
+        step: &Step,
+        current: &Image,
+        values: &[(&Assign, Assigning)],
+    ) -> Result<(), Error> {
+        let table = self.schema().table(step.table);
+        let mut problems = Problems::default();
+        let mut changes = Vec::with_capacity(values.len());
+        for (assign, value) in values {
+            let value = match value {
+                Assigning::Value(value) => value.clone(),
+                Assigning::Computed(operator, operand) => {
+                    let column = table.column(assign.column);
+                    let ty = self.schema().storage_type(&column.ty);
+                    match operator.apply(&current[assign.column.0 as usize], operand, ty) {
+                        Ok(value) => {
+                            value::check(column, ty, &value, &assign.path, &mut problems);
+                            value
+                        }
+                        Err(error) => {
+                            problems.add(&assign.path, "range", error.to_string());
+                            continue;
+                        }
+                    }
+                }
+            };
+            changes.push((assign.column, value));
+        }
+        problems.into_result()?;
+        let places: Vec<_> = values.iter().map(|(assign, _)| (assign.column, assign.path.as_str())).collect();
+        self.update(step.table, current, changes, &places, &step.path).await
+    }
+
+    /// Changes a row under the rules: those "before" now, those "after" once everything nested has run.
+    pub(super) async fn update(
+        &mut self,
+        table: TableId,
+        current: &Image,
+        changes: Vec<(ColumnId, Value)>,
+        places: &[(ColumnId, &str)],
+        path: &str,
+    ) -> Result<(), Error> {
+        let named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
+        let (next, changed) = self.changed(current, changes);
+        let change = Change { old: Some(current), new: Some(&next) };
+        self.require(table, Operation::Update, &named, current, change, path).await?;
+        self.store(table, current, &next, &changed, places, path).await?;
+        let old = current.clone();
+        self.afters.push(After { operation: Operation::Update, table, old, named, path: path.to_owned() });
+        Ok(())
+    }
+
+    /// Changes a row whatever the rules say: what the deletion of another one does to it.
+    pub(super) async fn update_unasked(
+        &mut self,
+        table: TableId,
+        current: &Image,
+        changes: Vec<(ColumnId, Value)>,
+        path: &str,
+    ) -> Result<(), Error> {
+        let (next, changed) = self.changed(current, changes);
+        self.store(table, current, &next, &changed, &[], path).await
+    }
+
+    /// The row after a change, and the columns that differ. A row that stays as it was keeps its version.
+    fn changed(&self, current: &Image, changes: Vec<(ColumnId, Value)>) -> (Image, Vec<ColumnId>) {
+        let mut next = current.to_vec();
+        let mut changed = Vec::with_capacity(changes.len() + 1);
+        for (column, value) in changes {
+            let held = &mut next[column.0 as usize];
+            if *held != value {
+                *held = value;
+                changed.push(column);
+            }
+        }
+        if !changed.is_empty() {
+            let version = &mut next[ColumnId::UPDATED.0 as usize];
+            let least = match version {
+                Value::Timestamp(last) => last.0.saturating_add(1),
+                _ => i64::MIN,
+            };
+            *version = Value::Timestamp(Timestamp(self.ctx.now.0.max(least)));
+            changed.push(ColumnId::UPDATED);
+        }
+        (Image::from(next), changed)
+    }
+
+    async fn store(
+        &mut self,
+        table: TableId,
+        current: &Image,
+        next: &Image,
+        changed: &[ColumnId],
+        places: &[(ColumnId, &str)],
+        path: &str,
+    ) -> Result<(), Error> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let statement = self.prepared.update(table, changed);
+        let key = std::iter::once(&current[0]);
+        let params: Vec<Value> =
+            key.chain(changed.iter().map(|column| &next[column.0 as usize])).cloned().collect();
+        match self.write(&statement, &params).await {
+            Ok(_) => self.rows.note(table, Some(current.clone()), Some(next.clone()), path),
+            Err(error) => Err(self.refused(error, table, places, path)),
+        }
+    }
+}

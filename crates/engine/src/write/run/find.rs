@@ -1,0 +1,134 @@
+//! Finding the rows of a step, once, under the rules for reading.
+
+use mainstay_lang::expr::{Expr, Node, RowPath};
+use mainstay_lang::schema::{ColumnId, TableId};
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
+use mainstay_sql::plan::Images;
+
+use super::Run;
+use super::step::{Among, Place};
+use crate::error::{Error, Key};
+use crate::write::plan::{Find, Step};
+use crate::write::prepared::equals_param;
+use crate::write::rows::{Image, too_many};
+use crate::write::rules::Change;
+
+/// Keys in one statement; more are asked for in turns.
+const KEYS_MAX: usize = 512;
+
+impl Run<'_> {
+    /// The rows of a step.
+    pub(super) async fn find(
+        &mut self,
+        step: &Step,
+        find: &Find,
+        place: &Place,
+    ) -> Result<Vec<Image>, Error> {
+        let images = match &find.key {
+            Some(key) => self.find_key(step.table, key, &place.among).await?,
+            None => self.find_all(step, find, &place.among).await?,
+        };
+        if images.is_empty() && find.is_relation && find.key.is_some() {
+            return Err(refused(&step.path));
+        }
+        if place.one && images.len() != 1 {
+            let count = if images.is_empty() { "none" } else { "several" };
+            let table = &self.schema().table(step.table).name;
+            let message = format!("must find exactly one {table}, and finds {count}");
+            return Err(Error::at(Key::NotOne, &step.path, "not_one", message));
+        }
+        if images.len() as u64 > self.rows.rows_max() {
+            return Err(too_many(&step.path, self.rows.rows_max()));
+        }
+        Ok(images)
+    }
+
+    /// The target of a relation must be there for the caller.
+    pub(super) async fn require_readable(
+        &mut self,
+        table: TableId,
+        key: &Value,
+        path: &str,
+    ) -> Result<(), Error> {
+        match self.find_key(table, key, &Among::All).await?.is_empty() {
+            true => Err(refused(path)),
+            false => Ok(()),
+        }
+    }
+
+    async fn find_key(&mut self, table: TableId, key: &Value, among: &Among) -> Result<Vec<Image>, Error> {
+        let Some(image) = self.image(table, key).await? else { return Ok(Vec::new()) };
+        let is_among = match among {
+            Among::All => true,
+            Among::Keys(keys) => keys.contains(key),
+            Among::Column(column, value) => image[column.0 as usize] == *value,
+        };
+        if !is_among || !self.is_readable(table, &image).await? {
+            return Ok(Vec::new());
+        }
+        Ok(vec![image])
+    }
+
+    async fn find_all(&mut self, step: &Step, find: &Find, among: &Among) -> Result<Vec<Image>, Error> {
+        match among {
+            Among::All => self.find_where(step, find, None, &[]).await,
+            Among::Column(column, value) => {
+                let condition = equals_param(self.schema(), step.table, *column, count_of(&find.params));
+                self.find_where(step, find, Some(condition), std::slice::from_ref(value)).await
+            }
+            Among::Keys(keys) => {
+                let mut images = Vec::new();
+                for keys in keys.chunks(KEYS_MAX) {
+                    let (condition, keys) = self.one_of(step.table, keys, count_of(&find.params));
+                    images.extend(self.find_where(step, find, Some(condition), &keys).await?);
+                }
+                Ok(images)
+            }
+        }
+    }
+
+    async fn find_where(
+        &mut self,
+        step: &Step,
+        find: &Find,
+        condition: Option<Expr>,
+        values: &[Value],
+    ) -> Result<Vec<Image>, Error> {
+        let mut params: Vec<Value> = find.params.iter().chain(values).cloned().collect();
+        let filter = find.filter.iter().cloned().chain(condition).collect();
+        // One row more than may be written tells that there are too many.
+        let limit = Expr { node: Node::Param(count_of(&params)), ty: Type::Int, span: Default::default() };
+        params
+            .push(Value::Int(i64::try_from(self.rows.rows_max()).unwrap_or(i64::MAX - 1).saturating_add(1)));
+        let images =
+            Images { table: step.table, filter, limit: Some(limit), for_update: step.changes_rows() };
+        let statement = self.prepared.images(&images);
+        let rows = self.values(&statement, &params, Change::default()).await?;
+        Ok(rows.into_iter().map(Image::from).collect())
+    }
+
+    /// `id in (…)` with parameters from a number on. The number of keys is rounded up by repeating the last one, so that
+    /// few statements serve all lengths.
+    pub(in crate::write) fn one_of(&self, table: TableId, keys: &[Value], first: u32) -> (Expr, Vec<Value>) {
+        let ty = self.schema().key_type(table).clone();
+        let expr = |node| Expr { node, ty: ty.clone(), span: Default::default() };
+        let mut keys = keys.to_vec();
+        if let Some(last) = keys.last().cloned() {
+            keys.resize(keys.len().next_power_of_two(), last);
+        }
+        let items = (first..).take(keys.len()).map(|param| expr(Node::Param(param))).collect();
+        let value = expr(Node::Column { row: RowPath::here(), table, column: ColumnId::ID });
+        let node = Node::In { value: Box::new(value), items };
+        (Expr { node, ty: Type::Bool, span: Default::default() }, keys)
+    }
+}
+
+/// A row that may not be read and one that is not there are refused alike.
+fn refused(path: &str) -> Error {
+    Error::at(Key::RelationRefused, path, "relation", "there is no such row to refer to")
+}
+
+fn count_of(params: &[Value]) -> u32 {
+    u32::try_from(params.len()).expect("a request is smaller than 2^32 values")
+}

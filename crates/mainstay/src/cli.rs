@@ -1,0 +1,210 @@
+//! The command line: what can be typed, with its help. What the commands do is in [`crate::commands`].
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::settings::SettingFlags;
+
+/// A backend in one binary: declare tables, rules and commands; get a query API, REST and more.
+#[derive(Parser)]
+#[command(
+    name = "mainstay",
+    version,
+    propagate_version = true,
+    arg_required_else_help = true,
+    after_help = "A first app in three commands:\n  mainstay new shop\n  mainstay serve shop\n  mainstay user create shop --email ann@example.com --name Ann"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// One JSON document on standard output; words for people go to standard error.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// An app and its settings.
+#[derive(Args, Clone)]
+pub(crate) struct App {
+    /// The app's folder: its .stay files, mainstay.toml, seed/, public/.
+    #[arg(value_name = "APP", value_hint = ValueHint::DirPath)]
+    pub(crate) folder: PathBuf,
+    #[command(flatten)]
+    pub(crate) settings: SettingFlags,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a starter app in a new folder
+    #[command(after_help = "Example:\n  mainstay new shop && mainstay serve shop")]
+    New {
+        /// The folder to make; its last part is the app's name.
+        #[arg(value_name = "NAME", value_hint = ValueHint::DirPath)]
+        name: PathBuf,
+    },
+    /// Read the whole app and print every problem at once
+    #[command(after_help = "Exits 1 when a problem is an error.\n\nExample:\n  mainstay check shop")]
+    Check {
+        #[command(flatten)]
+        app: App,
+    },
+    /// Lay out the app's .stay files in the one canonical way
+    #[command(
+        after_help = "Examples:\n  mainstay fmt shop            rewrites the files\n  mainstay fmt shop --check    only says which would change, and exits 1"
+    )]
+    Fmt {
+        #[command(flatten)]
+        app: App,
+        /// Change nothing; exit 1 when a file is not laid out so.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Serve the app over HTTP
+    #[command(
+        after_help = "Examples:\n  mainstay serve shop\n  mainstay serve shop --listen 127.0.0.1:8080 --env production"
+    )]
+    Serve {
+        #[command(flatten)]
+        app: App,
+    },
+    /// Run one query-language document
+    #[command(
+        after_help = "Examples:\n  mainstay query shop '{\"Product\": {\"get\": [\"name\"], \"limit\": 5}}' --admin\n  mainstay query shop '{\"Product\": {\"create\": true, \"name\": \"Tea\"}}' --as 0190…\n  mainstay query shop - --admin < query.json"
+    )]
+    Query {
+        #[command(flatten)]
+        app: App,
+        /// The document; - reads it from standard input.
+        #[arg(value_name = "JSON")]
+        document: String,
+        #[command(flatten)]
+        caller: CallerArgs,
+        /// Also print the SQL, its plan and timings.
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Put the rows of a file (csv, ndjson, json) into a table
+    #[command(
+        after_help = "All rows or none, unless --skip-bad. Rules are passed, checks are not.\n\nExamples:\n  mainstay import shop Product products.csv\n  mainstay import shop Product products.ndjson --upsert\n  mainstay import shop Playlist.tracks playlist_track.csv"
+    )]
+    Import {
+        #[command(flatten)]
+        app: App,
+        /// The table, or Table.relation for the links of a many-to-many relation.
+        table: String,
+        /// The file; - reads ndjson from standard input.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Change the rows whose id is there already.
+        #[arg(long)]
+        upsert: bool,
+        /// Leave out the rows that cannot be imported, and say which.
+        #[arg(long)]
+        skip_bad: bool,
+    },
+    /// Write the rows of a table into a file (csv, ndjson, json)
+    #[command(
+        after_help = "Secret columns are left out.\n\nExamples:\n  mainstay export shop Product products.csv\n  mainstay export shop Product - > products.ndjson"
+    )]
+    Export {
+        #[command(flatten)]
+        app: App,
+        /// The table.
+        table: String,
+        /// The file, its ending says the form; - writes ndjson to standard output.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// People who sign in, their permissions and tokens
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// List every setting: its value, where it came from, its flag, its variable
+    #[command(after_help = "Example:\n  mainstay settings shop --env production")]
+    Settings {
+        #[command(flatten)]
+        app: App,
+    },
+    /// Look whether everything the app needs is there and well
+    Doctor {
+        #[command(flatten)]
+        app: App,
+    },
+    /// Print the completions of a shell
+    #[command(
+        after_help = "Example:\n  mainstay completions bash > ~/.local/share/bash-completion/completions/mainstay"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `mainstay user …`
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a user and print the id
+    #[command(after_help = "Example:\n  mainstay user create shop --email ann@example.com --name Ann")]
+    Create {
+        #[command(flatten)]
+        app: App,
+        /// The e-mail address, unique without regard to case.
+        #[arg(long)]
+        email: String,
+        /// The name.
+        #[arg(long)]
+        name: String,
+    },
+    /// Give a user permissions, which rules ask for with user.can("…")
+    #[command(after_help = "Example:\n  mainstay user grant shop 0190… catalogue/manage")]
+    Grant {
+        #[command(flatten)]
+        app: App,
+        /// The user's id.
+        user: String,
+        /// Permissions as the rules name them.
+        #[arg(required = true)]
+        permissions: Vec<String>,
+    },
+    /// Print an access token for the header `Authorization: Bearer TOKEN`
+    #[command(
+        after_help = "Examples:\n  mainstay user token shop 0190…\n  mainstay user token shop --admin --ttl 10m"
+    )]
+    Token {
+        #[command(flatten)]
+        app: App,
+        /// The user's id.
+        #[arg(required_unless_present = "admin", conflicts_with = "admin")]
+        user: Option<String>,
+        /// A token that passes every rule (not the checks).
+        #[arg(long)]
+        admin: bool,
+        /// How long it is good for: 10m, 1h, 7d.
+        #[arg(long, default_value = "1h")]
+        ttl: String,
+    },
+}
+
+/// As whom a document is run.
+#[derive(Args)]
+pub(crate) struct CallerArgs {
+    /// As this user; without it and --admin, as the anonymous caller.
+    #[arg(long = "as", value_name = "USER_ID", conflicts_with = "admin")]
+    pub(crate) user: Option<String>,
+    /// Past every rule (not the checks).
+    #[arg(long)]
+    pub(crate) admin: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definition_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

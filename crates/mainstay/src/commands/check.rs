@@ -1,0 +1,52 @@
+//! `mainstay check` and the reading of an app's schema that every other command starts with.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use mainstay_lang::analyse::{Analysis, analyse};
+use mainstay_lang::diagnostic::{Severity, list, render};
+use mainstay_lang::schema::Schema;
+use serde_json::json;
+
+use crate::app;
+use crate::output::Output;
+
+/// Prints every problem; fails when one is an error.
+pub(crate) fn run(output: Output, folder: &Path) -> Result<()> {
+    let sources = app::sources(folder)?;
+    let Analysis { schema, diagnostics } = analyse(&sources);
+    if !diagnostics.is_empty() {
+        output.say(render(&sources, &diagnostics, output.color()));
+    }
+    let errors = diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
+    let warnings = diagnostics.len() - errors;
+    if output.json {
+        output.line(
+            &json!({"errors": errors, "warnings": warnings, "diagnostics": list(&sources, &diagnostics)})
+                .to_string(),
+        )?;
+    }
+    match schema {
+        Some(schema) if errors == 0 => {
+            let own = schema.tables.iter().filter(|table| !table.platform).count();
+            output.say(format!("{}: {own} tables, {warnings} warnings", folder.display()));
+            Ok(())
+        }
+        _ => bail!("{}: {errors} errors, {warnings} warnings", folder.display()),
+    }
+}
+
+/// The schema of an app that has no errors; warnings are `check`'s to show.
+pub(crate) fn schema(output: Output, folder: &Path) -> Result<Arc<Schema>> {
+    let sources = app::sources(folder)?;
+    let Analysis { schema, mut diagnostics } = analyse(&sources);
+    diagnostics.retain(|found| found.severity == Severity::Error);
+    match schema {
+        Some(schema) if diagnostics.is_empty() => Ok(Arc::new(schema)),
+        _ => {
+            output.say(render(&sources, &diagnostics, output.color()));
+            bail!("{}: {} errors", folder.display(), diagnostics.len())
+        }
+    }
+}

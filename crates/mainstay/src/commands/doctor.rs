@@ -1,0 +1,99 @@
+//! `mainstay doctor`: is everything there and well? Every finding is printed; one that is bad makes it fail.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+use crate::cli::App;
+use crate::commands::check;
+use crate::output::Output;
+use crate::runtime::{Runtime, load_settings};
+use crate::settings::{self, Config};
+
+/// The start of 2024: a clock before that is wrong.
+const EARLIEST_S: u64 = 1_704_067_200;
+
+struct Finding {
+    subject: &'static str,
+    well: bool,
+    words: String,
+}
+
+/// Looks at settings, schema, data folder, secret, clock and database.
+pub(crate) fn run(output: Output, app: &App) -> Result<()> {
+    let mut findings = Vec::new();
+    let mut note = |subject, found: Result<String>| {
+        let well = found.is_ok();
+        let words = found.unwrap_or_else(|error| format!("{error:#}"));
+        findings.push(Finding { subject, well, words });
+        well
+    };
+    let loaded = load_settings(output, app);
+    let config = loaded.as_ref().ok().map(|loaded| loaded.config.clone());
+    note(
+        "settings",
+        loaded.map(|loaded| {
+            format!("environment {}, {} unread names", loaded.config.environment, loaded.warnings.len())
+        }),
+    );
+    let schema_is_well = note(
+        "schema",
+        check::schema(output, &app.folder).map(|schema| format!("{} tables", schema.tables.len())),
+    );
+    note("clock", clock());
+    if let Some(config) = config {
+        let folder_is_well = note("data folder", data_folder(&config.data_dir(&app.folder)));
+        note("secret", secret(&config, &app.folder));
+        if schema_is_well && folder_is_well {
+            note("database", database(output, app));
+        }
+    }
+    let ill = findings.iter().filter(|finding| !finding.well).count();
+    if output.json {
+        let list: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({"subject": finding.subject, "well": finding.well, "words": finding.words}))
+            .collect();
+        output.line(&json!({"well": ill == 0, "findings": list}).to_string())?;
+    } else {
+        for finding in &findings {
+            let mark = if finding.well { "ok  " } else { "BAD " };
+            output.line(&format!("{mark} {:12} {}", finding.subject, finding.words))?;
+        }
+    }
+    if ill > 0 { bail!("{ill} of {} are not well", findings.len()) } else { Ok(()) }
+}
+
+fn clock() -> Result<String> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    if seconds < EARLIEST_S {
+        bail!("the system's clock says that it is before 2024; tokens and `created` would be wrong");
+    }
+    Ok(format!("{seconds} s since 1970"))
+}
+
+/// Writing is tried, for permissions say little about full or read-only disks.
+fn data_folder(folder: &Path) -> Result<String> {
+    std::fs::create_dir_all(folder)?;
+    let probe = folder.join(".doctor");
+    std::fs::write(&probe, [0u8; 64 * 1024])?;
+    std::fs::remove_file(&probe)?;
+    Ok(format!("{} can be written", folder.display()))
+}
+
+fn secret(config: &Config, folder: &Path) -> Result<String> {
+    settings::auth_secret(config, folder)?;
+    Ok(if config.auth_secret.is_some() { "set".to_owned() } else { "kept in the data folder".to_owned() })
+}
+
+fn database(output: Output, app: &App) -> Result<String> {
+    let runtime = Runtime::open(output, app)?;
+    let problems = runtime.block_on(runtime.engine.store().integrity_check())?;
+    if problems.is_empty() {
+        Ok("opens, fits the schema, is intact".to_owned())
+    } else {
+        bail!("{}", problems.join("; "))
+    }
+}

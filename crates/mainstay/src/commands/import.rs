@@ -1,0 +1,75 @@
+//! `mainstay import`: a file's rows become create parts of one operation, so that rules of writing, counters, checks and
+//! the change log are the engine's own. All rows go in one transaction, or, with `--skip-bad`, in small ones.
+
+mod read;
+mod run;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::cli::App;
+use crate::output::Output;
+use crate::runtime::Runtime;
+
+pub(crate) use run::Problem;
+
+/// How rows are put in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Mode {
+    /// Rows whose id is there are changed.
+    pub(crate) upsert: bool,
+    /// Rows that cannot be imported are left out.
+    pub(crate) skip_bad: bool,
+}
+
+/// Imports a file and says what was done; fails, having changed nothing, when a row is bad and may not be skipped.
+pub(crate) fn run(output: Output, app: &App, target: &str, file: &Path, mode: Mode) -> Result<()> {
+    let runtime = Runtime::open(output, app)?;
+    let bar = progress(output);
+    let report = into(&runtime, target, file, mode, &bar);
+    bar.finish_and_clear();
+    let report = report?;
+    for problem in &report.problems {
+        output.say(format!("{}:{problem}", file.display()));
+    }
+    if output.json {
+        output.line(&json!({"imported": report.imported, "skipped": report.problems.len(), "problems": report.problems}).to_string())?;
+    }
+    if report.imported == 0 && !report.problems.is_empty() && !mode.skip_bad {
+        bail!("{} bad rows; nothing was imported (--skip-bad leaves them out)", report.problems.len());
+    }
+    output.say(format!("{target}: {} rows imported, {} skipped", report.imported, report.problems.len()));
+    Ok(())
+}
+
+/// What an import did.
+pub(crate) struct Report {
+    pub(crate) imported: usize,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Imports a file without a word, for seeds too.
+pub(crate) fn into(
+    runtime: &Runtime,
+    target: &str,
+    file: &Path,
+    mode: Mode,
+    bar: &ProgressBar,
+) -> Result<Report> {
+    let target = run::Target::find(runtime.engine.schema(), target)?;
+    bar.set_message("reading");
+    let rows = read::rows(file, bar)?;
+    run::import(runtime, &target, rows, mode, bar)
+}
+
+fn progress(output: Output) -> ProgressBar {
+    if output.json {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{msg:9} {wide_bar} {percent:>3}% {elapsed}")
+        .expect("the template is a constant and well-formed");
+    ProgressBar::new(0).with_style(style)
+}

@@ -1,0 +1,72 @@
+//! `mainstay serve`: the app over HTTP, until it is told to stop.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use mainstay_engine::Engine;
+use mainstay_http::{Limits, Options, Server, TokenSecret};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::query::refusal;
+use crate::cli::App;
+use crate::output::Output;
+use crate::runtime::{limits, load_settings, open_engine, tokio_runtime};
+use crate::settings::{self, Config};
+use crate::{logging, seed};
+
+/// Serves until SIGTERM or Ctrl-C; then finishes what runs.
+pub(crate) fn run(output: Output, app: &App) -> Result<()> {
+    let loaded = load_settings(output, app)?;
+    let config = loaded.config;
+    logging::start(&config)?;
+    let tokio = tokio_runtime()?;
+    let engine = tokio.block_on(open_engine(output, app, &config, limits(&config), true))?;
+    if config.is_development() && tokio.block_on(engine.seed_is_pending()).map_err(|error| refusal(&error))? {
+        seed::run(output, app)?;
+    }
+    let options = options(&config, app)?;
+    tokio.block_on(serve(output, Arc::new(engine), options))
+}
+
+async fn serve(output: Output, engine: Arc<Engine>, options: Options) -> Result<()> {
+    let stop = stop_signal()?;
+    let server = Server::bind(options, Arc::clone(&engine)).await?;
+    output.say(format!("listening on http://{}", server.local_addr()));
+    server.serve(stop).await;
+    // What was acknowledged is on the disk already; this leaves one tidy file.
+    engine.store().close().await;
+    Ok(())
+}
+
+/// Completes when the process is asked to stop.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn options(config: &Config, app: &App) -> Result<Options> {
+    let secret = settings::auth_secret(config, &app.folder)?;
+    let public = app.folder.join("public");
+    Ok(Options {
+        listen: config.listen,
+        public: public.is_dir().then_some(public),
+        development: config.is_development(),
+        origins: config.cors_origins.clone(),
+        limits: Limits {
+            requests_in_flight_max: config.max_requests,
+            body_bytes_max: config.body_limit_bytes,
+            body_timeout: config.timeout,
+            request_timeout: config.timeout,
+            stop_timeout: config.shutdown_timeout,
+            ..Limits::default()
+        },
+        ..Options::new(TokenSecret::new(secret).map_err(|error| anyhow!("auth.secret: {error}"))?)
+    })
+}

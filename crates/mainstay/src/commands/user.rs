@@ -1,0 +1,100 @@
+//! `mainstay user`: people, their permissions, their tokens.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use mainstay_engine::part::{Document, Entry, Field, Get, Operation, Part, Raw};
+use mainstay_http::{Subject, TokenSecret, issue_token};
+use mainstay_lang::value::Value;
+use serde_json::json;
+
+use super::query::{refusal, user_key};
+use crate::cli::UserCommand;
+use crate::output::Output;
+use crate::runtime::Runtime;
+use crate::settings::{self, parse::duration};
+
+/// Runs one of the family.
+pub(crate) fn run(output: Output, command: UserCommand) -> Result<()> {
+    match command {
+        UserCommand::Create { app, email, name } => {
+            let runtime = Runtime::open(output, &app)?;
+            let row =
+                create(&runtime, "User", &[("email", Raw::of_text(&email)), ("name", Raw::of_text(&name))])?;
+            let id = row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned);
+            output.result(&id, &json!({"id": id}))
+        }
+        UserCommand::Grant { app, user, permissions } => {
+            let runtime = Runtime::open(output, &app)?;
+            let key = raw(&user_key(&runtime, &user)?);
+            for permission in &permissions {
+                create(
+                    &runtime,
+                    "Grant",
+                    &[("user", key.clone()), ("permission", Raw::of_text(permission))],
+                )?;
+            }
+            output.say(format!("{user}: granted {}", permissions.join(", ")));
+            if output.json {
+                output.line(&json!({"id": user, "granted": permissions}).to_string())
+            } else {
+                Ok(())
+            }
+        }
+        UserCommand::Token { app, user, admin: _, ttl } => {
+            let ttl = duration(&ttl).map_err(|expected| anyhow!("--ttl: expected {expected}"))?;
+            let runtime = Runtime::open(output, &app)?;
+            // The parser asks for a user or --admin.
+            let subject = match &user {
+                Some(user) => Subject::User(user_text(&runtime, user)?),
+                None => Subject::Admin,
+            };
+            token(output, &runtime, &app.folder, &subject, ttl)
+        }
+    }
+}
+
+/// The key of a user who is there; a token for somebody else would only fail later, and elsewhere.
+fn user_text(runtime: &Runtime, user: &str) -> Result<String> {
+    let key = user_key(runtime, user)?;
+    let found = runtime.block_on(runtime.engine.caller(&key)).map_err(|error| refusal(&error))?;
+    if found.is_none() {
+        bail!("{user}: no such user");
+    }
+    Ok(raw(&key).get().trim_matches('"').to_owned())
+}
+
+fn token(output: Output, runtime: &Runtime, folder: &Path, subject: &Subject, ttl: Duration) -> Result<()> {
+    let secret = TokenSecret::new(settings::auth_secret(&runtime.config, folder)?)?;
+    let access = issue_token(&secret, &runtime.engine.schema().app, subject, ttl);
+    output.result(&access, &json!({"access": access}))
+}
+
+/// Makes one row past the rules and returns what its answer shows.
+fn create(runtime: &Runtime, table: &str, fields: &[(&str, Raw)]) -> Result<serde_json::Value> {
+    let fields = fields.iter().map(|(name, raw)| ((*name).to_owned(), Field::Scalar(raw.clone()))).collect();
+    let get = Some(vec![Get::Member("id".to_owned(), Vec::new())]);
+    let part = Part {
+        path: format!("/{table}"),
+        fields,
+        create: true,
+        keywords: vec!["create"],
+        get,
+        ..Part::default()
+    };
+    let entry = Entry { table: table.to_owned(), parts: vec![part] };
+    let operation = Operation { documents: vec![Document { entries: vec![entry] }], ..Operation::default() };
+    let response = runtime
+        .block_on(runtime.engine.execute(&runtime.admin(), &operation))
+        .map_err(|error| refusal(&error))?;
+    let mut rows = response.documents.iter().flat_map(|document| &document.entries).map(|entry| &entry.rows);
+    serde_json::from_str(rows.next().context("the engine gave no answer to a create")?)
+        .context("reading the answer")
+}
+
+fn raw(key: &Value) -> Raw {
+    let mut json = Vec::new();
+    key.write_json(&mut json);
+    Raw::new(String::from_utf8_lossy(&json).into_owned())
+}

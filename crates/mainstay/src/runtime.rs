@@ -1,0 +1,121 @@
+//! An app opened for a command: its schema, its database, its engine, and a runtime to wait on.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result, anyhow};
+use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::limits::Limits;
+use mainstay_engine::{Engine, Options};
+use mainstay_lang::value::Timestamp;
+use mainstay_store::{DatabaseUrl, Store, StoreOptions, Synchronous};
+
+use crate::cli::App;
+use crate::commands::check;
+use crate::output::Output;
+use crate::settings::{self, Config};
+
+/// Everything a command needs to work with an app's data.
+pub(crate) struct Runtime {
+    pub(crate) config: Config,
+    pub(crate) engine: Arc<Engine>,
+    tokio: tokio::runtime::Runtime,
+}
+
+/// How long a command that imports or exports may take: until it is done.
+const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+
+impl Runtime {
+    /// Opens the app for a short command, beside a server that may run. Limits that guard a server do not hold here.
+    pub(crate) fn open(output: Output, app: &App) -> Result<Runtime> {
+        let loaded = load_settings(output, app)?;
+        let unlimited =
+            Limits { rows: u64::MAX, parts: usize::MAX, bytes: u64::MAX, ..limits(&loaded.config) };
+        let tokio = tokio_runtime()?;
+        let engine = tokio.block_on(open_engine(output, app, &loaded.config, unlimited, false))?;
+        Ok(Runtime { config: loaded.config, engine: Arc::new(engine), tokio })
+    }
+
+    /// Runs a future to its end.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.tokio.block_on(future)
+    }
+
+    /// The context of a command that passes every rule.
+    pub(crate) fn admin(&self) -> Ctx {
+        context(Arc::new(Caller::administrator()))
+    }
+}
+
+/// Settings with their warnings said.
+pub(crate) fn load_settings(output: Output, app: &App) -> Result<settings::Loaded> {
+    let loaded = settings::load(&app.folder, &app.settings)?;
+    for warning in &loaded.warnings {
+        output.say(format!("warning: {warning}"));
+    }
+    Ok(loaded)
+}
+
+/// Threads for the work of requests: one for each core.
+pub(crate) fn tokio_runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("starting the threads that do the work")
+}
+
+/// Reads the schema, opens the database and joins them.
+pub(crate) async fn open_engine(
+    output: Output,
+    app: &App,
+    config: &Config,
+    limits: Limits,
+    exclusive: bool,
+) -> Result<Engine> {
+    let schema = check::schema(output, &app.folder)?;
+    let store =
+        Store::open(&store_options(&app.folder, config, exclusive)?).map_err(|error| anyhow!("{error}"))?;
+    let options = Options { may_change_tables: config.is_development(), limits };
+    Engine::open(schema, store, options).await.map_err(|error| anyhow!("{error}"))
+}
+
+/// The limits that the settings ask for.
+pub(crate) fn limits(config: &Config) -> Limits {
+    Limits {
+        depth: config.limit_depth,
+        parts: config.limit_parts,
+        rows: config.limit_rows,
+        bytes: config.limit_bytes,
+        page_default: config.limit_page,
+        page_max: config.limit_page_max,
+    }
+}
+
+fn store_options(folder: &Path, config: &Config, exclusive: bool) -> Result<StoreOptions> {
+    let url = match &config.database_url {
+        Some(url) => url.parse::<DatabaseUrl>().map_err(|error| anyhow!("database.url: {error}"))?,
+        None => DatabaseUrl::Sqlite(config.data_dir(folder).join("mainstay.db")),
+    };
+    let synchronous = if config.synchronous_full { Synchronous::Full } else { Synchronous::Normal };
+    let options = StoreOptions { synchronous, exclusive, ..StoreOptions::new(url) };
+    Ok(if config.readers == 0 { options } else { StoreOptions { readers: config.readers, ..options } })
+}
+
+/// A context of this process's own, outside of any request.
+pub(crate) fn context(caller: Arc<Caller>) -> Ctx {
+    Ctx {
+        caller,
+        tenant: None,
+        session: None,
+        now: now(),
+        deadline: Instant::now() + PATIENCE,
+        request_id: uuid::Uuid::now_v7().to_string().into(),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,306 @@
+//! Settings: flag over environment over file over default, each with its origin.
+//!
+//! Files are `mainstay.toml`, then `mainstay.ENV.toml`, then `mainstay.local.toml`, later ones winning. A name that
+//! nobody reads is a warning with its place and the nearest name; a value that cannot be read is an error.
+
+mod files;
+mod flags;
+pub(crate) mod parse;
+mod table;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+pub(crate) use flags::SettingFlags;
+pub(crate) use table::SETTINGS;
+
+/// Everything that can be set, read and checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) environment: String,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) database_url: Option<String>,
+    pub(crate) synchronous_full: bool,
+    pub(crate) readers: usize,
+    pub(crate) listen: SocketAddr,
+    pub(crate) body_limit_bytes: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) max_requests: usize,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) auth_secret: Option<String>,
+    pub(crate) limit_depth: usize,
+    pub(crate) limit_parts: usize,
+    pub(crate) limit_rows: u64,
+    pub(crate) limit_bytes: u64,
+    pub(crate) limit_page: u64,
+    pub(crate) limit_page_max: u64,
+    pub(crate) log_level: String,
+    pub(crate) log_json: bool,
+}
+
+/// The configuration with where each value came from.
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    /// For each setting of [`SETTINGS`], its text and origin.
+    pub(crate) values: Vec<(String, Origin)>,
+    /// Names in files and variables that nobody reads.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File(String),
+    Variable(String),
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(place) => f.write_str(place),
+            Origin::Variable(name) => f.write_str(name),
+            Origin::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+impl Config {
+    /// Whether the app is being built rather than run: schemas are made and seeds loaded at start.
+    pub(crate) fn is_development(&self) -> bool {
+        self.environment == "development"
+    }
+
+    /// The data folder of an app.
+    pub(crate) fn data_dir(&self, app: &Path) -> PathBuf {
+        self.data_dir.clone().unwrap_or_else(|| app.join("data"))
+    }
+}
+
+/// Reads the settings of the app in `app`.
+pub(crate) fn load(app: &Path, flags: &SettingFlags) -> Result<Loaded> {
+    let environment = environment_name(flags)?;
+    let mut warnings = Vec::new();
+    let from_files = files::read(app, &environment, &mut warnings)?;
+    warn_of_unread_variables(&mut warnings);
+
+    let mut config = unset(environment);
+    let mut values = Vec::with_capacity(SETTINGS.len());
+    for (index, setting) in SETTINGS.iter().enumerate() {
+        let variable = setting.variable();
+        let (text, origin) = if let Some(text) = flags.value(index) {
+            (text.to_owned(), Origin::Flag(setting.flag.to_owned()))
+        } else if let Ok(text) = std::env::var(&variable) {
+            (text, Origin::Variable(variable))
+        } else if let Some((text, place)) = from_files.get(setting.name) {
+            (text.clone(), Origin::File(place.clone()))
+        } else {
+            (setting.default.to_owned(), Origin::Default)
+        };
+        // An empty default stands for "not set"; an empty text that somebody wrote is for the setting to judge.
+        if !(text.is_empty() && origin == Origin::Default) {
+            (setting.apply)(&mut config, &text).map_err(|expected| {
+                let shown = if setting.secret { "the value".to_owned() } else { format!("{text:?}") };
+                anyhow::anyhow!("{} ({origin}): expected {expected}, not {shown}", setting.name)
+            })?;
+        }
+        values.push((text, origin));
+    }
+    Ok(Loaded { config, values, warnings })
+}
+
+/// `development` unless said. It chooses the files, so it cannot stand in one.
+fn environment_name(flags: &SettingFlags) -> Result<String> {
+    let name = match flags.environment() {
+        Some(name) => name.to_owned(),
+        None => std::env::var("MAINSTAY_ENV").unwrap_or_else(|_| "development".to_owned()),
+    };
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || name == "local" || !name.chars().all(plain) {
+        bail!(
+            "--env: expected a name of letters, digits, - and _ (development, production, …), not {name:?}"
+        );
+    }
+    Ok(name)
+}
+
+fn warn_of_unread_variables(warnings: &mut Vec<String>) {
+    let known: Vec<String> =
+        SETTINGS.iter().map(table::Setting::variable).chain(["MAINSTAY_ENV".to_owned()]).collect();
+    for (name, _) in std::env::vars() {
+        if name.starts_with("MAINSTAY_") && !known.contains(&name) {
+            let nearest = mainstay_lang::suggest::nearest(&name, known.iter().map(String::as_str));
+            warnings.push(unread("the environment", &name, nearest));
+        }
+    }
+}
+
+/// The words about a name that nobody reads.
+fn unread(place: &str, name: &str, nearest: Option<&str>) -> String {
+    let suggestion = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
+    format!("{place}: nobody reads {name}{suggestion}")
+}
+
+/// A configuration whose every field is overwritten by the defaults of the table.
+fn unset(environment: String) -> Config {
+    Config {
+        environment,
+        data_dir: None,
+        database_url: None,
+        synchronous_full: true,
+        readers: 0,
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        body_limit_bytes: 0,
+        timeout: Duration::ZERO,
+        shutdown_timeout: Duration::ZERO,
+        max_requests: 0,
+        cors_origins: Vec::new(),
+        auth_secret: None,
+        limit_depth: 0,
+        limit_parts: 0,
+        limit_rows: 0,
+        limit_bytes: 0,
+        limit_page: 0,
+        limit_page_max: 0,
+        log_level: String::new(),
+        log_json: false,
+    }
+}
+
+/// The secret that signs tokens: the one set, or the one kept in the data folder, made when there is none.
+pub(crate) fn auth_secret(config: &Config, app: &Path) -> Result<String> {
+    if let Some(secret) = &config.auth_secret {
+        return Ok(secret.clone());
+    }
+    let folder = config.data_dir(app);
+    let path = folder.join("secret.key");
+    match std::fs::read_to_string(&path) {
+        Ok(secret) if secret.trim().len() >= 32 => return Ok(secret.trim().to_owned()),
+        Ok(_) => bail!(
+            "{}: the secret is shorter than 32 characters; delete the file to make a new one",
+            path.display()
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    }
+    std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    write_private(&path, &new_secret())?;
+    let secret = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(secret.trim().to_owned())
+}
+
+/// Three random UUIDs carry 366 random bits.
+fn new_secret() -> String {
+    (0..3).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect()
+}
+
+/// Writes a file that only its owner reads. When another process was faster, its file stays: two processes that
+/// start together must agree on one secret.
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    match options.open(path) {
+        Ok(mut file) => file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all())
+            .with_context(|| format!("writing {}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("writing {}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn app(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn value(loaded: &Loaded, name: &str) -> (String, String) {
+        let index = SETTINGS.iter().position(|setting| setting.name == name).unwrap();
+        let (text, origin) = &loaded.values[index];
+        (text.clone(), origin.to_string())
+    }
+
+    #[test]
+    fn later_files_win_and_flags_win_over_files() {
+        let folder = app(&[
+            ("mainstay.toml", "[limits]\npage = 10\nrows = 20\ndepth = 3\n"),
+            ("mainstay.production.toml", "[limits]\nrows = 30\n"),
+            ("mainstay.local.toml", "[limits]\ndepth = 4\n"),
+        ]);
+        let loaded =
+            load(folder.path(), &flags::from_words(&["--env", "production", "--limits-page", "11"])).unwrap();
+        assert_eq!(value(&loaded, "limits.page"), ("11".to_owned(), "--limits-page".to_owned()));
+        assert_eq!(value(&loaded, "limits.rows"), ("30".to_owned(), "mainstay.production.toml".to_owned()));
+        assert_eq!(value(&loaded, "limits.depth"), ("4".to_owned(), "mainstay.local.toml".to_owned()));
+        assert_eq!(value(&loaded, "limits.page_max"), ("1000".to_owned(), "default".to_owned()));
+        assert_eq!(
+            (loaded.config.limit_page, loaded.config.limit_rows, loaded.config.limit_depth),
+            (11, 30, 4)
+        );
+    }
+
+    #[test]
+    fn other_environments_files_are_not_read() {
+        let folder = app(&[("mainstay.production.toml", "[limits]\nrows = 30\n")]);
+        let loaded = load(folder.path(), &flags::from_words(&[])).unwrap();
+        assert_eq!(value(&loaded, "limits.rows").1, "default");
+    }
+
+    #[test]
+    fn a_name_that_nobody_reads_is_a_warning_with_the_nearest() {
+        let folder = app(&[("mainstay.toml", "[http]\nlisten_on = \"x\"\nbody_limits = 5\n")]);
+        let loaded = load(folder.path(), &flags::from_words(&[])).unwrap();
+        let warnings = loaded.warnings.join("\n");
+        assert!(warnings.contains("nobody reads http.listen_on"), "{warnings}");
+        assert!(warnings.contains("http.body_limits; did you mean http.body_limit?"), "{warnings}");
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_names_its_origin() {
+        let folder = app(&[("mainstay.toml", "[http]\ntimeout = \"soon\"\n")]);
+        let error = load(folder.path(), &flags::from_words(&[])).err().unwrap().to_string();
+        assert!(error.contains("http.timeout (mainstay.toml): expected a time with its unit"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_made_once_and_only_for_its_owner() {
+        let folder = app(&[]);
+        let config = load(folder.path(), &flags::from_words(&[])).unwrap().config;
+        let secret = auth_secret(&config, folder.path()).unwrap();
+        assert!(secret.len() >= 32);
+        assert_eq!(auth_secret(&config, folder.path()).unwrap(), secret);
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(folder.path().join("data/secret.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn names_flags_and_variables_are_unique() {
+        for (index, setting) in SETTINGS.iter().enumerate() {
+            let again = SETTINGS[index + 1..]
+                .iter()
+                .find(|other| other.flag == setting.flag || other.name == setting.name);
+            assert!(again.is_none(), "{} stands twice", setting.name);
+        }
+    }
+}

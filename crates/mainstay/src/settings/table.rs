@@ -1,0 +1,297 @@
+//! Every setting there is: name, default, words and how its text is read, in one table.
+//!
+//! The table yields the command line's flags, the environment's variables, what the files may say, the listing of
+//! `mainstay settings` and the settings page of the documentation. A setting that is not here does not exist.
+
+use std::time::Duration;
+
+use super::Config;
+use super::parse::{bytes, count, duration, list, size};
+
+/// One setting.
+pub(crate) struct Setting {
+    /// Where it stands in `mainstay.toml`: `http.listen`.
+    pub(crate) name: &'static str,
+    /// The flag without its dashes; the variable is `MAINSTAY_` and the flag in capitals.
+    pub(crate) flag: &'static str,
+    /// What stands for the value in the help.
+    pub(crate) placeholder: &'static str,
+    /// Its value when nobody says otherwise; empty: none, or found out at start.
+    pub(crate) default: &'static str,
+    /// What it does, in one or two sentences.
+    pub(crate) help: &'static str,
+    /// Whether its value is hidden from listings.
+    pub(crate) secret: bool,
+    /// Reads the text into the configuration, or says what was expected.
+    pub(crate) apply: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+impl Setting {
+    /// The environment's variable.
+    pub(crate) fn variable(&self) -> String {
+        format!("MAINSTAY_{}", self.flag.replace('-', "_").to_uppercase())
+    }
+}
+
+/// The settings, in the order in which they are listed.
+pub(crate) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "data.dir",
+        flag: "data",
+        placeholder: "DIR",
+        default: "",
+        help: "Folder of the embedded database, of files and of the generated secret; APP/data unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.data_dir = Some(text.into());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.url",
+        flag: "database",
+        placeholder: "URL",
+        default: "",
+        help: "Where the data is: sqlite:PATH; DATA/mainstay.db unless said.",
+        secret: true,
+        apply: |config, text| {
+            config.database_url = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.synchronous",
+        flag: "database-synchronous",
+        placeholder: "full|normal",
+        default: "full",
+        help: "full: an acknowledged write survives a power cut. normal: it survives a crash of the server, \
+               but the last moments before a power cut may be lost; writes get faster.",
+        secret: false,
+        apply: |config, text| {
+            config.synchronous_full = match text {
+                "full" => true,
+                "normal" => false,
+                _ => return Err("full or normal".to_owned()),
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.readers",
+        flag: "database-readers",
+        placeholder: "N",
+        default: "0",
+        help: "Connections that read; 0: as many as the machine has cores, at least 4.",
+        secret: false,
+        apply: |config, text| {
+            config.readers = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "http.listen",
+        flag: "listen",
+        placeholder: "ADDRESS:PORT",
+        default: "127.0.0.1:4040",
+        help: "Where the server listens; port 0 takes a free one.",
+        secret: false,
+        apply: |config, text| {
+            config.listen = text.parse().map_err(|_| "an address with a port: 127.0.0.1:4040".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "http.body_limit",
+        flag: "http-body-limit",
+        placeholder: "BYTES",
+        default: "8 MiB",
+        help: "Largest body of a request.",
+        secret: false,
+        apply: |config, text| {
+            config.body_limit_bytes =
+                usize::try_from(bytes(text)?).map_err(|_| "a smaller size".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "http.timeout",
+        flag: "http-timeout",
+        placeholder: "DURATION",
+        default: "30s",
+        help: "How long a request may take before it is given up.",
+        secret: false,
+        apply: |config, text| {
+            config.timeout = at_least_one_ms(duration(text)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "http.shutdown_timeout",
+        flag: "http-shutdown-timeout",
+        placeholder: "DURATION",
+        default: "30s",
+        help: "How long running requests may take to finish after SIGTERM.",
+        secret: false,
+        apply: |config, text| {
+            config.shutdown_timeout = duration(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "http.max_requests",
+        flag: "http-max-requests",
+        placeholder: "N",
+        default: "1024",
+        help: "Requests worked on at a time; those beyond are answered 503 at once.",
+        secret: false,
+        apply: |config, text| {
+            config.max_requests = size(text)?;
+            if config.max_requests == 0 {
+                return Err("at least 1".to_owned());
+            }
+            Ok(())
+        },
+    },
+    Setting {
+        name: "http.cors_origins",
+        flag: "http-cors-origins",
+        placeholder: "ORIGIN,…",
+        default: "",
+        help: "Origins whose pages may call the server from a browser: https://app.example.com. None: only its own.",
+        secret: false,
+        apply: |config, text| {
+            config.cors_origins = list(text);
+            match config.cors_origins.iter().find(|origin| !is_origin(origin)) {
+                Some(origin) => Err(format!("origins such as https://app.example.com, not {origin:?}")),
+                None => Ok(()),
+            }
+        },
+    },
+    Setting {
+        name: "auth.secret",
+        flag: "auth-secret",
+        placeholder: "TEXT",
+        default: "",
+        help: "Signs access tokens; at least 32 characters, the same on every node. \
+               Unless said, one is made and kept in DATA/secret.key.",
+        secret: true,
+        apply: |config, text| {
+            if text.len() < 32 {
+                return Err("at least 32 characters".to_owned());
+            }
+            config.auth_secret = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "limits.depth",
+        flag: "limits-depth",
+        placeholder: "N",
+        default: "12",
+        help: "Levels of nesting in a query.",
+        secret: false,
+        apply: |config, text| {
+            config.limit_depth = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "limits.parts",
+        flag: "limits-parts",
+        placeholder: "N",
+        default: "1000",
+        help: "Parts in a query, nested ones included; each row of an array to create is one.",
+        secret: false,
+        apply: |config, text| {
+            config.limit_parts = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "limits.rows",
+        flag: "limits-rows",
+        placeholder: "N",
+        default: "10000",
+        help: "Rows that a request may read or touch, nested ones included.",
+        secret: false,
+        apply: |config, text| {
+            config.limit_rows = count(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "limits.bytes",
+        flag: "limits-bytes",
+        placeholder: "BYTES",
+        default: "32 MiB",
+        help: "Largest answer.",
+        secret: false,
+        apply: |config, text| {
+            config.limit_bytes = bytes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "limits.page",
+        flag: "limits-page",
+        placeholder: "N",
+        default: "100",
+        help: "Rows of a list that asks for no limit.",
+        secret: false,
+        apply: |config, text| {
+            config.limit_page = count(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "limits.page_max",
+        flag: "limits-page-max",
+        placeholder: "N",
+        default: "1000",
+        help: "Largest limit that a list may ask for.",
+        secret: false,
+        apply: |config, text| {
+            config.limit_page_max = count(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "log.level",
+        flag: "log-level",
+        placeholder: "LEVEL",
+        default: "info",
+        help: "error, warn, info, debug or trace; or a filter: info,mainstay_engine=debug.",
+        secret: false,
+        apply: |config, text| {
+            config.log_level = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        name: "log.format",
+        flag: "log-format",
+        placeholder: "text|json",
+        default: "text",
+        help: "How log lines look.",
+        secret: false,
+        apply: |config, text| {
+            config.log_json = match text {
+                "text" => false,
+                "json" => true,
+                _ => return Err("text or json".to_owned()),
+            };
+            Ok(())
+        },
+    },
+];
+
+/// A timeout of zero would refuse every request.
+fn at_least_one_ms(given: Duration) -> Result<Duration, String> {
+    if given < Duration::from_millis(1) { Err("at least 1ms".to_owned()) } else { Ok(given) }
+}
+
+fn is_origin(text: &str) -> bool {
+    text.strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .is_some_and(|host| !host.is_empty() && !host.contains('/'))
+}
