@@ -1,14 +1,14 @@
 //! What `match email` and `match url` take.
 //!
 //! The forms that a browser's input fields take, not the grammar of the standards, which allows comments and quoted
-//! spaces. Whether anybody is there is not looked at.
+//! spaces; but letters beyond ASCII may stand in an address, as RFC 6531 says. Whether anybody is there is not looked at.
 
 /// Whether a text is an e-mail address: the rule of HTML's `<input type=email>`, and no longer than mail can carry.
 pub(super) fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
-    let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte);
+    let is_local = |char: char| is_letter(char) || ".!#$%&'*+/=?^_`{|}~-".contains(char);
     (1..=64).contains(&local.len())
-        && local.bytes().all(is_local)
+        && local.chars().all(is_local)
         && domain.len() <= 255
         && domain.split('.').all(is_host_label)
 }
@@ -17,7 +17,11 @@ fn is_host_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && label.chars().all(|char| is_letter(char) || char == '-')
+}
+
+fn is_letter(char: char) -> bool {
+    if char.is_ascii() { char.is_ascii_alphanumeric() } else { char.is_alphanumeric() }
 }
 
 /// Whether a text is an absolute http or https address with a host, and without white space or control characters.
@@ -59,10 +63,10 @@ mod tests {
 
     #[test]
     fn e_mail_addresses() {
-        for text in ["a@b", "ann.o'neill+x@mail.example.org", "1@2.nl"] {
+        for text in ["a@b", "stanisław.wójcik@wp.pl", "a@münchen.de", "ann.o'neill+x@mail.example.org", "1@2.nl"] {
             assert!(is_email(text), "{text}");
         }
-        for text in ["", "a", "@b", "a@", "a@b..c", "a@-b.c", "a b@c", "a@b@c", "é@b.c", "a@b.c\n"] {
+        for text in ["", "a", "@b", "a@", "a@b..c", "a@-b.c", "a b@c", "a@b@c", "a\u{a0}b@c", "a@b.c\n"] {
             assert!(!is_email(text), "{text}");
         }
         assert!(!is_email(&format!("{}@b.c", "a".repeat(65))));
