@@ -28,6 +28,7 @@ pub enum DatabaseUrlError {
     Path,
 }
 
+/// Reads `sqlite:PATH`, where `//` may stand before the path.
 impl FromStr for DatabaseUrl {
     type Err = DatabaseUrlError;
 

@@ -1,19 +1,30 @@
 //! The functions that SQL text may call, registered on every connection.
 //!
 //! What they compute is `mainstay-lang`'s, so that an expression means the same here and in memory. SQLite turns an
-//! error of a function into text; the meter keeps what it was.
+//! error of a function into text; the meter keeps what it was. They are innocuous: indexes and constraints may use
+//! them although the schema is not trusted.
 
 use std::sync::Arc;
 
+use mainstay_lang::ops::OpError;
+use mainstay_lang::ops::sqlite::{
+    AGGREGATES, FUNCTIONS, SqlAggregate, SqlArg, SqlFunction, SqlResult, SumState,
+};
 use rusqlite::Connection;
-use rusqlite::functions::FunctionFlags;
+use rusqlite::functions::{Aggregate, Context, FunctionFlags};
+use rusqlite::types::{Value, ValueRef};
 
 use super::meter::Meter;
 use crate::StoreError;
 
+/// Arguments that are handed over without an allocation; most functions take fewer.
+const ARGS_ON_STACK: usize = 6;
+
 /// Registers everything.
 pub(crate) fn register(connection: &Connection, meter: &Arc<Meter>) -> rusqlite::Result<()> {
-    register_row_counter(connection, meter)
+    register_row_counter(connection, meter)?;
+    FUNCTIONS.iter().try_for_each(|function| register_function(connection, meter, function))?;
+    AGGREGATES.iter().try_for_each(|aggregate| register_aggregate(connection, meter, aggregate))
 }
 
 /// `ms_row()`: counts a nested row and is the empty text. Not deterministic, or SQLite would call it once.
@@ -23,6 +34,103 @@ fn register_row_counter(connection: &Connection, meter: &Arc<Meter>) -> rusqlite
         meter.count_row().map_err(|error| raise(&meter, error))?;
         Ok("")
     })
+}
+
+fn pure() -> FunctionFlags {
+    FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS
+}
+
+fn register_function(
+    connection: &Connection,
+    meter: &Arc<Meter>,
+    function: &'static SqlFunction,
+) -> rusqlite::Result<()> {
+    let meter = meter.clone();
+    connection.create_scalar_function(function.name, function.args, pure(), move |context| {
+        with_args(context, |args| (function.call)(args))
+            .map(into_value)
+            .map_err(|error| raise_op(&meter, error))
+    })
+}
+
+fn register_aggregate(
+    connection: &Connection,
+    meter: &Arc<Meter>,
+    aggregate: &'static SqlAggregate,
+) -> rusqlite::Result<()> {
+    let sum = Sum { aggregate, meter: meter.clone() };
+    connection.create_aggregate_function(aggregate.name, aggregate.args, pure(), sum)
+}
+
+struct Sum {
+    aggregate: &'static SqlAggregate,
+    meter: Arc<Meter>,
+}
+
+impl Aggregate<SumState, Value> for Sum {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<SumState> {
+        Ok(SumState::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, state: &mut SumState) -> rusqlite::Result<()> {
+        with_args(context, |args| (self.aggregate.step)(state, args))
+            .map_err(|error| raise_op(&self.meter, error))
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, state: Option<SumState>) -> rusqlite::Result<Value> {
+        (self.aggregate.finish)(&state.unwrap_or_default())
+            .map(into_value)
+            .map_err(|error| raise_op(&self.meter, error))
+    }
+}
+
+/// Hands the arguments over as the language's functions take them.
+fn with_args<R>(
+    context: &Context<'_>,
+    call: impl FnOnce(&[SqlArg<'_>]) -> Result<R, OpError>,
+) -> Result<R, OpError> {
+    let count = context.len();
+    if count <= ARGS_ON_STACK {
+        let mut args = [SqlArg::Null; ARGS_ON_STACK];
+        for (index, arg) in args[..count].iter_mut().enumerate() {
+            *arg = arg_of(context.get_raw(index))?;
+        }
+        return call(&args[..count]);
+    }
+    let args: Vec<SqlArg<'_>> =
+        (0..count).map(|index| arg_of(context.get_raw(index))).collect::<Result<_, _>>()?;
+    call(&args)
+}
+
+fn arg_of(value: ValueRef<'_>) -> Result<SqlArg<'_>, OpError> {
+    Ok(match value {
+        ValueRef::Null => SqlArg::Null,
+        ValueRef::Integer(value) => SqlArg::Int(value),
+        ValueRef::Real(value) => SqlArg::Real(value),
+        ValueRef::Text(text) => SqlArg::Text(std::str::from_utf8(text).map_err(|_| OpError::Argument)?),
+        ValueRef::Blob(bytes) => SqlArg::Blob(bytes),
+    })
+}
+
+fn into_value(result: SqlResult) -> Value {
+    match result {
+        SqlResult::Null => Value::Null,
+        SqlResult::Int(value) => Value::Integer(value),
+        SqlResult::Real(value) => Value::Real(value),
+        SqlResult::Text(text) => Value::Text(text),
+        SqlResult::Blob(bytes) => Value::Blob(bytes),
+    }
+}
+
+fn raise_op(meter: &Meter, error: OpError) -> rusqlite::Error {
+    let words = error.to_string();
+    raise(
+        meter,
+        match error {
+            OpError::Overflow { .. } => StoreError::Arithmetic(words),
+            OpError::Argument => StoreError::Other(words),
+        },
+    )
 }
 
 /// Keeps the error for whoever sees the statement fail.

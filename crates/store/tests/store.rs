@@ -1,0 +1,13 @@
+//! The store on real files: writes, reads, encodings, opening, several processes. One binary, which links once.
+
+#![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
+
+mod store {
+    mod encodings;
+    mod opening;
+    mod processes;
+    mod reads;
+    mod speed;
+    mod support;
+    mod writes;
+}

@@ -1,0 +1,150 @@
+//! Several processes on one file: one that is killed, and two beside each other.
+//!
+//! The other process is this test binary again, told by its environment what to be.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use mainstay_lang::value::Value;
+use mainstay_store::Store;
+
+use super::support::{TestStore, change, insert, job, options, soon};
+
+const ROLE: &str = "STORE_TEST_ROLE";
+const PATH: &str = "STORE_TEST_PATH";
+const FIRST: &str = "STORE_TEST_FIRST";
+
+/// Two rows for each job, so that half of one would show.
+const TABLES: [&str; 2] = [
+    "CREATE TABLE Number (n INTEGER NOT NULL UNIQUE) STRICT",
+    "CREATE TABLE Twin (n INTEGER NOT NULL) STRICT",
+];
+
+fn spawn(role: &str, path: &Path, first: i64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "store::processes::other_process", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(ROLE, role)
+        .env(PATH, path)
+        .env(FIRST, first.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Numbers that the other process says were acknowledged. A line cut off by its end is none.
+fn acknowledged(line: &str) -> Option<i64> {
+    line.split_once("ack ")?.1.strip_suffix(" ok\n")?.parse().ok()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the other process of the tests below"]
+async fn other_process() {
+    let Ok(role) = std::env::var(ROLE) else { return };
+    let path = std::env::var(PATH).unwrap();
+    let first: i64 = std::env::var(FIRST).unwrap().parse().unwrap();
+    let mut options = options(path.into());
+    options.exclusive = role == "server";
+    let store = Arc::new(Store::open(&options).unwrap());
+    if role == "command" {
+        for number in first..first + 50 {
+            write_pair(&store, number).await;
+        }
+        store.close().await;
+        return;
+    }
+    let tasks = (0..16).map(|task| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for round in 0.. {
+                write_pair(&store, first + round * 16 + task).await;
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+async fn write_pair(store: &Store, number: i64) {
+    let pair = ["INSERT INTO Number (n) VALUES (?1)", "INSERT INTO Twin (n) VALUES (?1)"];
+    let pair = pair.map(|sql| change(sql, vec![Value::Int(number)]));
+    store.write(soon(), job(pair.to_vec())).await.unwrap();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "ack {number} ok").unwrap();
+    out.flush().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_survives_a_kill() {
+    let test = TestStore::new(&TABLES).await;
+    test.store.close().await;
+    let path = test.folder.path().join("test.db");
+    let mut all = BTreeSet::new();
+    for round in 0..5 {
+        let mut child = spawn("server", &path, round * 1_000_000);
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let mut wanted = 40 + round * 37;
+        // The end of the output comes some time after the kill, with what was still acknowledged until then.
+        while out.read_line(&mut line).unwrap() > 0 {
+            all.extend(acknowledged(&line));
+            wanted -= i64::from(acknowledged(&line).is_some());
+            if wanted == 0 {
+                child.kill().unwrap();
+            }
+            line.clear();
+        }
+        assert!(wanted <= 0, "the other process ended by itself");
+        child.wait().unwrap();
+
+        let reopened = Store::open(&options(path.clone())).unwrap();
+        let reopened = TestStore { store: Arc::new(reopened), folder: tempfile::tempdir().unwrap() };
+        assert_eq!(reopened.store.integrity_check().await.unwrap(), Vec::<String>::new());
+        let twins = reopened.read_all("SELECT n FROM Twin").await;
+        let numbers = reopened.read_all("SELECT n FROM Number").await;
+        assert_eq!(numbers, twins, "half a job is there");
+        assert!(numbers.is_superset(&all), "lost: {:?}", all.difference(&numbers));
+        reopened.store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_writes_beside_a_busy_server() {
+    let test = TestStore::with(&TABLES, |options| options.exclusive = true).await;
+    let mut changes = test.store.foreign_changes();
+    changes.mark_unchanged();
+    let mut child = spawn("command", &test.folder.path().join("test.db"), 1_000_000);
+    let out = BufReader::new(child.stdout.take().unwrap());
+    // The server keeps writing for as long as the command runs.
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let busy: Vec<_> = (0..8)
+        .map(|task| {
+            let (store, stopped) = (test.store.clone(), stopped.clone());
+            tokio::spawn(async move {
+                let mut written = 0;
+                while !*stopped.borrow() {
+                    store.write(soon(), insert(task * 10_000 + written)).await.unwrap();
+                    written += 1;
+                }
+                written
+            })
+        })
+        .collect();
+    let commands = tokio::task::spawn_blocking(move || {
+        out.lines().filter_map(|line| acknowledged(&(line.unwrap() + "\n"))).collect::<Vec<_>>()
+    });
+    let commands = commands.await.unwrap();
+    assert!(child.wait().unwrap().success());
+    stop.send(true).unwrap();
+    let mut written = 0;
+    for task in busy {
+        written += task.await.unwrap();
+    }
+    assert_eq!(commands, (1_000_000..1_000_050).collect::<Vec<_>>());
+    assert_eq!(test.read_ints("SELECT count(*) FROM Number").await, [written + 50]);
+    changes.changed().await.unwrap();
+}

@@ -1,0 +1,287 @@
+//! Group commit: what is shared, what is not, and what is never answered.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
+use mainstay_sql::statement::ResultShape;
+use mainstay_store::{Outcome, StoreError, WriteJob};
+
+use super::support::{NUMBERS, TestStore, change, insert, ints, job, query, soon};
+
+fn taken(table: &str, columns: &[&str]) -> StoreError {
+    StoreError::Unique {
+        table: table.to_owned(),
+        columns: columns.iter().map(|column| (*column).to_owned()).collect(),
+    }
+}
+
+/// Queues jobs behind a closed gate and opens it, so that they stand in one group.
+async fn in_one_group(test: &TestStore, jobs: Vec<WriteJob<(), StoreError>>) -> Vec<Result<(), StoreError>> {
+    let gate = test.close_gate().await;
+    let mut handles = Vec::new();
+    for (index, job) in jobs.into_iter().enumerate() {
+        handles.push(test.spawn(job));
+        test.queued(index as u64 + 1).await;
+    }
+    gate.open().await;
+    let mut results = Vec::new();
+    for handle in handles {
+        results.push(handle.await.unwrap());
+    }
+    results
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_that_wait_share_a_commit() {
+    let test = TestStore::numbers().await;
+    let commits_before = test.store.metrics().commits;
+    let results = in_one_group(&test, (0..100).map(insert).collect()).await;
+    assert_eq!(results, vec![Ok(()); 100]);
+    let commits = test.store.metrics().commits - commits_before;
+    assert!(commits <= 2, "the gate's and one for all, not {commits}");
+    assert_eq!(test.all_numbers().await, (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_job_is_undone_alone() {
+    let test = TestStore::numbers().await;
+    let half = job(vec![
+        change("INSERT INTO Number (n) VALUES (7)", vec![]),
+        change("INSERT INTO Number (n) VALUES (1)", vec![]),
+    ]);
+    let results = in_one_group(&test, vec![insert(1), half, insert(2)]).await;
+    assert_eq!(results, [Ok(()), Err(taken("Number", &["n"])), Ok(())]);
+    assert_eq!(test.all_numbers().await, [1, 2]);
+}
+
+const ROLLING_BACK: &str = "CREATE TRIGGER unlucky BEFORE INSERT ON Number WHEN new.n = 13
+    BEGIN SELECT RAISE(ROLLBACK, 'thirteen'); END";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_transaction_is_run_again_without_its_culprit() {
+    let test = TestStore::new(&[NUMBERS, ROLLING_BACK]).await;
+    // The second 1 fails in the group and again alone; the 2 behind the culprit has not run when it is lost.
+    let results = in_one_group(&test, vec![insert(1), insert(1), insert(13), insert(2)]).await;
+    assert_eq!(
+        results,
+        [Ok(()), Err(taken("Number", &["n"])), Err(StoreError::Other("thirteen".to_owned())), Ok(())]
+    );
+    assert_eq!(test.all_numbers().await, [1, 2]);
+    assert!(test.store.metrics().reruns >= 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_ignores_the_loss_of_its_transaction_is_not_kept() {
+    let test = TestStore::new(&[NUMBERS, ROLLING_BACK]).await;
+    let stubborn: WriteJob<(), StoreError> = Box::new(|tx| {
+        Box::pin(async move {
+            tx.query(&change("INSERT INTO Number (n) VALUES (13)", vec![])).await.unwrap_err();
+            let second = tx.query(&change("INSERT INTO Number (n) VALUES (14)", vec![])).await;
+            assert!(matches!(second, Err(StoreError::Lost { .. })), "{second:?}");
+            Ok(())
+        })
+    });
+    let results = in_one_group(&test, vec![insert(1), stubborn, insert(2)]).await;
+    assert!(matches!(results[..], [Ok(()), Err(StoreError::Lost { .. }), Ok(())]), "{results:?}");
+    assert_eq!(test.all_numbers().await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_harms_nobody_else() {
+    let test = TestStore::numbers().await;
+    let panicking: WriteJob<(), StoreError> = Box::new(|tx| {
+        Box::pin(async move {
+            tx.query(&change("INSERT INTO Number (n) VALUES (3)", vec![])).await?;
+            panic!("on purpose");
+        })
+    });
+    let results = in_one_group(&test, vec![insert(1), panicking, insert(2)]).await;
+    let panicked = StoreError::Other("a write job panicked: on purpose".to_owned());
+    assert_eq!(results, [Ok(()), Err(panicked), Ok(())]);
+    assert_eq!(test.all_numbers().await, [1, 2]);
+    test.write(insert(4)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_ends_a_job_between_statements() {
+    let test = TestStore::numbers().await;
+    let deadline = Instant::now() + Duration::from_millis(20);
+    let slow: WriteJob<(), StoreError> = Box::new(|tx| {
+        Box::pin(async move {
+            tx.query(&change("INSERT INTO Number (n) VALUES (1)", vec![])).await?;
+            while Instant::now() < tx.deadline() {
+                std::hint::spin_loop();
+            }
+            tx.query(&change("INSERT INTO Number (n) VALUES (2)", vec![])).await?;
+            Ok(())
+        })
+    });
+    assert_eq!(test.store.write(deadline, slow).await, Err(StoreError::Deadline));
+    assert!(test.all_numbers().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_deadline_has_passed_is_not_begun() {
+    let test = TestStore::numbers().await;
+    let begun = Arc::new(AtomicBool::new(false));
+    let seen = begun.clone();
+    let job: WriteJob<(), StoreError> = Box::new(move |_| {
+        seen.store(true, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    });
+    assert_eq!(test.store.write(Instant::now(), job).await, Err(StoreError::Deadline));
+    assert!(!begun.load(Ordering::Relaxed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_caller_has_gone_is_not_begun() {
+    let test = TestStore::numbers().await;
+    let gate = test.close_gate().await;
+    {
+        let mut write = pin!(test.store.write(soon(), insert(1)));
+        assert!(write.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    gate.open().await;
+    test.write(insert(2)).await.unwrap();
+    assert_eq!(test.all_numbers().await, [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_at_once() {
+    let test = TestStore::with(&[NUMBERS], |options| options.queue_max = 2).await;
+    let gate = test.close_gate().await;
+    let waiting = [test.spawn(insert(1)), test.spawn(insert(2))];
+    test.queued(2).await;
+    let refused = test.write(insert(3)).await;
+    assert!(matches!(refused, Err(StoreError::Busy { .. })), "{refused:?}");
+    gate.open().await;
+    for handle in waiting {
+        handle.await.unwrap().unwrap();
+    }
+    assert_eq!(test.all_numbers().await, [1, 2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_for_something_else_is_undone() {
+    let test = TestStore::numbers().await;
+    let waiting: WriteJob<(), StoreError> = Box::new(|tx| {
+        Box::pin(async move {
+            tx.query(&change("INSERT INTO Number (n) VALUES (1)", vec![])).await?;
+            std::future::pending::<()>().await;
+            Ok(())
+        })
+    });
+    let result = test.write(waiting).await;
+    assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
+    assert!(test.all_numbers().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_keeps_what_was_acknowledged() {
+    let test = TestStore::new(&[
+        "CREATE TABLE Blob (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
+        "PRAGMA max_page_count = 60",
+    ])
+    .await;
+    let sql = "INSERT INTO Blob (id, data) VALUES (?1, ?2)";
+    let blob = |id| job(vec![change(sql, vec![Value::Int(id), Value::Bytes(vec![0; 3000])])]);
+    let results = in_one_group(&test, (0..120).map(blob).collect()).await;
+    let acknowledged: Vec<i64> =
+        (0..).zip(&results).filter(|(_, result)| result.is_ok()).map(|(id, _)| id).collect();
+    let full = results.iter().filter(|result| matches!(result, Err(StoreError::Full { .. }))).count();
+    assert!(!acknowledged.is_empty());
+    assert_eq!(acknowledged.len() + full, results.len(), "{results:?}");
+    assert_eq!(test.read_ints("SELECT id FROM Blob ORDER BY id").await, acknowledged);
+    assert_eq!(test.store.integrity_check().await.unwrap(), Vec::<String>::new());
+    // What needs no room still works.
+    test.write(job(vec![change("DELETE FROM Blob WHERE id = 0", vec![])])).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_is_seen_by_the_next_read() {
+    let test = TestStore::numbers().await;
+    for number in 0..200 {
+        test.write(insert(number)).await.unwrap();
+        assert_eq!(test.read_ints("SELECT max(n) FROM Number").await, [number]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_reads_its_own_changes_and_hands_out_what_it_likes() {
+    let test = TestStore::numbers().await;
+    let job: WriteJob<(u64, Outcome), StoreError> = Box::new(|tx| {
+        Box::pin(async move {
+            let inserted = tx.query(&change("INSERT INTO Number (n) VALUES (1), (2)", vec![])).await?;
+            let Outcome::Nothing { affected } = inserted else { panic!("rows came back") };
+            Ok((affected, tx.query(&ints("SELECT sum(n) FROM Number", vec![])).await?))
+        })
+    });
+    let result = test.store.write(soon(), job).await;
+    assert_eq!(result, Ok((2, Outcome::Values(vec![vec![Value::Int(3)]]))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_finishes_what_waits_and_takes_no_more() {
+    let test = TestStore::numbers().await;
+    let gate = test.close_gate().await;
+    let waiting: Vec<_> = (0..5).map(|number| test.spawn(insert(number))).collect();
+    test.queued(5).await;
+    let mut closing = pin!(test.store.close());
+    assert!(closing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert_eq!(test.write(insert(9)).await, Err(StoreError::Closed));
+    gate.open().await;
+    for handle in waiting {
+        handle.await.unwrap().unwrap();
+    }
+    closing.await;
+    let log = test.folder.path().join("test.db-wal");
+    // Whoever closes a database last removes its log, or leaves it empty.
+    assert_eq!(std::fs::metadata(log).map_or(0, |log| log.len()), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn constraints_are_told_apart() {
+    let test = TestStore::new(&[
+        "CREATE TABLE Team (id INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER CHECK (size > 0),
+            boss INTEGER REFERENCES Team (id), UNIQUE (name, size)) STRICT",
+        "CREATE UNIQUE INDEX Team_boss_name ON Team (boss, lower(name))",
+        "INSERT INTO Team VALUES (1, 'Bar', 2, NULL), (2, 'Log', 2, 1)",
+    ])
+    .await;
+    let cases = [
+        ("INSERT INTO Team VALUES (1, 'x', 1, NULL)", taken("Team", &["id"])),
+        ("INSERT INTO Team VALUES (3, 'Bar', 2, NULL)", taken("Team", &["name", "size"])),
+        ("INSERT INTO Team VALUES (3, 'LOG', 9, 1)", taken("Team", &["boss"])),
+        ("INSERT INTO Team VALUES (3, 'x', 1, 99)", StoreError::ForeignKey),
+        ("DELETE FROM Team WHERE id = 1", StoreError::ForeignKey),
+        (
+            "INSERT INTO Team VALUES (3, NULL, 1, NULL)",
+            StoreError::NotNull { table: "Team".to_owned(), column: "name".to_owned() },
+        ),
+        (
+            "INSERT INTO Team VALUES (3, 'x', 0, NULL)",
+            StoreError::Check { constraint: "size > 0".to_owned() },
+        ),
+    ];
+    for (sql, expect) in cases {
+        assert_eq!(test.write(job(vec![change(sql, vec![])])).await, Err(expect), "{sql}");
+    }
+    assert_eq!(test.read_ints("SELECT count(*) FROM Team").await, [2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_with_too_few_values_is_not_run() {
+    let test = TestStore::numbers().await;
+    let mut broken = query("INSERT INTO Number (n) VALUES (?1)", vec![Value::Int(1)], ResultShape::Nothing);
+    broken.values.clear();
+    let result = test.write(job(vec![broken])).await;
+    assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
+    let wrong_type = query("SELECT 'x'", vec![], ResultShape::Values(vec![Type::Int]));
+    let result = test.write(job(vec![wrong_type])).await;
+    assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
+}
