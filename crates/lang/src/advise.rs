@@ -1,7 +1,7 @@
 //! Warnings about a schema that stands but is probably not meant so: tables that nothing can reach, rules that say
 //! nothing, read rules that no index can serve.
 //!
-//! It reads the finished schema alone. The platform's own tables are left out: their author is not the reader.
+//! It reads the finished schema alone. Of the platform's tables it looks at rules alone, for an app may add some.
 
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Ask, CompareOp, Expr, Node, Root};
@@ -13,20 +13,36 @@ use std::cmp::Ordering;
 /// All warnings about a schema.
 pub(crate) fn advise(schema: &Schema) -> Vec<Diagnostic> {
     let mut problems = Vec::new();
-    for table in schema.tables.iter().filter(|table| !table.platform) {
-        unreachable_table(table, &mut problems);
+    for table in &schema.tables {
         constant_rules(schema, table, &mut problems);
-        unindexed_reads(schema, table, &mut problems);
+        // What the platform declares is not the reader's to mend; rules may have been added to it.
+        if !table.platform {
+            unreachable_table(table, &mut problems);
+            unreachable_commands(table, &mut problems);
+            unindexed_reads(schema, table, &mut problems);
+        }
     }
     problems
 }
 
 fn unreachable_table(table: &Table, problems: &mut Vec<Diagnostic>) {
-    if table.rules.is_empty() {
+    let has_commands = table.stream.as_ref().is_some_and(|stream| !stream.commands.is_empty());
+    if table.rules.is_empty() && !has_commands {
         let message = format!("nothing is allowed on `{}`: no caller can reach it", table.name);
         problems.push(
             Diagnostic::warning("rule.none", table.span, message)
                 .help("add a line such as `allow read if signed_in`"),
+        );
+    }
+}
+
+fn unreachable_commands(table: &Table, problems: &mut Vec<Diagnostic>) {
+    let commands = table.stream.iter().flat_map(|stream| &stream.commands);
+    for command in commands.filter(|command| command.allows.is_empty()) {
+        let message = format!("nothing allows `{}`: no caller can send it", command.name);
+        problems.push(
+            Diagnostic::warning("rule.none", command.span, message)
+                .help("add a line such as `allow if signed_in`"),
         );
     }
 }

@@ -7,7 +7,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::parser;
 use crate::resolve::{self, Parsed};
 use crate::schema::Schema;
-use crate::source::Sources;
+use crate::source::{Sources, Span};
+use std::collections::HashSet;
 
 /// What came of an app's text.
 #[derive(Debug)]
@@ -29,7 +30,9 @@ pub fn analyse(sources: &Sources) -> Analysis {
         files.push(Parsed { tree, platform: source.platform });
     }
     let (schema, problems) = resolve::resolve(&files);
-    diagnostics.extend(problems);
+    // What could not be read has been said; that it means nothing either is no news.
+    let unread: HashSet<Span> = diagnostics.iter().map(|problem| problem.span).collect();
+    diagnostics.extend(problems.into_iter().filter(|problem| !unread.contains(&problem.span)));
     let failed = diagnostics.iter().any(|problem| problem.severity == Severity::Error);
     if !failed {
         diagnostics.extend(advise::advise(&schema));

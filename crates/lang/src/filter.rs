@@ -69,8 +69,8 @@ pub fn compile_filter(schema: &Schema, table: TableId, text: &str) -> Result<Fil
     if problems.is_empty() && condition.is_some() {
         (condition, params) = filter_pass(schema, table, &tree, params, &mut problems);
     }
-    for (name, ty) in &params {
-        if ty.is_none() && problems.is_empty() {
+    if problems.is_empty() {
+        for (name, _) in params.iter().filter(|(_, ty)| ty.is_none()) {
             let message = format!("nothing says the type of `${name}`: compare it with a column");
             problems.push(Diagnostic::error("type.unknown", tree.span, message));
         }

@@ -24,14 +24,13 @@ impl Checker<'_> {
         hint: Option<&Type>,
     ) -> Option<Expr> {
         let op = arithmetic_op(op);
-        let (left, right) = self.pair(left, right, hint.filter(|ty| ty.is_numeric()))?;
+        let (left, right) = self.operands(op, left, right, hint)?;
         let (left, right) = match (&left.ty, &right.ty) {
             (Type::Null, ty) if ty.is_numeric() => (literal(Value::Null, ty.clone(), left.span), right),
             (ty, Type::Null) if ty.is_numeric() => {
                 let null = literal(Value::Null, ty.clone(), right.span);
                 (left, null)
             }
-            // An open parameter beside an instant can only be a duration, however the hint named it.
             _ => (left, right),
         };
         if left.ty.is_numeric() && right.ty.is_numeric() {
@@ -44,6 +43,29 @@ impl Checker<'_> {
         };
         let node = Node::Arithmetic { op, left: Box::new(left), right: Box::new(right) };
         Some(Expr { node, ty, span })
+    }
+
+    /// Both sides; one without a type of its own takes what goes with the other.
+    fn operands(
+        &mut self,
+        op: ArithmeticOp,
+        left: &syntax::Expr,
+        right: &syntax::Expr,
+        hint: Option<&Type>,
+    ) -> Option<(Expr, Expr)> {
+        match (self.is_needy(left), self.is_needy(right)) {
+            (true, false) => {
+                let right = self.check(right, hint)?;
+                let left = self.check(left, Some(&partner(op, &right.ty, hint)))?;
+                Some((left, right))
+            }
+            (false, true) => {
+                let left = self.check(left, hint)?;
+                let right = self.check(right, Some(&partner(op, &left.ty, hint)))?;
+                Some((left, right))
+            }
+            _ => self.pair(left, right, hint.filter(|ty| ty.is_numeric())),
+        }
     }
 
     fn numeric(&mut self, op: ArithmeticOp, left: Expr, right: Expr, span: Span) -> Option<Expr> {
@@ -118,6 +140,17 @@ impl Checker<'_> {
             Some(value) => literal(value, ty, span),
             None => Expr { node: Node::Negate(Box::new(inner)), ty, span },
         })
+    }
+}
+
+/// What an operand without a type of its own is beside a known one, when the whole should be of the hinted type.
+fn partner(op: ArithmeticOp, known: &Type, hint: Option<&Type>) -> Type {
+    match (known, op, hint) {
+        (Type::Timestamp | Type::Date, ArithmeticOp::Sub, Some(Type::Duration)) => known.clone(),
+        (Type::Timestamp | Type::Date, ..) => Type::Duration,
+        (Type::Duration, ArithmeticOp::Mul | ArithmeticOp::Div, _) => Type::Int,
+        (Type::Duration, _, Some(whole @ (Type::Timestamp | Type::Date))) => whole.clone(),
+        _ => known.clone(),
     }
 }
 

@@ -66,6 +66,12 @@ impl Checker<'_> {
 
     fn compare_checked(&mut self, op: CompareOp, left: Expr, right: Expr, span: Span) -> Option<Expr> {
         let equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+        if let (false, Some(row)) =
+            (equality, [&left, &right].into_iter().find(|side| matches!(side.ty, Type::Ref(_))))
+        {
+            let message = format!("{} has no order", self.describe(&row.ty));
+            return self.error("type.mismatch", row.span, message);
+        }
         let (left, right) = if equality { as_json_text(left, right) } else { (left, right) };
         let (left, right) = match (&left.ty, &right.ty) {
             (Type::Enum(a), Type::Enum(b)) if a == b && !equality => (rank(left), rank(right)),
@@ -294,7 +300,7 @@ fn as_json_text(left: Expr, right: Expr) -> (Expr, Expr) {
 fn comparable(ty: &Type, equality: bool) -> bool {
     match ty {
         Type::Json | Type::List(_) => false,
-        Type::Bool | Type::Uuid | Type::Bytes | Type::File | Type::Ref(_) | Type::Enum(_) => equality,
+        Type::Bool | Type::Bytes | Type::File | Type::Ref(_) | Type::Enum(_) => equality,
         _ => true,
     }
 }

@@ -1,9 +1,8 @@
 //! Names and paths: `title`, `sender.name`, `user.team.role`, `old.title`, `this.author`, `data.address.city`.
 //!
-//! A bare name is a parameter, then a column of the innermost row, then an enum value of the other operand's type;
-//! words of the context (`user`, `signed_in`, `tenant`, `session`) come before enum values. A row with a column named
-//! like a word of the context makes that word ambiguous there, which is an error: either reading would be a guess
-//! about who may see what.
+//! A bare name is a parameter, then a column of the innermost row, then an enum value of the other operand's type, then
+//! a word of the context (`user`, `signed_in`, `tenant`, `session`). In a row with a column `user` an author's bare
+//! `user` is an error: `user == user.id` would be read either way, and one of them lets everybody in.
 
 use super::{CallerUse, Checker, literal};
 use crate::diagnostic::Diagnostic;
@@ -142,45 +141,43 @@ impl Checker<'_> {
             let ty = self.place.params[index].ty.clone();
             return Some(Thing::Value(param(index, ty, name.span)));
         }
-        let context = self.place.caller != CallerUse::Nothing && is_context(&name.text);
-        if let Some(current) = self.current {
-            let frame = self.frames[current];
-            let is_column = self.visible_member(frame.table, &name.text).is_some();
-            // The column `tenant` that a tenant table is given always equals the caller's tenant.
-            let given = self.schema.table(frame.table).tenant.is_some() && name.text == "tenant";
-            if is_column && context && !given {
-                let table = &self.schema.table(frame.table).name;
-                let message = format!("`{}` could be the column of `{table}` or the caller's", name.text);
-                let help =
-                    format!("rename the column; `db \"{}\"` keeps its name in the database", name.text);
-                self.report(Diagnostic::error("name.ambiguous", name.span, message).help(help));
-                return None;
+        if let Some(current) = self.current
+            && self.visible_member(self.frames[current].table, &name.text).is_some()
+        {
+            let table = self.frames[current].table;
+            if name.text == "user" && self.place.trusted && self.place.caller != CallerUse::Nothing {
+                return self.ambiguous_user(name, table);
             }
-            if is_column && !(context && given) {
-                let row = self.frame_path(current);
-                return self.member(row, frame.table, name);
-            }
+            let row = self.frame_path(current);
+            return self.member(row, table, name);
         }
-        if context {
+        if let Some(Type::Enum(of)) = hint
+            && of.rank(&name.text).is_some()
+        {
+            let value = Value::Text(name.text.clone());
+            return Some(Thing::Value(literal(value, Type::Enum(of.clone()), name.span)));
+        }
+        if self.place.caller != CallerUse::Nothing && is_context(&name.text) {
             return self.context(name);
         }
         if let Some(Type::Enum(of)) = hint {
-            if of.rank(&name.text).is_some() {
-                let value = Value::Text(name.text.clone());
-                return Some(Thing::Value(literal(value, Type::Enum(of.clone()), name.span)));
-            }
             let mut candidates = of.values.clone();
             candidates.extend(self.known_names());
             let help = did_you_mean(&name.text, candidates.iter().map(String::as_str))
                 .unwrap_or_else(|| format!("its values are {}", of.values.join(", ")));
-            self.unknown(
-                name,
-                format!("`{}` is neither a column nor a value of this enum", name.text),
-                Some(help),
-            );
+            let message = format!("`{}` is neither a column nor a value of this enum", name.text);
+            self.unknown(name, message, Some(help));
             return None;
         }
         self.unknown_bare(name);
+        None
+    }
+
+    fn ambiguous_user(&mut self, name: &Name, table: TableId) -> Option<Thing> {
+        let table = &self.schema.table(table).name;
+        let message = format!("`user` could be the column of `{table}` or the caller");
+        let help = "give the column another name, such as `owner`; `db \"user\"` keeps it in the database";
+        self.report(Diagnostic::error("name.ambiguous", name.span, message).help(help));
         None
     }
 
@@ -260,8 +257,11 @@ impl Checker<'_> {
                 Some(Thing::Value(Expr { node, ty: Type::Text { max: None }, span }))
             }
             Thing::Value(value) => {
-                let message = match value.ty {
-                    Type::Ref(_) => "a parameter is a row's id alone: it cannot be followed".to_owned(),
+                let message = match (&value.ty, &value.node) {
+                    (Type::Ref(_), Node::Param(_)) => {
+                        "a parameter is a row's id alone: it cannot be followed".to_owned()
+                    }
+                    (Type::Ref(_), _) => format!("{} cannot follow relations here", self.place.what),
                     _ => format!("{} has no members", self.describe(&value.ty)),
                 };
                 self.error("type.mismatch", name.span, message);
@@ -293,6 +293,10 @@ impl Checker<'_> {
                 let mut hops = row.hops.clone();
                 let root = row.root;
                 let key = Expr { node: Node::Column { row, table, column }, ty, span: name.span };
+                // A column of a type that is not known: that has been said.
+                if key.ty == Type::Null {
+                    return None;
+                }
                 let Some(target) = target else { return Some(Thing::Value(key)) };
                 // Here the row cannot be followed; its key still is a value.
                 if !self.may_follow(root) {
@@ -350,13 +354,12 @@ impl Checker<'_> {
         names
     }
 
-    /// Whether a bare name means something without knowing what stands beside it.
+    /// Whether a bare name is a parameter or column, whatever stands beside it.
     pub(super) fn is_known(&self, name: &str) -> bool {
         self.place.params.iter().any(|param| param.name == name)
             || self
                 .current
                 .is_some_and(|current| self.visible_member(self.frames[current].table, name).is_some())
-            || (self.place.caller != CallerUse::Nothing && is_context(name))
     }
 
     fn frame_path(&self, index: usize) -> RowPath {

@@ -28,8 +28,7 @@ impl<'a> Resolver<'a> {
 
     /// Whether a line declares a to-many relation, which is no column.
     pub(super) fn is_to_many(&self, column: &syntax::Column) -> bool {
-        let names_table = self.type_table(&column.ty).is_some();
-        names_table && (column.ty.list || column.ty.by.is_some())
+        column.ty.list && self.type_table(&column.ty).is_some()
     }
 
     fn given_columns(&mut self, table: TableId, id: Option<&'a syntax::Column>) {
@@ -82,7 +81,9 @@ impl<'a> Resolver<'a> {
 
     fn declared_column(&mut self, table: TableId, declared: &'a syntax::Column) {
         let id = next_column(&self.schema.table(table).columns);
-        self.add_member(table, &declared.name, Member::Column(id));
+        if !self.add_member(table, &declared.name, Member::Column(id)) {
+            return;
+        }
         // A column of a type that is not known still has its name, so that nothing else is said about it.
         let ty = self.value_type(&declared.ty).unwrap_or(Type::Null);
         let is_stream = self.drafts[table.0 as usize].is_stream;
@@ -100,29 +101,12 @@ impl<'a> Resolver<'a> {
 
     fn unique_column_db_names(&mut self, table: TableId) {
         let mut seen: HashMap<String, Span> = HashMap::new();
-        let names: Vec<(String, Span)> = self
-            .schema
-            .table(table)
-            .columns
-            .iter()
-            .map(|column| (column.db_name.clone(), column.span))
-            .collect();
-        let declared: Vec<&str> =
-            self.drafts[table.0 as usize].columns.iter().map(|(_, c)| c.name.text.as_str()).collect();
-        let mut problems = Vec::new();
+        let names: Vec<(String, Span)> =
+            self.schema.table(table).columns.iter().map(|c| (c.db_name.clone(), c.span)).collect();
         for (name, span) in names {
-            let first = seen.insert(name.to_ascii_lowercase(), span);
-            // Two columns of one declared name have been reported as that.
-            let twice = declared.iter().filter(|known| known.eq_ignore_ascii_case(&name)).count() > 1;
-            if let Some(first) = first
-                && !twice
-                && !matches!(name.as_str(), "id" | "created" | "updated" | "tenant")
-            {
-                problems.push((span, name, first));
+            if let Some(first) = seen.insert(name.to_ascii_lowercase(), span) {
+                self.duplicate(span, format!("two columns are called `{name}` in the database"), first);
             }
-        }
-        for (span, name, first) in problems {
-            self.duplicate(span, format!("two columns are called `{name}` in the database"), first);
         }
     }
 }

@@ -38,7 +38,8 @@ impl<'a> Resolver<'a> {
             }
         }
         let Some(place) = members.iter().position(|(table, ..)| *table == entity) else {
-            let message = format!("a dataset of `{}` has `{0}` itself among its tables", dataset.table.text);
+            let message =
+                format!("a dataset of `{}` lists `{0}` itself among its tables", dataset.table.text);
             self.error("dataset.entity", dataset.table.span, message);
             return;
         };

@@ -7,8 +7,8 @@ use crate::schema::{ColumnId, Member, TableId};
 use crate::syntax::Name;
 
 impl Resolver<'_> {
-    /// Gives a name to a column or relation of a table, or says why it cannot have it.
-    pub(super) fn add_member(&mut self, table: TableId, name: &Name, member: Member) {
+    /// Gives a name to a column or relation of a table, or says why it cannot have it; false: another has it.
+    pub(super) fn add_member(&mut self, table: TableId, name: &Name, member: Member) -> bool {
         let what = match member {
             Member::Column(_) => "a column",
             Member::Relation(_) => "a relation",
@@ -25,7 +25,7 @@ impl Resolver<'_> {
         let clash = of.members.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name.text));
         let Some((known, first)) = clash.map(|(known, first)| (known.clone(), *first)) else {
             self.schema.tables[table.0 as usize].members.insert(name.text.clone(), member);
-            return;
+            return true;
         };
         let (first_span, given) = match first {
             Member::Column(id) => (of.column(id).span, id <= ColumnId::UPDATED || of.tenant == Some(id)),
@@ -44,5 +44,6 @@ impl Resolver<'_> {
             );
             self.duplicate(name.span, message, first_span);
         }
+        false
     }
 }

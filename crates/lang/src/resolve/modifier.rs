@@ -5,7 +5,6 @@ use crate::diagnostic::Diagnostic;
 use crate::schema::{Column, Index, OnDelete, Pattern, TableId};
 use crate::syntax::{self, Modifier, ModifierKind, Name, Text};
 use crate::types::Type;
-use std::collections::HashSet;
 
 impl<'a> Resolver<'a> {
     pub(super) fn column_modifiers(
@@ -14,7 +13,6 @@ impl<'a> Resolver<'a> {
         column: &mut Column,
         declared: &'a syntax::Column,
     ) {
-        self.no_repeats(&declared.modifiers);
         for modifier in &declared.modifiers {
             match misfit(&modifier.kind, column) {
                 // Of a type that is not known nothing more is said.
@@ -32,7 +30,6 @@ impl<'a> Resolver<'a> {
 
     /// The key of a table takes fewer modifiers.
     pub(super) fn key_modifiers(&mut self, table: TableId, key: &mut Column, declared: &'a syntax::Column) {
-        self.no_repeats(&declared.modifiers);
         for modifier in &declared.modifiers {
             let reason = match &modifier.kind {
                 ModifierKind::Unique | ModifierKind::Index => {
@@ -52,16 +49,6 @@ impl<'a> Resolver<'a> {
     pub(super) fn misplaced(&mut self, modifier: &Modifier, reason: &str) {
         let message = format!("`{}` does not fit here: {reason}", keyword(&modifier.kind));
         self.error("modifier.misplaced", modifier.span, message);
-    }
-
-    pub(super) fn no_repeats(&mut self, modifiers: &[Modifier]) {
-        let mut seen = HashSet::new();
-        for modifier in modifiers {
-            let word = keyword(&modifier.kind);
-            if !seen.insert(word) {
-                self.error("modifier.duplicate", modifier.span, format!("`{word}` stands here twice"));
-            }
-        }
     }
 
     fn apply(&mut self, table: TableId, column: &mut Column, modifier: &Modifier) {
@@ -128,11 +115,8 @@ impl<'a> Resolver<'a> {
             "cascade" => OnDelete::Cascade,
             "restrict" => OnDelete::Restrict,
             "null" => OnDelete::Null,
-            _ => {
-                let message = format!("`on delete` takes cascade, restrict or null, not `{}`", action.text);
-                self.unknown(action, message, ["cascade", "restrict", "null"]);
-                return;
-            }
+            // Anything else the parser has refused.
+            _ => return,
         };
         if is_stream && on_delete != OnDelete::Restrict {
             let message = "a stream changes only by its events, so its relations restrict deletion";
@@ -149,7 +133,7 @@ impl<'a> Resolver<'a> {
 }
 
 /// Why a modifier does not fit a column; `None`: it does.
-fn misfit(kind: &ModifierKind, column: &Column) -> Option<&'static str> {
+pub(super) fn misfit(kind: &ModifierKind, column: &Column) -> Option<&'static str> {
     let ty = &column.ty;
     let text = matches!(ty, Type::Text { .. });
     let (fits, reason) = match kind {

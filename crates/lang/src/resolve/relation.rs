@@ -39,11 +39,8 @@ impl<'a> Resolver<'a> {
         let id =
             RelationId(u32::try_from(of.relations.len()).expect("a table has fewer than 2^32 relations"));
         let link_name = format!("{}_{}", of.name, declared.name.text);
-        self.add_member(table, &declared.name, Member::Relation(id));
-        if !declared.ty.list {
-            let message =
-                format!("the rows that refer here are many: write `{}[] by …`", declared.ty.name.text);
-            self.error("type.argument", declared.ty.span, message);
+        if !self.add_member(table, &declared.name, Member::Relation(id)) {
+            return;
         }
         if !declared.ty.args.is_empty() {
             self.error("type.argument", declared.ty.span, "a table takes no arguments");
@@ -93,7 +90,6 @@ impl<'a> Resolver<'a> {
     }
 
     fn relation_modifiers(&mut self, declared: &syntax::Column) -> (bool, Option<String>) {
-        self.no_repeats(&declared.modifiers);
         let mut hidden = false;
         let mut db_name = None;
         for modifier in &declared.modifiers {

@@ -116,7 +116,10 @@ impl Resolver<'_> {
             return None;
         };
         if self.drafts[table.0 as usize].is_stream && operations.iter().any(|op| *op != Operation::Read) {
-            let message = format!("a stream changes only by its commands: `{}` is allowed there", name.text);
+            let message = format!(
+                "a stream changes only by its commands, each with its own `allow`: there is no `{}`",
+                name.text
+            );
             self.error("stream.rule", name.span, message);
             return None;
         }

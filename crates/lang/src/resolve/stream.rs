@@ -20,6 +20,7 @@ impl Resolver<'_> {
                 self.no_stream_lines(&members);
                 continue;
             }
+            let problems = self.problems.len();
             let mut stream = Stream { events: Vec::new(), commands: Vec::new(), folds: Vec::new() };
             for line in &members {
                 if let Line::Event(event) = line {
@@ -33,7 +34,10 @@ impl Resolver<'_> {
                     _ => {}
                 }
             }
-            self.filled(table, &stream);
+            // Of what is wrong already, nobody can say what it lacks.
+            if self.problems.len() == problems {
+                self.filled(table, &stream);
+            }
             self.schema.tables[table.0 as usize].stream = Some(stream);
         }
     }
@@ -59,6 +63,10 @@ impl Resolver<'_> {
                 let first = first.span;
                 self.duplicate(field.name.span, format!("`{}` stands here twice", field.name.text), first);
                 continue;
+            }
+            if what == "a parameter" && field.name.text == "user" {
+                let message = "a parameter `user` would hide the caller: give it another name";
+                self.error("name.reserved", field.name.span, message);
             }
             let Some(ty) = self.value_type(&field.ty) else { continue };
             let (name, span) = (field.name.text.clone(), field.name.span);

@@ -1,6 +1,7 @@
 //! The expressions of columns: defaults, bounds, and the selectors of counters.
 
 use super::Resolver;
+use super::modifier::misfit;
 use crate::check::{Checker, Place};
 use crate::expr::{Expr, Node};
 use crate::schema::{Auto, Bound, ColumnId, TableId};
@@ -25,6 +26,10 @@ impl Resolver<'_> {
         let ty = self.schema.table(table).column(column).ty.clone();
         let (mut default, mut min, mut max, mut auto) = (None, None, None, None);
         for modifier in &declared.modifiers {
+            // One that does not fit has been refused.
+            if misfit(&modifier.kind, self.schema.table(table).column(column)).is_some() {
+                continue;
+            }
             match &modifier.kind {
                 ModifierKind::Default(expr) => default = self.default(expr, &ty, declared.nullable),
                 ModifierKind::Min(expr) => min = self.bound(expr, &ty),
@@ -42,7 +47,7 @@ impl Resolver<'_> {
         into.default = default;
         into.min = min;
         into.max = max;
-        into.auto = if ty == Type::Int { auto } else { None };
+        into.auto = auto;
     }
 
     fn default(&mut self, expr: &syntax::Expr, ty: &Type, nullable: bool) -> Option<Expr> {
