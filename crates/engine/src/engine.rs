@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::open::{self, OpenError};
 use crate::part::Operation;
+use crate::plan_cache::PlanCache;
 use crate::read;
 use crate::response::Response;
 use crate::write;
@@ -39,6 +40,7 @@ pub struct Engine {
     pub(crate) store: Store,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) limits: Limits,
+    pub(crate) plans: PlanCache,
     pub(crate) writes: Arc<write::Prepared>,
     callers: Option<CallerStatements>,
 }
@@ -54,7 +56,7 @@ impl Engine {
         let catalog = Arc::new(Catalog::new(schema));
         let callers = CallerStatements::new(&catalog, dialect);
         let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
-        Ok(Engine { catalog, store, dialect, limits: options.limits, writes, callers })
+        Ok(Engine { catalog, store, dialect, limits: options.limits, plans: PlanCache::new(), writes, callers })
     }
 
     /// The app's schema.

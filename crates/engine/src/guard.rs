@@ -8,11 +8,15 @@
 
 use std::sync::Arc;
 
-use mainstay_lang::expr::{Ask, CallerFact, Expr, Hop, Many, Node, Root, RowPath};
+use mainstay_lang::expr::{Ask, Expr, Hop, Many, Node, Root, RowPath};
+use mainstay_lang::fold::specialise_filter;
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, RelationKind, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
+use parking_lot::Mutex;
+
+use crate::bind::CallerEyes;
 use crate::catalog::{Catalog, Rule};
 use crate::ctx::Ctx;
 use crate::error::{Error, Key};
@@ -23,12 +27,38 @@ use crate::expression::{and, boolean, expr, if_else, int, map_children, null, pr
 pub struct Guard<'a> {
     catalog: &'a Catalog,
     ctx: &'a Ctx,
+    trace: Option<&'a Trace>,
+}
+
+/// Which rules went into a plan: what they decide for a caller is what the plan depends on.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    rules: Mutex<Vec<Arc<Expr>>>,
+}
+
+impl Trace {
+    fn add(&self, rule: &Arc<Expr>) {
+        let mut rules = self.rules.lock();
+        if !rules.iter().any(|known| Arc::ptr_eq(known, rule)) {
+            rules.push(rule.clone());
+        }
+    }
+
+    /// The rules, each once.
+    pub(crate) fn into_rules(self) -> Vec<Arc<Expr>> {
+        self.rules.into_inner()
+    }
 }
 
 impl<'a> Guard<'a> {
     /// The rules for the caller of a request.
     pub fn new(catalog: &'a Catalog, ctx: &'a Ctx) -> Guard<'a> {
-        Guard { catalog, ctx }
+        Guard { catalog, ctx, trace: None }
+    }
+
+    /// The same, noting the rules that are asked.
+    pub(crate) fn traced(catalog: &'a Catalog, ctx: &'a Ctx, trace: &'a Trace) -> Guard<'a> {
+        Guard { catalog, ctx, trace: Some(trace) }
     }
 
     /// The rule of an operation on whole rows. An administrator passes every rule, within the tenant of the request if it
@@ -51,12 +81,28 @@ impl<'a> Guard<'a> {
         }
     }
 
-    /// What a filter on a table's rows needs so that only readable ones pass; empty: all are.
+    /// What a filter on a table's rows needs so that only readable ones pass; `None`: all are.
     pub fn read_filter(&self, table: TableId) -> Option<Expr> {
-        match self.rule(table, Operation::Read) {
-            Rule::Always => None,
-            Rule::Never => Some(boolean(false)),
-            Rule::When(condition) => Some(Expr::clone(&condition)),
+        condition_of(&self.read_rule(table))
+    }
+
+    /// The rule for reading rows as it stands for this caller: facts about the caller are decided, so that
+    /// `… or user.can("x")` does not keep the database from using an index.
+    fn read_rule(&self, table: TableId) -> Rule {
+        self.specialised(&self.rule(table, Operation::Read))
+    }
+
+    fn specialised(&self, rule: &Rule) -> Rule {
+        let Rule::When(condition) = rule else { return rule.clone() };
+        if let Some(trace) = self.trace {
+            trace.add(condition);
+        }
+        let eyes = CallerEyes::new(self.catalog, self.ctx);
+        let condition = specialise_filter(condition, &eyes, self.ctx.now);
+        match condition.node {
+            Node::Literal(Value::Bool(true)) => Rule::Always,
+            Node::Literal(_) => Rule::Never,
+            _ => Rule::When(Arc::new(condition)),
         }
     }
 
@@ -65,7 +111,7 @@ impl<'a> Guard<'a> {
         if self.schema().table(table).column(column).secret {
             return Some(boolean(false));
         }
-        condition_of(self.column_rule(table, Operation::Read, column)?)
+        condition_of(&self.specialised(self.column_rule(table, Operation::Read, column)?))
     }
 
     /// The condition under which a to-many relation's rows may be seen as such: the column that leads back must be
@@ -176,7 +222,7 @@ impl<'a> Guard<'a> {
     }
 
     fn visible(&self, table: TableId, and_also: Option<Expr>) -> Option<Arc<Expr>> {
-        match (self.rule(table, Operation::Read), and_also) {
+        match (self.read_rule(table), and_also) {
             (Rule::Never, _) => Some(Arc::new(boolean(false))),
             (Rule::Always, also) => also.map(Arc::new),
             (Rule::When(condition), None) => Some(condition),
@@ -193,11 +239,8 @@ impl<'a> Guard<'a> {
                 table = hop.target;
             }
             for (table, column) in steps.into_iter().chain(last) {
-                let open = match self.column_rule(table, Operation::Read, column) {
-                    None | Some(Rule::Always) => true,
-                    Some(Rule::Never) => false,
-                    Some(Rule::When(condition)) => self.holds_without_row(condition) == Some(true),
-                };
+                let rule = self.column_rule(table, Operation::Read, column);
+                let open = rule.is_none_or(|rule| matches!(self.specialised(rule), Rule::Always));
                 if !open || self.schema().table(table).column(column).secret {
                     refused.get_or_insert_with(|| self.schema().table(table).column(column).name.clone());
                 }
@@ -225,35 +268,6 @@ impl<'a> Guard<'a> {
                     child.clone()
                 });
             }
-        }
-    }
-
-    /// The truth of a condition that asks for nothing but facts of the caller; `None` when it asks for more or is unknown.
-    pub fn holds_without_row(&self, of: &Expr) -> Option<bool> {
-        let caller = &self.ctx.caller;
-        match &of.node {
-            Node::Literal(Value::Bool(value)) => Some(*value),
-            Node::Caller(CallerFact::SignedIn) => Some(caller.user.is_some()),
-            Node::Caller(CallerFact::Can(name)) => Some(caller.permissions.contains(name)),
-            Node::Caller(CallerFact::HasRole(name)) => Some(caller.roles.contains(name)),
-            Node::Not(inner) => self.holds_without_row(inner).map(|value| !value),
-            Node::And(items) => {
-                let values: Vec<_> = items.iter().map(|item| self.holds_without_row(item)).collect();
-                if values.contains(&Some(false)) {
-                    Some(false)
-                } else {
-                    values.into_iter().collect::<Option<Vec<_>>>().map(|_| true)
-                }
-            }
-            Node::Or(items) => {
-                let values: Vec<_> = items.iter().map(|item| self.holds_without_row(item)).collect();
-                if values.contains(&Some(true)) {
-                    Some(true)
-                } else {
-                    values.into_iter().collect::<Option<Vec<_>>>().map(|_| false)
-                }
-            }
-            _ => None,
         }
     }
 }

@@ -12,12 +12,14 @@ pub mod guard;
 pub mod limits;
 mod open;
 pub mod part;
+mod plan_cache;
 pub mod prelude;
 mod read;
 mod render;
 pub mod resolve;
 pub mod response;
 mod seed;
+mod shape;
 mod write;
 
 pub use engine::{Engine, Options};

@@ -10,10 +10,11 @@ use crate::bind;
 use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::{Error, Key};
-use crate::guard::Guard;
+use crate::guard::{Guard, Trace};
 use crate::part::{Document, Operation, Part};
-use crate::resolve::{PartPlan, ReadPlan, Resolver, name};
+use crate::resolve::{Params, PartPlan, ReadPlan, Resolver, name};
 use crate::response::{DocumentAnswer, EntryAnswer, Response};
+use crate::shape::shape_of;
 
 /// Runs an operation that only reads.
 pub(crate) async fn run(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
@@ -79,19 +80,32 @@ fn plan_document(
     Ok(entries)
 }
 
+/// A part's statements and parameters: kept from a request of the same shape, or made.
+pub(crate) fn prepare(engine: &Engine, ctx: &Ctx, table: &str, part: &Part) -> Result<(Prepared, Vec<Value>), Error> {
+    let shape = shape_of(table, part);
+    if let Some(shape) = &shape
+        && let Some(kept) = engine.plans.get(&engine.catalog, ctx, shape)
+    {
+        return Ok(kept);
+    }
+    metrics::counter!("mainstay_plans_made_total").increment(1);
+    let trace = Trace::default();
+    let guard = Guard::traced(&engine.catalog, ctx, &trace);
+    let (prepared, params) = plan(engine, guard, table, part)?;
+    let (values, sources) = params.into_parts();
+    if let Some(shape) = &shape {
+        let rules = trace.into_rules();
+        engine.plans.put(&engine.catalog, ctx, (shape, part), (&prepared, &rules), (&values, &sources));
+    }
+    Ok((prepared, values))
+}
+
 /// Resolves a part and makes its statements.
-pub(crate) fn prepare(
-    engine: &Engine,
-    ctx: &Ctx,
-    table: &str,
-    part: &Part,
-) -> Result<(Prepared, Vec<Value>), Error> {
+fn plan(engine: &Engine, guard: Guard<'_>, table: &str, part: &Part) -> Result<(Prepared, Params), Error> {
     let schema = engine.schema();
     let table = name::table(schema, table, &part.path)?;
-    let guard = Guard::new(&engine.catalog, ctx);
     let mut resolver = Resolver::new(&engine.catalog, guard, &engine.limits);
     let PartPlan { read, count } = resolver.read(table.id, part)?;
-    let params = resolver.params.into_values();
     let prepared = match read {
         ReadPlan::Rows(select) => Prepared {
             rows: Arc::new(mainstay_sql::select(schema, engine.dialect, &select)),
@@ -105,7 +119,7 @@ pub(crate) fn prepare(
             paged: false,
         },
     };
-    Ok((prepared, params))
+    Ok((prepared, resolver.params))
 }
 
 /// Takes an entry's outcomes off the batch's.

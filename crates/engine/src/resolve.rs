@@ -11,8 +11,8 @@ mod keyword;
 pub mod name;
 mod order;
 mod output;
-pub mod params;
-mod read;
+pub(crate) mod params;
+pub(crate) mod read;
 mod text;
 
 use mainstay_lang::schema::Schema;

@@ -33,8 +33,8 @@ impl Resolver<'_> {
             values.push((name.clone(), Computed { function: function(found.function), of }));
         }
         let order = group_order(part, &groups, &values)?;
-        let limit = part.limit.map(|limit| self.number(limit));
-        let offset = part.offset.map(|offset| self.number(offset));
+        let limit = part.limit.map(|limit| self.number(part, "limit", limit, u64::MAX));
+        let offset = part.offset.map(|offset| self.number(part, "offset", offset, u64::MAX));
         Ok(Aggregate { table, filter, groups, values, order, limit, offset })
     }
 

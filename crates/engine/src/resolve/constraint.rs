@@ -11,6 +11,7 @@ use mainstay_lang::value::Value;
 
 use super::Resolver;
 use super::name;
+use super::params::{Reading, Source};
 use crate::document::join_path;
 use crate::error::{Error, Key};
 use crate::expression::{and, column_at, column_here, compare, expr, is_null, or, prefixed};
@@ -194,8 +195,13 @@ impl Resolver<'_> {
     /// A value of a column as a parameter.
     fn value(&mut self, column: &Column, raw: &str, path: &str) -> Result<Expr, Error> {
         let ty = self.schema.storage_type(&column.ty);
+        self.typed_value(raw, ty, path)
+    }
+
+    /// A value of a storage type as a parameter.
+    fn typed_value(&mut self, raw: &str, ty: &Type, path: &str) -> Result<Expr, Error> {
         let value = read_value(raw, ty, path)?;
-        Ok(self.params.add(value, ty))
+        Ok(self.params.add_from(value, ty, from_request(path, Reading::Value(ty.clone()))))
     }
 }
 
@@ -205,6 +211,11 @@ pub(crate) fn nested_part<'p>(column: &Column, field: &'p Field) -> Result<Optio
         return Ok(None);
     }
     Ok(field.part()?.filter(|part| !is_operators(part)))
+}
+
+/// The source of a parameter that stands at a place of the request.
+pub(super) fn from_request(path: &str, reading: Reading) -> Source {
+    Source::Request { path: path.to_owned(), reading }
 }
 
 /// A value of a storage type.

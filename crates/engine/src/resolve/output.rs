@@ -146,7 +146,7 @@ impl Resolver<'_> {
             }
             let mut select = resolver.select(relation.target, part)?;
             select.filter.extend(through);
-            select.limit = part.limit.map(|limit| resolver.number(limit));
+            select.limit = part.limit.map(|limit| resolver.number(part, "limit", limit, u64::MAX));
             Ok(OutputKind::Many { relation: relation.id, select: Box::new(select) })
         })?;
         let beside = match &kind {

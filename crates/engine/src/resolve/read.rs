@@ -5,6 +5,8 @@ use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::{Aggregate, Select};
 
+use super::constraint::from_request;
+use super::params::{Reading, Source};
 use super::{Resolver, keyword};
 use crate::document::join_path;
 use crate::error::{Error, Key};
@@ -52,7 +54,7 @@ impl Resolver<'_> {
             if is_point && part.limit.is_none() && part.offset.is_none() {
                 select.order.clear();
             } else {
-                select.limit = Some(resolver.number(limit));
+                select.limit = Some(limit);
             }
             Ok(PartPlan { read: ReadPlan::Rows(Box::new(select)), count: part.count })
         })
@@ -79,15 +81,15 @@ impl Resolver<'_> {
         let order = self.order(table, part)?;
         let cursor_tag = self.cursor_tag(table, part);
         let after = self.after(table, part, &order, &cursor_tag)?;
-        let offset = part.offset.map(|offset| self.number(offset));
+        let offset = part.offset.map(|offset| self.number(part, "offset", offset, u64::MAX));
         Ok(Select { table, filter, outputs, order, limit: None, offset, after, paged: false, cursor_tag })
     }
 
-    fn page_size(&self, part: &Part) -> Result<u64, Error> {
+    fn page_size(&mut self, part: &Part) -> Result<Expr, Error> {
         let max = self.limits.page_max;
         match part.limit {
-            None => Ok(self.limits.page_default),
-            Some(limit) if limit <= max => Ok(limit),
+            None => Ok(self.params.add_from(int_value(self.limits.page_default), &Type::Int, Source::Shape)),
+            Some(limit) if limit <= max => Ok(self.number(part, "limit", limit, max)),
             Some(_) => {
                 let words = format!("may be at most {max}; `next` leads to the rows behind");
                 Err(Error::at(Key::Limit, join_path(&part.path, "limit"), "max", words))
@@ -96,10 +98,15 @@ impl Resolver<'_> {
     }
 
     /// A bound of a page as a parameter, so that pages of any size share a statement.
-    pub(super) fn number(&mut self, number: u64) -> Expr {
-        let number = i64::try_from(number).unwrap_or(i64::MAX);
-        self.params.add(Value::Int(number), &Type::Int)
+    pub(super) fn number(&mut self, part: &Part, word: &str, number: u64, max: u64) -> Expr {
+        let source = from_request(&join_path(&part.path, word), Reading::Number(max));
+        self.params.add_from(int_value(number), &Type::Int, source)
     }
+}
+
+/// The database's integers are signed.
+pub(crate) fn int_value(number: u64) -> Value {
+    Value::Int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn names_one_row(part: &Part) -> bool {

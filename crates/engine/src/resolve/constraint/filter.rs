@@ -5,10 +5,11 @@ use mainstay_lang::filter::compile_filter;
 use mainstay_lang::schema::Table;
 use mainstay_lang::value::Value;
 
-use super::read_value;
+use super::{from_request, read_value};
 use crate::document::join_path;
 use crate::error::{Error, Key};
 use crate::part::Part;
+use crate::resolve::params::{Reading, Source};
 use crate::resolve::{Resolver, name, text};
 
 impl Resolver<'_> {
@@ -36,8 +37,12 @@ impl Resolver<'_> {
                 return Err(Error::at(Key::Query, path, "params", words));
             };
             let ty = self.schema.storage_type(ty);
-            let value = if raw.get() == "null" { Value::Null } else { read_value(raw.get(), ty, &path)? };
-            own.push((value, ty.clone()));
+            if raw.get() == "null" {
+                own.push((Value::Null, ty.clone(), Source::Shape));
+            } else {
+                let source = from_request(&path, Reading::Value(ty.clone()));
+                own.push((read_value(raw.get(), ty, &path)?, ty.clone(), source));
+            }
         }
         Ok(self.params.adopt(&filter.condition, own))
     }

@@ -10,11 +10,12 @@ use mainstay_lang::value::Value;
 
 use crate::document::join_path;
 use crate::error::{Error, Key};
-use crate::expression::{and, column_here, compare, expr, int, is_null, not, or};
+use crate::expression::{and, column_here, compare, expr, is_null, not, or};
 use crate::part::{Field, Part};
 use crate::resolve::Resolver;
-use crate::resolve::constraint::read_value;
+use crate::resolve::constraint::{from_request, read_value};
 use crate::resolve::name;
+use crate::resolve::params::Reading;
 
 #[derive(Clone, Copy)]
 enum Operator {
@@ -95,8 +96,7 @@ impl Resolver<'_> {
                     return Err(Error::at(Key::Query, path, "operator", words));
                 }
                 let ty = Type::Text { max: None };
-                let value = read_value(one_value(field, path)?, &ty, path)?;
-                let value = self.params.add(value, &ty);
+                let value = self.typed_value(one_value(field, path)?, &ty, path)?;
                 let node = match operator {
                     Operator::Like => Node::Call { function: Function::Like, args: vec![here, value] },
                     _ => Node::Contains { value: Box::new(here), needle: Box::new(value) },
@@ -128,7 +128,8 @@ impl Resolver<'_> {
                 };
                 let rank =
                     rank.ok_or_else(|| Error::internal("an enum's value was read that it does not have"))?;
-                let value = self.params.add(Value::Int(rank), &int(0).ty);
+                let source = from_request(path, Reading::Rank(of.clone()));
+                let value = self.params.add_from(Value::Int(rank), &Type::Int, source);
                 Ok(compare(op, expr(Node::Rank(Box::new(here)), Type::Int), value))
             }
             _ => {
