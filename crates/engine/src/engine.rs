@@ -56,7 +56,15 @@ impl Engine {
         let catalog = Arc::new(Catalog::new(schema));
         let callers = CallerStatements::new(&catalog, dialect);
         let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
-        Ok(Engine { catalog, store, dialect, limits: options.limits, plans: PlanCache::new(), writes, callers })
+        Ok(Engine {
+            catalog,
+            store,
+            dialect,
+            limits: options.limits,
+            plans: PlanCache::new(),
+            writes,
+            callers,
+        })
     }
 
     /// The app's schema.

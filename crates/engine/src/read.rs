@@ -81,7 +81,12 @@ fn plan_document(
 }
 
 /// A part's statements and parameters: kept from a request of the same shape, or made.
-pub(crate) fn prepare(engine: &Engine, ctx: &Ctx, table: &str, part: &Part) -> Result<(Prepared, Vec<Value>), Error> {
+pub(crate) fn prepare(
+    engine: &Engine,
+    ctx: &Ctx,
+    table: &str,
+    part: &Part,
+) -> Result<(Prepared, Vec<Value>), Error> {
     let shape = shape_of(table, part);
     if let Some(shape) = &shape
         && let Some(kept) = engine.plans.get(&engine.catalog, ctx, shape)
