@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::credentials::Credentials;
 use crate::limits::InFlight;
 use crate::options::Options;
-use crate::seam::Engine;
 use crate::{docs, openapi};
+use mainstay_engine::Engine;
 
 /// What all requests share.
 pub(crate) struct App {

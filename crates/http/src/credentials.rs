@@ -15,8 +15,8 @@ use mainstay_lang::value::{Timestamp, Value};
 use uuid::Uuid;
 
 use crate::options::Options;
-use crate::seam::Engine;
 use crate::token::{Subject, TokenVerifier};
+use mainstay_engine::Engine;
 
 /// Names a request in logs and answers; a client or proxy may give it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -13,7 +13,7 @@ use tower_http::services::ServeDir;
 
 use crate::app::App;
 use crate::router::ROUTES;
-use crate::seam::nearest;
+use mainstay_lang::suggest::nearest;
 
 /// The file, the way to the reference from `/`, or 404.
 pub(crate) async fn serve(app: &App, request: Request) -> Result<Response, Error> {

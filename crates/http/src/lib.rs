@@ -17,13 +17,11 @@ mod problem;
 mod query;
 mod rest;
 mod router;
-mod seam;
 mod server;
 mod token;
 
 pub use openapi::document as openapi_document;
 pub use options::{Limits, Options};
 pub use router::{Access, Endpoint, ROUTES, Route};
-pub use seam::Engine;
 pub use server::{BindError, Server};
 pub use token::{Subject, TokenSecret, TokenSecretError, issue_token};

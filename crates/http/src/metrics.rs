@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 
+use mainstay_store::Store;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 /// How a metric is counted.
@@ -25,12 +26,38 @@ pub(crate) const SHED: &str = "mainstay_http_requests_shed_total";
 /// Connections held.
 pub(crate) const CONNECTIONS: &str = "mainstay_http_connections";
 
+/// What the store counts by itself, read when metrics are.
+const STORE_WRITE_QUEUE: &str = "mainstay_store_write_queue";
+const STORE_READ_QUEUE: &str = "mainstay_store_read_queue";
+const STORE_JOBS: &str = "mainstay_store_jobs_total";
+const STORE_COMMITS: &str = "mainstay_store_commits_total";
+const STORE_COMMIT_US: &str = "mainstay_store_commit_microseconds_total";
+const STORE_RERUNS: &str = "mainstay_store_reruns_total";
+const STORE_INLINE_READS: &str = "mainstay_store_inline_reads_total";
+const STORE_POOL_READS: &str = "mainstay_store_pool_reads_total";
+const STORE_OVERRUNS: &str = "mainstay_store_overruns_total";
+const STORE_FOREIGN_CHANGES: &str = "mainstay_store_foreign_changes_total";
+
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
     (DURATION, Measure::Histogram, "Seconds from a request's headers to its answer, by method and route."),
     (IN_FLIGHT, Measure::Gauge, "Requests being worked on."),
     (SHED, Measure::Counter, "Requests turned away for want of room."),
     (CONNECTIONS, Measure::Gauge, "Connections held."),
+    (STORE_WRITE_QUEUE, Measure::Gauge, "Writes that wait."),
+    (STORE_READ_QUEUE, Measure::Gauge, "Long reads that wait."),
+    (STORE_JOBS, Measure::Counter, "Writes answered."),
+    (STORE_COMMITS, Measure::Counter, "Transactions committed: each holds a group of writes."),
+    (STORE_COMMIT_US, Measure::Counter, "Microseconds of all commits together, the disk included."),
+    (STORE_RERUNS, Measure::Counter, "Writes run again because a neighbour lost the transaction."),
+    (STORE_INLINE_READS, Measure::Counter, "Reads on the thread of their request."),
+    (STORE_POOL_READS, Measure::Counter, "Reads by a reader thread."),
+    (
+        STORE_OVERRUNS,
+        Measure::Counter,
+        "Reads begun on the thread of their request that took too long there.",
+    ),
+    (STORE_FOREIGN_CHANGES, Measure::Counter, "Changes of the database by other processes."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.
@@ -38,8 +65,28 @@ const DURATION_BUCKETS_S: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Everything measured so far, as Prometheus reads it.
-pub(crate) fn render() -> String {
+pub(crate) fn render(store: &Store) -> String {
+    record(store);
     recorder().map(PrometheusHandle::render).unwrap_or_default()
+}
+
+fn record(store: &Store) {
+    let counted = store.metrics();
+    metrics::gauge!(STORE_WRITE_QUEUE).set(counted.write_queue as f64);
+    metrics::gauge!(STORE_READ_QUEUE).set(counted.read_queue as f64);
+    let counters = [
+        (STORE_JOBS, counted.jobs),
+        (STORE_COMMITS, counted.commits),
+        (STORE_COMMIT_US, counted.commit_us_total),
+        (STORE_RERUNS, counted.reruns),
+        (STORE_INLINE_READS, counted.inline_reads),
+        (STORE_POOL_READS, counted.pool_reads),
+        (STORE_OVERRUNS, counted.overruns),
+        (STORE_FOREIGN_CHANGES, counted.foreign_changes),
+    ];
+    for (name, count) in counters {
+        metrics::counter!(name).absolute(count);
+    }
 }
 
 /// Makes the process count, and moves samples out of their queues; to be called now and then.
@@ -55,7 +102,7 @@ fn recorder() -> Option<&'static PrometheusHandle> {
     HANDLE
         .get_or_init(|| {
             let recorder = PrometheusBuilder::new()
-                .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".to_owned()), DURATION_BUCKETS_S)
+                .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), DURATION_BUCKETS_S)
                 .expect("the list of buckets is not empty")
                 .build_recorder();
             let handle = recorder.handle();

@@ -21,7 +21,7 @@ mod types;
 pub fn document(schema: &Schema) -> Value {
     let title = if schema.title.is_empty() { &schema.app } else { &schema.title };
     let tags: Vec<Value> = std::iter::once(json!({"name": QUERY_TAG, "description": QUERY_DOCS}))
-        .chain(schema.tables.iter().map(|table| json!({"name": table.name, "description": table.docs})))
+        .chain(tables(schema).map(|table| json!({"name": table.name, "description": table.docs})))
         .chain([json!({"name": SERVER_TAG, "description": "Health, metrics and these documents."})])
         .collect();
     json!({
@@ -49,6 +49,12 @@ const INTRODUCTION: &str = "Every answer holds exactly the rows and columns that
     Failures are `application/problem+json` with a stable `key`; `/docs/errors` explains each.";
 
 const QUERY_DOCS: &str = "One JSON document that reads and writes any number of tables in one transaction.";
+
+/// The app's own tables, then the platform's.
+fn tables(schema: &Schema) -> impl Iterator<Item = &Table> {
+    let of = |platform| schema.tables.iter().filter(move |table| table.platform == platform);
+    of(false).chain(of(true))
+}
 
 /// A table's key as JSON Schema.
 fn answered_key(schema: &Schema, table: &Table) -> Value {

@@ -6,7 +6,7 @@
 use mainstay_engine::error::{Error, Key};
 use percent_encoding::percent_decode_str;
 
-use crate::seam::nearest;
+use mainstay_lang::suggest::nearest;
 
 /// The parameters of a request, in the order given.
 #[derive(Debug, Default, PartialEq, Eq)]

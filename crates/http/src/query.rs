@@ -5,18 +5,18 @@ use axum::response::Response;
 use mainstay_engine::error::Error;
 
 use crate::call::{Call, json};
-use crate::seam;
+use mainstay_engine::document;
 
 /// Reads the document, runs it, answers in its shape.
 pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let parameters = call.parameters(&["explain"])?;
     let explain = call.explain(&parameters)?;
     let body = call.read_body().await?;
-    let documents = seam::parse(&body.bytes)?;
+    let documents = document::parse(&body.bytes)?;
     let mut operation = call.operation(documents, &body.bytes)?;
     operation.explain = explain;
     let answer = call.app.engine.execute(&call.ctx, &operation).await?;
-    let mut response = json(seam::render(&answer, is_array(&body.bytes)));
+    let mut response = json(mainstay_engine::render(&answer, is_array(&body.bytes)));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

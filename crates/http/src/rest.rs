@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::call::Call;
 use crate::credentials::key_value;
 use crate::parameters::Parameters;
-use crate::seam::nearest;
+use mainstay_lang::suggest::nearest;
 
 pub(crate) mod create;
 pub(crate) mod delete;

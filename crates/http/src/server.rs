@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::metrics::{self, CONNECTIONS};
 use crate::options::Options;
 use crate::router;
-use crate::seam::Engine;
+use mainstay_engine::Engine;
 
 /// How long to wait when the system has no file handle left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

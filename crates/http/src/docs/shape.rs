@@ -52,9 +52,7 @@ pub(super) fn table(document: &Value, name: &str, row: &Value) -> String {
 /// A type in a few words, as HTML.
 pub(super) fn words(value: &Value) -> String {
     if let Some(to) = value.get("$ref").and_then(Value::as_str) {
-        let name = to.rsplit('/').next().unwrap_or_default();
-        let table = name.split('.').next().unwrap_or_default();
-        return format!("<a href=\"#{}\">{}</a>", escape(table), escape(name));
+        return reference(to.rsplit('/').next().unwrap_or_default());
     }
     if let Some(names) = value["enum"].as_array() {
         let names: Vec<String> =
@@ -74,6 +72,17 @@ pub(super) fn words(value: &Value) -> String {
     let items = (types.iter().any(|of| of == "array") && value.get("items").is_some())
         .then(|| format!(" of {}", words(&value["items"])));
     format!("{}{}{}", escape(&types.join(" | ")), format.unwrap_or_default(), items.unwrap_or_default())
+}
+
+/// A component: a row leads to its table, a problem to the list of keys, what is shared stands for itself.
+fn reference(name: &str) -> String {
+    const SHARED: [&str; 6] = ["Answer", "Document", "Group", "Health", "Metadata", "Part"];
+    let to = match name.split('.').next().unwrap_or_default() {
+        "Problem" => "/docs/errors".to_owned(),
+        shared if SHARED.contains(&shared) => return escape(name),
+        table => format!("#{table}"),
+    };
+    format!("<a href=\"{}\">{}</a>", escape(&to), escape(name))
 }
 
 fn bounds(sent: &Value) -> String {

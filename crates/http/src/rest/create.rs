@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::etag::TaggedRow;
-use super::{only_entry, operation, shown, table};
+use super::{get, only_entry, operation, shown, table};
 use crate::call::{Call, json};
-use crate::seam;
+use mainstay_engine::document;
 
 /// What stands in a path segment as it is (RFC 3986 §2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -24,11 +24,12 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let parameters = call.parameters(&["get"])?;
     let mut get = shown(&parameters)?;
     let body = call.read_body().await?;
-    let (mut parts, was_array) = seam::parse_rows(&body.bytes)?;
+    let (mut parts, was_array) = document::parse_rows(&body.bytes)?;
     let tagged = (!was_array).then(|| TaggedRow::ask(table, &mut get));
     for part in &mut parts {
         part.keywords = vec!["create", "get"];
         part.create = true;
+        get::hand_down(&get, &mut part.fields);
         part.get = Some(get.clone());
     }
     let operation = operation(&call, table, parts, &body.bytes)?;

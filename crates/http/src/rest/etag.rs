@@ -64,8 +64,11 @@ impl TaggedRow {
             members.retain(|(name, _)| *name != UPDATED);
         }
         let tag = version.map(|version| {
-            let names = members.iter().map(|(name, _)| *name).filter(|name| !FLAGS.contains(name));
-            format!("\"{version}-{}\"", digest(names.chain([app.schema_fingerprint()])))
+            let mut names: Vec<&str> =
+                members.iter().map(|(name, _)| *name).filter(|name| !FLAGS.contains(name)).collect();
+            // A row that was written names its columns in the order written.
+            names.sort_unstable();
+            format!("\"{version}-{}\"", digest(names.into_iter().chain([app.schema_fingerprint()])))
         });
         let row = if self.is_updated_added { write(&members) } else { row };
         Ok((row, tag))

@@ -3,7 +3,7 @@
 //! Knows the form alone; whether a name exists is the engine's business.
 
 use mainstay_engine::error::Error;
-use mainstay_engine::part::Get;
+use mainstay_engine::part::{Field, Get};
 
 use super::split::split;
 use crate::parameters::malformed;
@@ -14,6 +14,28 @@ const DEPTH_MAX: usize = 32;
 /// Reads the whole parameter.
 pub(super) fn parse(text: &str) -> Result<Vec<Get>, Error> {
     items(text, 0)
+}
+
+/// Hands what `get` asks of nested rows to the parts of a body that make or find them: a row that has a part of its
+/// own shows what that part says.
+pub(super) fn hand_down(get: &[Get], fields: &mut [(String, Field)]) {
+    for item in get {
+        let Get::Member(name, inner) = item else { continue };
+        let of_name = fields.iter_mut().filter(|(field, _)| field == name && !inner.is_empty());
+        of_name.for_each(|(_, field)| hand_to(inner, field));
+    }
+}
+
+fn hand_to(get: &[Get], field: &mut Field) {
+    match field {
+        Field::Object(_, Ok(part)) if part.get.is_none() => {
+            part.keywords.push("get");
+            part.get = Some(get.to_vec());
+            hand_down(get, &mut part.fields);
+        }
+        Field::Array(_, items) => items.iter_mut().for_each(|item| hand_to(get, item)),
+        _ => {}
+    }
 }
 
 fn items(text: &str, depth: usize) -> Result<Vec<Get>, Error> {

@@ -10,7 +10,7 @@ use mainstay_lang::schema::{Relation, Table};
 use super::delete::no_content;
 use super::{by_id, key_json, not_found, only_entry, operation, route_unknown, table};
 use crate::call::Call;
-use crate::seam::nearest;
+use mainstay_lang::suggest::nearest;
 
 pub(crate) async fn link(call: Call) -> Result<Response, Error> {
     run(call, |relation, target| {

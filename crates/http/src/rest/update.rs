@@ -10,7 +10,7 @@ use mainstay_engine::part::Part;
 use super::etag::{TaggedRow, as_precondition, version_asked};
 use super::{by_id, not_found, only_entry, operation, shown, table};
 use crate::call::{Call, json};
-use crate::seam;
+use mainstay_engine::document;
 
 pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let app = Arc::clone(&call.app);
@@ -22,7 +22,7 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let version = version_asked(&call.headers)?;
     let has_version = version.is_some();
     let body = call.read_body().await?;
-    let (mut parts, was_array) = seam::parse_rows(&body.bytes)?;
+    let (mut parts, was_array) = document::parse_rows(&body.bytes)?;
     let change = match parts.pop() {
         Some(change) if parts.is_empty() && !was_array => change,
         _ => return Err(Error::new(Key::Query, "The body is one object: the columns to change.")),
@@ -42,8 +42,8 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     };
     let operation = operation(&call, table, vec![part], &body.bytes)?;
     let answer = app.engine.execute(&call.ctx, &operation).await;
-    let answer =
-        only_entry(answer.map_err(|error| if has_version { as_precondition(error) } else { error })?)?;
+    let answer = answer.map_err(|error| in_body(if has_version { as_precondition(error) } else { error }))?;
+    let answer = only_entry(answer)?;
     if answer.row_count == 0 {
         return Err(not_found(table));
     }
@@ -52,4 +52,16 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     response.headers_mut().insert(header::ETAG, tag);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The engine is asked to `set` what the whole body is: for the client there is no `set` in any path.
+fn in_body(mut error: Error) -> Error {
+    let paths = error.errors.iter_mut().map(|field| &mut field.path);
+    for path in paths.chain(error.warnings.iter_mut().map(|warning| &mut warning.path)) {
+        if let Some(rest) = path.strip_prefix("/set").filter(|rest| rest.is_empty() || rest.starts_with('/'))
+        {
+            *path = rest.to_owned();
+        }
+    }
+    error
 }

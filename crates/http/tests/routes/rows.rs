@@ -1,0 +1,8 @@
+//! `/api/{table}` and what is under it.
+
+mod create;
+mod delete;
+mod link;
+mod list;
+mod read;
+mod update;

@@ -1,0 +1,6 @@
+//! The server itself: limits, connections, origins, its end.
+
+mod compression;
+mod cors;
+mod limits;
+mod stop;
