@@ -6,6 +6,7 @@
 //! there.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -226,7 +227,11 @@ impl Inner {
             if read.abandoned.load(Ordering::Relaxed) {
                 continue;
             }
-            let result = self.open_once(&mut session).and_then(|session| self.read_long(session, &read));
+            let work = || self.open_once(&mut session).and_then(|session| self.read_long(session, &read));
+            let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                session = None;
+                Err(StoreError::Other("a read panicked".to_owned()))
+            });
             count(&self.counters.pool_reads);
             if read.reply.send(result).is_err() {
                 tracing::debug!("a read was finished after its caller had gone");

@@ -1,8 +1,10 @@
 //! What is done outside the usual way: changes of tables, checks of the file, plans of statements.
 
+use std::time::Instant;
+
 use rusqlite::Connection;
 
-use super::connection::Session;
+use super::connection::{BUSY_MAX, Session};
 use super::error::convert_plain;
 use crate::StoreError;
 use crate::query::Query;
@@ -21,7 +23,7 @@ pub(crate) fn execute(connection: &mut Connection, statements: &[String]) -> Res
 }
 
 fn execute_unchecked(connection: &Connection, statements: &[String]) -> Result<(), StoreError> {
-    batch(connection, "BEGIN IMMEDIATE")?;
+    begin(connection)?;
     for statement in statements {
         batch(connection, statement).map_err(|error| match error {
             StoreError::Other(words) => StoreError::Other(format!("{words} in: {statement}")),
@@ -35,6 +37,17 @@ fn execute_unchecked(connection: &Connection, statements: &[String]) -> Result<(
         return Err(StoreError::ForeignKey);
     }
     batch(connection, "COMMIT")
+}
+
+/// Begins the transaction, however long one attempt waits for others.
+fn begin(connection: &Connection) -> Result<(), StoreError> {
+    let give_up = Instant::now() + BUSY_MAX;
+    loop {
+        match batch(connection, "BEGIN IMMEDIATE") {
+            Err(StoreError::Busy { .. }) if Instant::now() < give_up => {}
+            result => return result,
+        }
+    }
 }
 
 fn batch(connection: &Connection, sql: &str) -> Result<(), StoreError> {

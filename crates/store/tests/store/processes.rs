@@ -7,9 +7,10 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mainstay_lang::value::Value;
-use mainstay_store::Store;
+use mainstay_store::{Store, StoreError};
 
 use super::support::{TestStore, change, insert, job, options, soon};
 
@@ -29,6 +30,7 @@ fn spawn(role: &str, path: &Path, first: i64) -> Child {
         .env(ROLE, role)
         .env(PATH, path)
         .env(FIRST, first.to_string())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -46,6 +48,9 @@ async fn other_process() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let path = std::env::var(PATH).unwrap();
     let first: i64 = std::env::var(FIRST).unwrap().parse().unwrap();
+    if role == "holder" {
+        return hold(Path::new(&path));
+    }
     let mut options = options(path.into());
     options.exclusive = role == "server";
     let store = Arc::new(Store::open(&options).unwrap());
@@ -69,10 +74,23 @@ async fn other_process() {
     }
 }
 
+/// Locks the database, says so, and lets go when its input ends.
+fn hold(path: &Path) {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    acknowledge(0);
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    connection.execute_batch("ROLLBACK").unwrap();
+}
+
 async fn write_pair(store: &Store, number: i64) {
     let pair = ["INSERT INTO Number (n) VALUES (?1)", "INSERT INTO Twin (n) VALUES (?1)"];
     let pair = pair.map(|sql| change(sql, vec![Value::Int(number)]));
     store.write(soon(), job(pair.to_vec())).await.unwrap();
+    acknowledge(number);
+}
+
+fn acknowledge(number: i64) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "ack {number} ok").unwrap();
     out.flush().unwrap();
@@ -147,4 +165,28 @@ async fn a_command_writes_beside_a_busy_server() {
     assert_eq!(commands, (1_000_000..1_000_050).collect::<Vec<_>>());
     assert_eq!(test.read_ints("SELECT count(*) FROM Number").await, [written + 50]);
     changes.changed().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_locked_by_others_is_waited_for() {
+    let test = TestStore::new(&TABLES).await;
+    let mut child = spawn("holder", &test.folder.path().join("test.db"), 0);
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while acknowledged(&line).is_none() {
+        line.clear();
+        assert!(out.read_line(&mut line).unwrap() > 0, "the other process has ended");
+    }
+    // Longer than one attempt to lock the database; only who has no time is refused.
+    let patient = test.spawn(insert(1));
+    let hasty = Instant::now() + Duration::from_millis(250);
+    assert_eq!(test.store.write(hasty, insert(2)).await, Err(StoreError::Deadline));
+    let store = test.store.clone();
+    let script = tokio::spawn(async move { store.execute_script(vec!["DELETE FROM Twin".to_owned()]).await });
+    assert!(!patient.is_finished());
+    drop(child.stdin.take());
+    patient.await.unwrap().unwrap();
+    script.await.unwrap().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(test.all_numbers().await, [1]);
 }
