@@ -8,7 +8,7 @@ use mainstay_lang::diagnostic::render;
 use mainstay_lang::format::format;
 
 fuzz_target!(|text: &str| {
-    let mut sources = mainstay_engine::prelude::sources();
+    let mut sources = mainstay_engine::prelude::load(mainstay_lang::source::Sources::default());
     sources.add("fuzz.stay", text);
     let analysis = analyse(&sources);
     // Pointing at a place must work for every place that a diagnostic names.

@@ -23,5 +23,5 @@ mod token;
 pub use openapi::document as openapi_document;
 pub use options::{Limits, Options};
 pub use router::{Access, Endpoint, ROUTES, Route};
-pub use server::{BindError, Server};
+pub use server::{BindError, Server, service};
 pub use token::{Subject, TokenSecret, TokenSecretError, issue_token};

@@ -45,6 +45,12 @@ pub struct BindError {
     pub source: io::Error,
 }
 
+/// The routes alone, with everything that stands around them but the connection: for a server of one's own, or to be
+/// called directly.
+pub fn service(options: Options, engine: Arc<Engine>) -> axum::Router {
+    router::router(&Arc::new(App::new(engine, options)))
+}
+
 impl Server {
     /// Takes the address and prepares what is computed once.
     pub async fn bind(options: Options, engine: Arc<Engine>) -> Result<Server, BindError> {

@@ -1,0 +1,79 @@
+//! A small app on a real database for the targets that go all the way, and what must hold of every answer.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::error::{Error, Kind};
+use mainstay_engine::limits::Limits;
+use mainstay_engine::part::Operation;
+use mainstay_engine::{Engine, prelude};
+use mainstay_http::{Options, TokenSecret};
+use mainstay_lang::analyse::analyse;
+use mainstay_lang::source::Sources;
+use mainstay_lang::value::Timestamp;
+use mainstay_store::{DatabaseUrl, Store, StoreOptions};
+
+/// Every type, every kind of relation, rules of every kind.
+const APP: &str = include_str!("world.stay");
+
+/// The app, open, with a runtime to wait on.
+pub struct World {
+    /// Its engine.
+    pub engine: Arc<Engine>,
+    runtime: tokio::runtime::Runtime,
+    // The folder goes when the process ends.
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    /// Opens the app on an empty database.
+    pub fn open() -> World {
+        let mut sources = prelude::load(Sources::default());
+        sources.add("world.stay", APP);
+        let analysis = analyse(&sources);
+        let schema = analysis.schema.unwrap_or_else(|| panic!("{:?}", analysis.diagnostics));
+        let folder = tempfile::tempdir().expect("a folder for the database");
+        let url = DatabaseUrl::Sqlite(folder.path().join("world.db"));
+        let store = Store::open(&StoreOptions::new(url)).expect("a database");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let limits = Limits { rows: 200, ..Limits::default() };
+        let options = mainstay_engine::Options { may_change_tables: true, limits };
+        let engine = runtime.block_on(Engine::open(Arc::new(schema), store, options)).expect("a fitting database");
+        World { engine: Arc::new(engine), runtime, _folder: folder }
+    }
+
+    /// The app's routes.
+    pub fn routes(&self) -> axum::Router {
+        let secret = TokenSecret::new([7; 32]).expect("long enough");
+        mainstay_http::service(Options { development: true, ..Options::new(secret) }, Arc::clone(&self.engine))
+    }
+
+    /// Waits for a future on the app's runtime.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// Runs an operation as an administrator and as nobody. Whatever it is, the server is never at fault.
+    pub fn run(&self, operation: &Operation) {
+        for caller in [Caller::administrator(), Caller::anonymous()] {
+            let ctx = Ctx {
+                caller: Arc::new(caller),
+                tenant: None,
+                session: None,
+                now: Timestamp(1_800_000_000_000_000),
+                deadline: Instant::now() + Duration::from_secs(5),
+                request_id: "fuzz".into(),
+            };
+            if let Err(error) = self.runtime.block_on(self.engine.execute(&ctx, operation)) {
+                assert_blameless(&error);
+            }
+        }
+    }
+}
+
+/// An error that a caller may cause.
+fn assert_blameless(error: &Error) {
+    assert!(error.key.kind() != Kind::Internal, "a request must not make the server fail: {error}");
+}
