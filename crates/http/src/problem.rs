@@ -99,6 +99,17 @@ mod tests {
     use super::{STATUSES, response, status};
 
     #[test]
+    fn the_page_of_errors_lists_every_key_and_no_other() {
+        let page = include_str!("../../../docs/src/errors.md");
+        let (_, table) = page.split_once("|---|---|---|---|\n").expect("the page ends with its table");
+        let rows = Key::ALL.iter().map(|key| {
+            let when = key.docs().split_whitespace().collect::<Vec<_>>().join(" ");
+            format!("| `{}` | {} | {} | {when} |", key.text(), status(key.kind()).as_u16(), key.title())
+        });
+        assert_eq!(table.lines().collect::<Vec<_>>(), rows.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn every_key_has_a_status_of_its_own_kind() {
         for key in Key::ALL {
             let of_kind = STATUSES.iter().filter(|(kind, _)| *kind == key.kind()).count();
