@@ -1,8 +1,6 @@
 //! The reference pages of the book beside the code that they describe: what a page shows is an app without errors, and
 //! what it lists is what there is.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
-
 use std::fs;
 use std::path::Path;
 
