@@ -95,7 +95,9 @@ pub fn test(schema: &Schema, dialect: &dyn Dialect, table: TableId, conditions: 
     w.scope_column(scope, ColumnId::ID);
     w.text(" = ");
     w.text(&id);
-    w.finish(ResultShape::Values(conditions.iter().map(|condition| condition.ty.clone()).collect()))
+    w.finish(ResultShape::Values(
+        conditions.iter().map(|condition| schema.storage_type(&condition.ty).clone()).collect(),
+    ))
 }
 
 /// A new row: `Param(i)` is the column `i` of the table, for every column.
