@@ -63,7 +63,9 @@ mod tests {
 
     #[test]
     fn e_mail_addresses() {
-        for text in ["a@b", "stanisław.wójcik@wp.pl", "a@münchen.de", "ann.o'neill+x@mail.example.org", "1@2.nl"] {
+        for text in
+            ["a@b", "stanisław.wójcik@wp.pl", "a@münchen.de", "ann.o'neill+x@mail.example.org", "1@2.nl"]
+        {
             assert!(is_email(text), "{text}");
         }
         for text in ["", "a", "@b", "a@", "a@b..c", "a@-b.c", "a b@c", "a@b@c", "a\u{a0}b@c", "a@b.c\n"] {

@@ -138,7 +138,10 @@ impl Run<'_> {
 
     fn write_row(&self, out: &mut String, row: &AnswerRow<'_>, read: &Read<'_>) {
         let shown = &row.step.shown;
-        let kind = self.rows.get(shown.table, &row.key).and_then(|written| written.kind());
+        let kind = match self.rows.get(shown.table, &row.key) {
+            Some(written) if written.is_gone() => Some(Kind::Deleted),
+            written => row.done.or_else(|| written.and_then(|written| written.kind())),
+        };
         let json = row.was.as_ref().or_else(|| read.get(&(shown.signature.as_str(), RowKey::of(&row.key))));
         match json {
             Some(json) => {

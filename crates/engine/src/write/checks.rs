@@ -36,7 +36,10 @@ impl<'a> Run<'a> {
             }
             let message = check.message.clone();
             if !due.check.warns {
-                failed.push(FieldError { path: due.path, key: "check".to_owned(), message });
+                let error = FieldError { path: due.path, key: "check".to_owned(), message };
+                if !failed.contains(&error) {
+                    failed.push(error);
+                }
                 continue;
             }
             let warning = Warning { id: self.warning_id(&due, check).await?, message, path: due.path };

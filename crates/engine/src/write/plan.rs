@@ -64,8 +64,8 @@ pub(super) struct Assign {
     pub(super) column: ColumnId,
     /// JSON pointer to the value.
     pub(super) path: String,
-    /// Whether it stands in `set`: then what is nested in it is no part of the answer.
-    pub(super) in_set: bool,
+    /// Whether the answer shows the row that it refers to as a part of its own.
+    pub(super) is_shown: bool,
     /// The value.
     pub(super) value: NewValue,
 }

@@ -54,6 +54,11 @@ pub(super) struct Written {
 }
 
 impl Written {
+    /// Whether it is no longer there.
+    pub(super) fn is_gone(&self) -> bool {
+        self.after.is_none()
+    }
+
     /// What became of it in the end; `None`: it is as it was, or was there only meanwhile.
     pub(super) fn kind(&self) -> Option<Kind> {
         match (&self.before, &self.after) {

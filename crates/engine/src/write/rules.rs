@@ -90,8 +90,8 @@ impl Run<'_> {
             let Some(rule) = self.guard().column_rule(table, operation, *column) else { continue };
             if !self.allows(table, rule, row, change).await? {
                 let name = &self.schema().table(table).column(*column).name;
-                let message = format!("you may not {} `{name}`", verb(operation));
-                return Err(Error::at(Key::Forbidden, path, "rule", message));
+                let verb = if operation == Operation::Create { "give" } else { "change" };
+                return Err(Error::at(Key::Forbidden, path, "rule", format!("you may not {verb} `{name}`")));
             }
         }
         Ok(())

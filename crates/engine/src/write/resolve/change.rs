@@ -1,6 +1,7 @@
 //! `set: {…}`: new values for rows that were found.
 
 use mainstay_lang::schema::{Column, ColumnId, Member, Table};
+use mainstay_lang::types::Type;
 
 use super::Planner;
 use crate::document::join_path;
@@ -28,7 +29,7 @@ impl<'a> Planner<'a> {
                     if self.may_change(table, column, &path)
                         && let Some(value) = self.changed_value(column, field, &path)?
                     {
-                        assigns.push(Assign { column: id, path, in_set: true, value });
+                        assigns.push(Assign { column: id, path, is_shown: false, value });
                     }
                 }
                 Member::Relation(id) => lists.push(self.replaced_list(table.relation(id), field, &path)?),
@@ -57,7 +58,9 @@ impl<'a> Planner<'a> {
         path: &str,
     ) -> Result<Option<NewValue>, Error> {
         let ty = self.schema.storage_type(&column.ty);
-        let Some((name, operand)) = operator_of(field).filter(|_| column.target().is_none()) else {
+        let Some((name, operand)) =
+            operator_of(field).filter(|_| column.target().is_none() && *ty != Type::Json)
+        else {
             return self.new_value(column, field, path);
         };
         let path = join_path(path, name);

@@ -58,7 +58,8 @@ impl<'a> Planner<'a> {
                     }
                     let column = table.column(id);
                     if let Some(value) = self.created_value(table, column, field, &path)? {
-                        step.assigns.push(Assign { column: id, path, in_set: false, value });
+                        let is_shown = !shown::is_got(part, name);
+                        step.assigns.push(Assign { column: id, path, is_shown, value });
                     }
                 }
                 Member::Relation(id) => {

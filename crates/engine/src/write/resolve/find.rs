@@ -1,5 +1,6 @@
 //! Parts that find rows: for `set`, `delete`, nested writes, and as rows for a relation.
 
+use mainstay_lang::expr::{Expr, Node, Root};
 use mainstay_lang::schema::{ColumnId, Member, Table};
 use mainstay_lang::value::{Timestamp, Value};
 
@@ -9,7 +10,6 @@ use crate::error::{Error, Key};
 use crate::part::{Field, Part};
 use crate::resolve::Resolver;
 use crate::write::plan::{Assign, Find, NewValue, OneStep, Source, Step};
-use crate::write::value;
 
 /// A write touches all that it found: what cuts, sorts or sums up has no meaning for it.
 const REFUSED: &[&str] = &["after", "aggregate", "count", "group", "limit", "offset", "order"];
@@ -62,7 +62,7 @@ impl<'a> Planner<'a> {
     }
 
     /// A write never touches rows by accident.
-    pub(super) fn require_constraint(&self, table: &Table, part: &Part, word: &str) -> Result<(), Error> {
+    pub(super) fn require_constraint(&mut self, table: &Table, part: &Part, word: &str) -> Result<(), Error> {
         for (name, field) in &part.fields {
             let Some((target, parts)) = nested(self.schema, table, name, field) else { continue };
             let unclear = parts.into_iter().find(|nested| {
@@ -76,7 +76,10 @@ impl<'a> Planner<'a> {
                 return Err(Error::at(Key::Unrestricted, &nested.path, "required", message));
             }
         }
-        if part.all || self.constrains(table, part) {
+        if part.all || self.fields_constrain(table, part) {
+            return Ok(());
+        }
+        if part.filter.is_some() && self.where_reads_row(table, part)? {
             return Ok(());
         }
         let message =
@@ -85,7 +88,11 @@ impl<'a> Planner<'a> {
     }
 
     /// Whether a part restricts its own rows.
-    pub(super) fn constrains(&self, table: &Table, part: &Part) -> bool {
+    fn constrains(&self, table: &Table, part: &Part) -> bool {
+        part.filter.is_some() || self.fields_constrain(table, part)
+    }
+
+    fn fields_constrain(&self, table: &Table, part: &Part) -> bool {
         let restricts = |(name, field): &(String, Field)| match nested(self.schema, table, name, field) {
             Some((_, parts)) => parts.iter().any(|part| part.required && !part.create),
             // An object without operators restricts nothing, nor does what is no part under a to-many relation.
@@ -95,7 +102,19 @@ impl<'a> Planner<'a> {
                 _ => true,
             },
         };
-        part.filter.is_some() || part.fields.iter().any(restricts)
+        part.fields.iter().any(restricts)
+    }
+
+    /// Whether `where` looks at the row at all: `true` restricts nothing.
+    fn where_reads_row(&mut self, table: &Table, part: &Part) -> Result<bool, Error> {
+        let filter = Part {
+            path: part.path.clone(),
+            filter: part.filter.clone(),
+            params: part.params.clone(),
+            ..Part::default()
+        };
+        let conditions = Resolver::new(self.catalog, self.guard, self.limits).conditions(table.id, &filter);
+        Ok(self.collect(conditions)?.is_none_or(|conditions| conditions.iter().any(reads_row)))
     }
 
     /// A part that writes on the row that a to-one relation refers to.
@@ -110,7 +129,7 @@ impl<'a> Planner<'a> {
             }
             let step = self.step(self.schema.table(target), part, Role::Linked, None)?;
             let value = NewValue::Row(Box::new(step));
-            return Ok(One::Row(Assign { column: id, path: path.to_owned(), in_set: false, value }));
+            return Ok(One::Row(Assign { column: id, path: path.to_owned(), is_shown: true, value }));
         }
         let step = self.step(self.schema.table(target), part, Role::Plain, None)?;
         Ok(One::Found(OneStep { column: id, step: Box::new(step) }))
@@ -130,16 +149,10 @@ impl<'a> Planner<'a> {
     /// How the rows are found.
     fn finding(&mut self, table: &Table, part: &Part, role: Role) -> Result<Find, Error> {
         let constraint = shown::constraint_of(self.schema, table, part);
-        let key = self.key_alone(table, &constraint);
         let mut resolver = Resolver::new(self.catalog, self.guard, self.limits);
-        let filter = match key {
-            // The key was read already, and the rule is asked of the row.
-            Some(_) => Vec::new(),
-            None => {
-                let filter = resolver.seen_filter(table.id, &constraint);
-                self.collect(filter)?.unwrap_or_default()
-            }
-        };
+        let filter = resolver.seen_filter(table.id, &constraint);
+        let filter = self.collect(filter)?.unwrap_or_default();
+        let key = self.key_alone(table, &constraint);
         Ok(Find {
             filter,
             params: resolver.params.into_values(),
@@ -150,14 +163,13 @@ impl<'a> Planner<'a> {
     }
 
     /// The key of a part that says nothing else about its row.
-    fn key_alone(&mut self, table: &Table, constraint: &Part) -> Option<Value> {
+    fn key_alone(&self, table: &Table, constraint: &Part) -> Option<Value> {
         let [(name, Field::Scalar(raw))] = constraint.fields.as_slice() else { return None };
         if name != "id" || raw.get() == "null" || constraint.filter.is_some() || !constraint.params.is_empty()
         {
             return None;
         }
-        let key = table.column(ColumnId::ID);
-        value::read_operand(&key.ty, raw.get(), &join_path(&constraint.path, name), &mut self.problems)
+        Value::from_json(raw.get(), &table.column(ColumnId::ID).ty).ok()
     }
 
     fn version(&mut self, part: &Part) -> Option<Timestamp> {
@@ -173,6 +185,18 @@ impl<'a> Planner<'a> {
         }
         version
     }
+}
+
+fn reads_row(expr: &Expr) -> bool {
+    let mut reads = false;
+    expr.walk(&mut |expr| {
+        reads |= match &expr.node {
+            Node::Column { row, .. } => row.root != Root::User,
+            Node::Many(many) => many.row.root != Root::User,
+            _ => false,
+        };
+    });
+    reads
 }
 
 /// What a part under a to-one relation of a found row comes to.

@@ -54,6 +54,12 @@ pub(super) fn asks_beside_change(field: &Field) -> bool {
     field.part().ok().flatten().filter(is_change).is_some_and(|part| part.get.is_some())
 }
 
+/// Whether `get` says itself what to show of a relation, so that the parts under it do not.
+pub(super) fn is_got(part: &Part, name: &str) -> bool {
+    let is_it = |get: &Get| matches!(get, Get::Member(got, members) if got == name && !members.is_empty());
+    part.get.iter().flatten().any(is_it)
+}
+
 /// What the answer shows of a row that the part makes.
 pub(super) fn of_created(schema: &Schema, table: &Table, part: &Part) -> Part {
     let named = part.fields.iter().map(|(name, _)| name);
@@ -99,17 +105,19 @@ fn shown(
         Some(Member::Column(id)) => !table.column(*id).secret,
         _ => false,
     };
-    // What a nested part answers stands under its name already.
+    // What a nested part answers stands under its name already, unless `get` says itself what to show there.
     let is_nested = |name: &str| {
+        let is_relation = matches!(table.members.get(name), Some(Member::Relation(_)));
         let mut fields = part.fields.iter().filter(|(field_name, _)| field_name == name);
-        fields.any(|(_, field)| nested(schema, table, name, field).is_some())
+        fields.any(|(_, field)| is_relation || nested(schema, table, name, field).is_some())
     };
     let mut get: Vec<Get> = Vec::new();
     let asked = part.get.iter().flatten().cloned();
     let named =
         named.into_iter().filter(|name| is_plain(name)).map(|name| Get::Member(name.clone(), Vec::new()));
     for item in named.chain(asked) {
-        let is_doubled = matches!(&item, Get::Member(name, _) if is_nested(name)) || get.contains(&item);
+        let is_doubled = matches!(&item, Get::Member(name, members) if members.is_empty() && is_nested(name))
+            || get.contains(&item);
         if !is_doubled {
             get.push(item);
         }

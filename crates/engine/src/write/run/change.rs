@@ -12,13 +12,13 @@ use crate::write::rules::Change;
 use crate::write::value::{self, Problems};
 
 impl Run<'_> {
-    /// Gives columns of a found row their new values.
+    /// Gives columns of a found row their new values; says whether they are others than before.
     pub(super) async fn set(
         &mut self,
         step: &Step,
         current: &Image,
         values: &[(&Assign, Assigning)],
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let table = self.schema().table(step.table);
         let mut problems = Problems::default();
         let mut changes = Vec::with_capacity(values.len());
@@ -55,7 +55,7 @@ impl Run<'_> {
         changes: Vec<(ColumnId, Value)>,
         places: &[(ColumnId, &str)],
         path: &str,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
         let (next, changed) = self.changed(current, changes);
         let change = Change { old: Some(current), new: Some(&next) };
@@ -63,7 +63,7 @@ impl Run<'_> {
         self.store(table, current, &next, &changed, places, path).await?;
         let old = current.clone();
         self.afters.push(After { operation: Operation::Update, table, old, named, path: path.to_owned() });
-        Ok(())
+        Ok(!changed.is_empty())
     }
 
     /// Changes a row whatever the rules say: what the deletion of another one does to it.

@@ -10,7 +10,7 @@ use super::step::{AnswerRow, Assigning};
 use super::{After, Run};
 use crate::error::{Error, Key};
 use crate::write::plan::Step;
-use crate::write::rows::{Image, RowKey};
+use crate::write::rows::{Image, Kind, RowKey};
 use crate::write::rules::Change;
 
 impl<'a> Run<'a> {
@@ -55,6 +55,7 @@ impl<'a> Run<'a> {
         self.afters.push(after);
         let mut answer = AnswerRow::new(step, row[0].clone());
         answer.nested = assigned.nested;
+        answer.done = Some(Kind::New);
         self.lists(step, &[row], std::slice::from_mut(&mut answer)).await?;
         Ok(answer)
     }

@@ -9,7 +9,7 @@ use mainstay_lang::value::Value;
 use super::Run;
 use crate::error::{Error, Key};
 use crate::write::plan::{Assign, Find, NewValue, Source, Step};
-use crate::write::rows::Image;
+use crate::write::rows::{Image, Kind};
 
 /// Where a step stands: which rows it may find, and what it fills in a row that it makes.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,8 @@ pub(in crate::write) struct AnswerRow<'p> {
     pub(in crate::write) nested: Vec<Nested<'p>>,
     /// As it was shown before it was deleted: a JSON object.
     pub(in crate::write) was: Option<String>,
+    /// What its own step did to it; `None`: nothing, but others may have.
+    pub(in crate::write) done: Option<Kind>,
 }
 
 /// What stands under a relation of a row of the answer.
@@ -60,7 +62,7 @@ pub(in crate::write) struct Nested<'p> {
 
 impl<'p> AnswerRow<'p> {
     pub(super) fn new(step: &'p Step, key: Value) -> AnswerRow<'p> {
-        AnswerRow { step, key, nested: Vec::new(), was: None }
+        AnswerRow { step, key, nested: Vec::new(), was: None, done: None }
     }
 
     /// Puts rows under a relation, behind those that stand there.
@@ -134,7 +136,9 @@ impl<'a> Run<'a> {
             for (image, row) in images.iter().zip(&mut rows) {
                 row.nested.extend(assigned.nested.iter().cloned());
                 let Some(current) = self.rows.current(step.table, image) else { continue };
-                self.set(step, &current, &assigned.values).await?;
+                if self.set(step, &current, &assigned.values).await? {
+                    row.done = Some(Kind::Edited);
+                }
             }
         }
         self.lists(step, &images, &mut rows).await?;
@@ -190,7 +194,7 @@ impl<'a> Run<'a> {
                     let rows = self.step(step, place).await?;
                     let row = rows.into_iter().next().expect("exactly one row was asked for");
                     let key = row.key.clone();
-                    if !assign.in_set {
+                    if assign.is_shown {
                         assigned.nested.push(Nested { name: &column.name, is_list: false, rows: vec![row] });
                     }
                     Assigning::Value(key)

@@ -1,0 +1,16 @@
+//! Writes through the engine on a real SQLite file: what is done, what is answered, and what is left as it was.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by stopping")]
+
+#[path = "../read/app.rs"]
+#[expect(dead_code, reason = "the reads' tests use what these do not")]
+mod app;
+mod checks;
+mod create;
+mod delete;
+mod links;
+mod requests;
+mod rules;
+mod set;
+mod shop;
+mod support;
