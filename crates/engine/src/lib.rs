@@ -7,6 +7,7 @@ pub mod ctx;
 pub mod document;
 mod engine;
 pub mod error;
+mod explain;
 mod expression;
 pub mod guard;
 pub mod limits;

@@ -1,6 +1,7 @@
 //! Operations that only read: every part becomes one statement, and all of them one batch of one snapshot.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::Statement;
@@ -10,6 +11,7 @@ use crate::bind;
 use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::{Error, Key};
+use crate::explain::Explained;
 use crate::guard::{Guard, Trace};
 use crate::part::{Document, Operation, Part};
 use crate::resolve::{Params, PartPlan, ReadPlan, Resolver, name};
@@ -18,20 +20,37 @@ use crate::shape::shape_of;
 
 /// Runs an operation that only reads.
 pub(crate) async fn run(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
-    let mut batch = Vec::new();
+    let started = Instant::now();
+    let mut batch = Batch::default();
     let mut shapes = Vec::with_capacity(operation.documents.len());
-    let mut parts = 0;
     for document in &operation.documents {
-        shapes.push(plan_document(engine, ctx, document, &mut batch, &mut parts)?);
+        shapes.push(plan_document(engine, ctx, document, &mut batch)?);
     }
-    let outcomes = engine.store.read(batch, engine.read_limits(ctx)).await?;
+    let explained = operation.explain.then(|| Explained::new(&batch, started));
+    let run_started = Instant::now();
+    let outcomes = engine.store.read(batch.queries, engine.read_limits(ctx)).await?;
+    let run = run_started.elapsed();
+    tracing::debug!(plan_us = (run_started - started).as_micros(), run_us = run.as_micros(), "read");
     let mut outcomes = outcomes.into_iter();
     let mut documents = Vec::with_capacity(shapes.len());
     for shape in shapes {
         let answers = shape.into_iter().map(|entry| answer(entry, &mut outcomes));
         documents.push(DocumentAnswer { entries: answers.collect::<Result<_, _>>()? });
     }
-    Ok(Response { documents, wrote: false, explain: None })
+    let explain = match explained {
+        Some(explained) => Some(explained.tell(engine, run).await?),
+        None => None,
+    };
+    Ok(Response { documents, wrote: false, explain })
+}
+
+/// The statements of an operation, in order.
+#[derive(Default)]
+pub(crate) struct Batch<'p> {
+    pub(crate) queries: Vec<Query>,
+    /// The part that each statement is of.
+    pub(crate) paths: Vec<&'p str>,
+    parts: usize,
 }
 
 /// What the outcomes of an entry's statements are.
@@ -53,26 +72,26 @@ pub(crate) struct Prepared {
     pub(crate) paged: bool,
 }
 
-fn plan_document(
+fn plan_document<'p>(
     engine: &Engine,
     ctx: &Ctx,
-    document: &Document,
-    batch: &mut Vec<Query>,
-    parts: &mut usize,
+    document: &'p Document,
+    batch: &mut Batch<'p>,
 ) -> Result<Vec<EntryShape>, Error> {
     let mut entries = Vec::with_capacity(document.entries.len());
     for entry in &document.entries {
         let mut shapes = Vec::with_capacity(entry.parts.len());
         for part in &entry.parts {
-            *parts += 1;
-            if *parts > engine.limits.parts {
+            batch.parts += 1;
+            if batch.parts > engine.limits.parts {
                 let words = format!("a request may have {} parts", engine.limits.parts);
                 return Err(Error::at(Key::Limit, &part.path, "parts", words));
             }
             let (prepared, params) = prepare(engine, ctx, &entry.table, part)?;
             let query = |statement| bind::query(statement, &engine.catalog, ctx, &params);
-            batch.push(query(&prepared.rows));
-            batch.extend(prepared.count.as_ref().map(query));
+            batch.queries.push(query(&prepared.rows));
+            batch.queries.extend(prepared.count.as_ref().map(query));
+            batch.paths.resize(batch.queries.len(), &part.path);
             shapes.push(PartShape { count: prepared.count.is_some(), paged: prepared.paged });
         }
         entries.push(EntryShape { table: entry.table.clone(), parts: shapes });
