@@ -59,7 +59,8 @@ pub enum OutputKind {
         /// What is read of it.
         select: Box<Select>,
     },
-    /// What stands beside a to-many relation: `{"count": n, "next": cursor}`, with the members asked for.
+    /// What stands beside a to-many relation: `{"count": n, "next": cursor}`, with the members asked for. Without `count`
+    /// the member is absent where no row follows the list.
     Beside {
         /// The relation.
         relation: RelationId,

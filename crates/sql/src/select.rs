@@ -50,16 +50,17 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
 impl Writer<'_> {
     fn top_level_columns(&mut self, select: &Select, scope: ScopeId) {
         self.separated(", ", &select.outputs, |w, output| {
-            if let Some(guard) = &output.guard {
-                w.expr(guard);
+            let presence = w.presence(scope, select.table, output);
+            if let Some(presence) = &presence {
+                w.text(presence);
                 w.text(", ");
             }
-            match (&output.kind, &output.guard) {
+            match (&output.kind, presence) {
                 (OutputKind::Column(column), _) => w.scope_column(scope, *column),
                 // What is nested is not read for nothing.
-                (_, Some(guard)) => {
+                (_, Some(presence)) => {
                     w.text("CASE WHEN ");
-                    w.expr(guard);
+                    w.text(&presence);
                     w.text(" THEN ");
                     w.nested(scope, select.table, &output.kind);
                     w.text(" END");
@@ -111,5 +112,15 @@ fn member(schema: &Schema, select: &Select, output: &Output) -> JsonMember {
         }
         _ => Encoding::Raw,
     };
-    JsonMember { key: json::key(&output.name).into(), encoding, guarded: output.guard.is_some() }
+    JsonMember { key: json::key(&output.name).into(), encoding, guarded: is_conditional(output) }
+}
+
+/// Whether some rows lack the member: those of [`Writer::presence`].
+pub(crate) fn is_conditional(output: &Output) -> bool {
+    match &output.kind {
+        OutputKind::Beside { select, count: false, next: true, .. } => {
+            output.guard.is_some() || select.limit.is_some()
+        }
+        _ => output.guard.is_some(),
+    }
 }

@@ -150,12 +150,12 @@ impl Resolver<'_> {
             Ok(OutputKind::Many { relation: relation.id, select: Box::new(select) })
         })?;
         let beside = match &kind {
-            OutputKind::Many { select, .. } if part.count => Some(Output {
+            OutputKind::Many { select, .. } if part.count || select.limit.is_some() => Some(Output {
                 name: format!("{}@", relation.name),
                 kind: OutputKind::Beside {
                     relation: relation.id,
                     select: select.clone(),
-                    count: true,
+                    count: part.count,
                     next: select.limit.is_some(),
                 },
                 guard: None,

@@ -238,6 +238,28 @@ async fn pages() {
 }
 
 #[tokio::test]
+async fn a_nested_list_says_beside_it_when_more_follow() {
+    let app = festival().await;
+    let request = r#"{"Alert": {"severity": {"not": "info"}, "order": "title", "messages": {"limit": 1}}}"#;
+    let answer = app.run(app.user(13).await, request).await.unwrap();
+    let body: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(body["Alert"][0].get("messages@"), None, "{answer}");
+    let next = body["Alert"][1]["messages@"]["next"].as_str().expect("a second message follows");
+    app.check(
+        app.user(13).await,
+        &format!(
+            r##"{{"Alert": {{"id": "#21", "messages": {{"limit": 1, "after": "{next}", "get": "text"}}}}}}"##
+        ),
+        r##"{"Alert":[{"id":"#21","messages":[{"id":"#33","text":"Soon"}]}]}"##,
+    )
+    .await;
+    // Two levels down it is a member among others.
+    let request =
+        r##"{"Team": {"id": "#1", "members": {"get": "name", "team": {"members": {"limit": 1}}}}}"##;
+    app.check(Caller::administrator(), request, r##"{"Team":[{"id":"#1","members":[{"id":"#11","name":"Ann","team":{"id":"#1","members":[{"id":"#11"}]}}]}]}"##).await;
+}
+
+#[tokio::test]
 async fn groups() {
     let app = festival().await;
     for (request, expected) in [

@@ -5,6 +5,7 @@
 
 use mainstay_lang::types::Type;
 
+use super::is_conditional;
 use crate::dialect::{JsonText, Operator};
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
@@ -78,7 +79,7 @@ impl Writer<'_> {
 
     /// A nested row as an object; counts it.
     pub(crate) fn object(&mut self, select: &Select, scope: ScopeId) {
-        let starts_guarded = select.outputs.first().is_none_or(|output| output.guard.is_some());
+        let starts_guarded = select.outputs.first().is_none_or(is_conditional);
         let mut pieces = Pieces::default();
         if !starts_guarded {
             pieces.literal("{");
@@ -100,7 +101,7 @@ impl Writer<'_> {
 
     fn member(&mut self, pieces: &mut Pieces, comma: &str, select: &Select, output: &Output, scope: ScopeId) {
         let name = format!("{comma}{}", key(&output.name));
-        let Some(guard) = &output.guard else {
+        let Some(presence) = self.presence(scope, select.table, output) else {
             pieces.literal(&name);
             return self.member_value(pieces, select, output, scope);
         };
@@ -109,7 +110,7 @@ impl Writer<'_> {
         self.member_value(&mut guarded, select, output, scope);
         pieces.sql(self.capture(|w| {
             w.text("CASE WHEN ");
-            w.expr(guard);
+            w.text(&presence);
             w.text(" THEN ");
             w.concat(&guarded);
             w.text(" END");

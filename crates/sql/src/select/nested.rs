@@ -8,7 +8,7 @@ use mainstay_lang::schema::{ColumnId, RelationId, TableId};
 
 use super::json::Pieces;
 use crate::expr::Relatives;
-use crate::plan::{OutputKind, Select};
+use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
 
 impl Writer<'_> {
@@ -121,32 +121,79 @@ impl Writer<'_> {
         self.text(")");
     }
 
+    /// The condition under which a member is there; `None`: always. It may stand in a statement more than once.
+    ///
+    /// What stands beside a list and is not asked to count has something to say only when a row follows.
+    pub(crate) fn presence(&mut self, parent: ScopeId, table: TableId, output: &Output) -> Option<String> {
+        let guard = output.guard.as_ref().map(|guard| self.capture(|w| w.expr(guard)));
+        let follows = match &output.kind {
+            OutputKind::Beside { relation, select, count: false, next: true } => {
+                let limit = select.limit.as_ref();
+                limit.map(|limit| self.capture(|w| w.follows(parent, table, *relation, select, limit)))
+            }
+            _ => None,
+        };
+        match (guard, follows) {
+            (Some(guard), Some(follows)) => Some(format!("{guard} AND {follows}")),
+            (guard, follows) => guard.or(follows),
+        }
+    }
+
     /// The cursor of the page's last row when a row follows it, as JSON: the two rows at the edge of the page are
     /// read, and the first of them counts when there is a second.
     fn next(&mut self, parent: ScopeId, table: TableId, relation: RelationId, select: &Select, limit: &Expr) {
-        let edge = Select { outputs: Vec::new(), limit: None, offset: None, ..select.clone() };
-        let row_at = |w: &mut Self, what: fn(&mut Self, &Select, ScopeId), before: &str| {
-            let rows = w.relatives_of(parent, table, relation);
-            let source = w.scope(&rows.alias, rows.target, rows.key.clone());
-            w.text("(SELECT ");
-            let value = w.capture(|w| w.alone(source, |w| what(w, select, source)));
-            w.text(&value);
-            w.related_page(&edge, &rows, source);
-            w.text(" LIMIT 1 OFFSET ");
-            w.expr(limit);
-            if let Some(offset) = &select.offset {
-                w.text(" + ");
-                w.expr(offset);
-            }
-            w.text(before);
-            w.text(")");
-        };
         self.text("CASE WHEN ");
+        self.follows(parent, table, relation, select, limit);
+        self.text(" THEN concat('\"', ");
+        self.edge(
+            parent,
+            table,
+            relation,
+            select,
+            limit,
+            (|w, select, scope| w.cursor(select, scope), " - 1"),
+        );
+        self.text(", '\"') ELSE 'null' END");
+    }
+
+    /// Whether a row follows the page.
+    fn follows(
+        &mut self,
+        parent: ScopeId,
+        table: TableId,
+        relation: RelationId,
+        select: &Select,
+        limit: &Expr,
+    ) {
         self.expr(limit);
         self.text(" > 0 AND EXISTS ");
-        row_at(self, |w, _, _| w.text("1"), "");
-        self.text(" THEN concat('\"', ");
-        row_at(self, |w, select, scope| w.cursor(select, scope), " - 1");
-        self.text(", '\"') ELSE 'null' END");
+        self.edge(parent, table, relation, select, limit, (|w, _, _| w.text("1"), ""));
+    }
+
+    /// Something of one row at the edge of the page: the first behind it, or with `back` the one so many before that.
+    fn edge(
+        &mut self,
+        parent: ScopeId,
+        table: TableId,
+        relation: RelationId,
+        select: &Select,
+        limit: &Expr,
+        (what, back): (fn(&mut Self, &Select, ScopeId), &str),
+    ) {
+        let edge = Select { outputs: Vec::new(), limit: None, offset: None, ..select.clone() };
+        let rows = self.relatives_of(parent, table, relation);
+        let source = self.scope(&rows.alias, rows.target, rows.key.clone());
+        self.text("(SELECT ");
+        let value = self.capture(|w| w.alone(source, |w| what(w, &edge, source)));
+        self.text(&value);
+        self.related_page(&edge, &rows, source);
+        self.text(" LIMIT 1 OFFSET ");
+        self.expr(limit);
+        if let Some(offset) = &select.offset {
+            self.text(" + ");
+            self.expr(offset);
+        }
+        self.text(back);
+        self.text(")");
     }
 }
