@@ -13,7 +13,7 @@ pub(super) fn components(schema: &Schema) -> Value {
     json!({
         "schemas": schemas(schema),
         "responses": object(STATUSES.iter().map(|(_, status)| (problem_name(*status), problem_response(*status)))),
-        "parameters": object(PARAMETERS.iter().map(|(name, value, docs)| (name.to_string(), parameter(name, value(), docs)))),
+        "parameters": object(PARAMETERS.iter().map(|of| (of.name.to_owned(), parameter(of)))),
         "headers": {
             "RequestId": {"description": "Names the request in the server's log.", "schema": {"type": "string"}},
             "ETag": {
@@ -103,36 +103,67 @@ fn problem_response(of: StatusCode) -> Value {
     })
 }
 
-type Parameter = (&'static str, fn() -> Value, &'static str);
+struct Parameter {
+    name: &'static str,
+    /// `query` or `header`.
+    place: &'static str,
+    schema: fn() -> Value,
+    docs: &'static str,
+}
 
-/// Query parameters, by name.
+const fn query(name: &'static str, schema: fn() -> Value, docs: &'static str) -> Parameter {
+    Parameter { name, place: "query", schema, docs }
+}
+
+const fn header(name: &'static str, schema: fn() -> Value, docs: &'static str) -> Parameter {
+    Parameter { name, place: "header", schema, docs }
+}
+
+/// Parameters and request headers, by name.
 const PARAMETERS: &[Parameter] = &[
-    (
+    query(
         "where",
         words,
-        "A condition in the app's own language: `severity == \"serious\" and sender.name ~ \"bar\"`. `+` is a space; write `%2B` for a plus sign.",
+        "A condition in the app's own language: `severity == \"serious\" and sender.name ~ \"bar\"`. \
+         `+` is a space; write `%2B` for a plus sign.",
     ),
-    (
+    query(
         "get",
         words,
         "Columns and relations: `title,sender(name),messages(text,author(name))`; `*` is every column that is not hidden.",
     ),
-    ("order", words, "Paths, `-` for the largest first: `-created,title nulls first`."),
-    ("limit", limit, "Rows of one page."),
-    ("offset", offset, "Rows to skip; not with `after`."),
-    ("after", words, "The cursor that the page before gave as `next`, under the same order."),
-    ("count", flag, "Also count all rows that match."),
-    ("aggregate", words, "Named aggregates: `sold:sum(quantity),n:count()`."),
-    ("group", words, "Paths to group by: `track,track.album`."),
-    ("explain", flag, "Also answer the SQL, its plan and timings (development, or an administrator)."),
+    query("order", words, "Paths, `-` for the largest first: `-created,title nulls first`."),
+    query("limit", limit, "Rows of one page."),
+    query("offset", offset, "Rows to skip; not with `after`."),
+    query("after", words, "The cursor that the page before gave as `next`, under the same order."),
+    query("count", flag, "Also count all rows that match."),
+    query("aggregate", aggregate, "Named aggregates: `sold:sum(quantity),n:count()`."),
+    query("group", words, "Paths to group by: `track,track.album`; beside `aggregate`."),
+    query("explain", flag, "Also answer the SQL, its plan and timings (development, or an administrator)."),
+    header("If-Match", version_tag, "The row's strong `ETag`: 412 when it is another version."),
+    header("If-None-Match", tag, "An `ETag`: 304 when the row is still as it was."),
+    header(
+        "Idempotency-Key",
+        idempotency_key,
+        "The same key gives the same answer for 24 hours, without a second write.",
+    ),
+    header(
+        "Accept-Warnings",
+        || json!({"type": "string"}),
+        "Ids of warnings that are accepted, separated by commas.",
+    ),
 ];
 
 fn words() -> Value {
     json!({"type": "string", "minLength": 1})
 }
 
+fn aggregate() -> Value {
+    json!({"type": "string", "pattern": r"^[a-z][a-z0-9_]*:.*[^,\s]$"})
+}
+
 fn limit() -> Value {
-    json!({"type": "integer", "minimum": 1, "maximum": 1000, "default": 100})
+    json!({"type": "integer", "minimum": 0, "maximum": 1000, "default": 100})
 }
 
 fn offset() -> Value {
@@ -143,8 +174,25 @@ fn flag() -> Value {
     json!({"type": "boolean"})
 }
 
-fn parameter(name: &str, value: Value, docs: &str) -> Value {
-    json!({"name": name, "in": "query", "description": docs, "schema": value})
+fn version_tag() -> Value {
+    json!({"type": "string", "pattern": r#"^(\*|"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z(-[0-9a-f]{16})?")$"#})
+}
+
+fn tag() -> Value {
+    json!({"type": "string", "pattern": r#"^(\*|(W/)?"[!#-~]*")$"#})
+}
+
+fn idempotency_key() -> Value {
+    json!({"type": "string", "pattern": "^[!-~]{1,255}$"})
+}
+
+fn parameter(parameter: &Parameter) -> Value {
+    json!({
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.docs,
+        "schema": (parameter.schema)(),
+    })
 }
 
 fn document(schema: &Schema) -> Value {

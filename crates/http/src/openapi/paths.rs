@@ -5,7 +5,7 @@ use mainstay_lang::schema::{Relation, RelationKind, Schema, Table};
 use serde_json::{Map, Value, json};
 
 use super::components::{problem_name, row_or_group};
-use super::{QUERY_TAG, SERVER_TAG, answered_key, example, reference, rows};
+use super::{QUERY_TAG, SERVER_TAG, answered_key, example, object, reference, rows};
 use crate::rest::list::PARAMETERS;
 use crate::router::{Access, Endpoint, ROUTES, Route};
 
@@ -77,8 +77,7 @@ fn list(table: &Table) -> Value {
 fn read(schema: &Schema, table: &Table) -> Value {
     Operation::new(&table.name, format!("read{}", table.name), format!("One {}", table.name))
         .key(schema, table, "id")
-        .parameters(&["get", "explain"])
-        .header("If-None-Match", "An `ETag`: 304 when the row is still that version.")
+        .parameters(&["get", "explain", "If-None-Match"])
         .answer(StatusCode::OK, "The row.", row_or_explained(table))
         .answer_header(StatusCode::OK, "ETag", "ETag")
         .bare(StatusCode::NOT_MODIFIED, "The row is as the client knows it.")
@@ -107,14 +106,14 @@ fn create(schema: &Schema, table: &Table) -> Value {
         )
         .answer_header(StatusCode::CREATED, "Location", "Location")
         .answer_header(StatusCode::CREATED, "ETag", "ETag")
+        .links(StatusCode::CREATED, table)
         .failures(&[RULED, WRITTEN, WITH_BODY])
 }
 
 fn update(schema: &Schema, table: &Table) -> Value {
     Operation::new(&table.name, format!("update{}", table.name), format!("Change one {}", table.name))
         .key(schema, table, "id")
-        .parameters(&["get"])
-        .header("If-Match", "A strong `ETag`: 412 when the row is another version.")
+        .parameters(&["get", "If-Match"])
         .write_headers()
         .body(reference("schemas", &rows::update_name(table)), example::update(schema, table))
         .answer(StatusCode::OK, "The row as it is now.", reference("schemas", &table.name))
@@ -125,7 +124,7 @@ fn update(schema: &Schema, table: &Table) -> Value {
 fn delete(schema: &Schema, table: &Table) -> Value {
     Operation::new(&table.name, format!("delete{}", table.name), format!("Delete one {}", table.name))
         .key(schema, table, "id")
-        .header("If-Match", "A strong `ETag`: 412 when the row is another version.")
+        .parameters(&["If-Match"])
         .write_headers()
         .bare(StatusCode::NO_CONTENT, "It is gone.")
         .failures(&[RULED, WRITTEN, &[412]])
@@ -259,6 +258,16 @@ impl Operation {
 
     fn answer_header(mut self, status: StatusCode, name: &str, component: &str) -> Operation {
         self.0["responses"][status.as_str()]["headers"][name] = reference("headers", component);
+        self
+    }
+
+    /// What can be done next with a new row.
+    fn links(mut self, status: StatusCode, table: &Table) -> Operation {
+        let link = |verb: &str| {
+            let operation = format!("{verb}{}", table.name);
+            (operation.clone(), json!({"operationId": operation, "parameters": {"id": "$response.body#/id"}}))
+        };
+        self.0["responses"][status.as_str()]["links"] = object(["read", "update", "delete"].map(link));
         self
     }
 

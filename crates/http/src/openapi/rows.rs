@@ -96,7 +96,7 @@ fn sent_column(schema: &Schema, column: &Column, is_change: bool) -> Value {
     let computed = is_change.then(|| computed(&column.ty)).flatten();
     let mut value = match (&column.ty, computed) {
         (Type::Ref(_), _) => {
-            json!({"anyOf": [value, {"type": "object", "description": "Finds, or with `create` makes, the row."}]})
+            json!({"anyOf": [value, nested()]})
         }
         (_, Some(computed)) => json!({"anyOf": [value, computed]}),
         _ => value,
@@ -108,6 +108,11 @@ fn sent_column(schema: &Schema, column: &Column, is_change: bool) -> Value {
         value["writeOnly"] = json!(true);
     }
     described(value, &column.docs)
+}
+
+/// A row beside the row: a part of the query language.
+fn nested() -> Value {
+    json!({"type": "object", "minProperties": 1, "description": "Finds, or with `create` makes, the row."})
 }
 
 /// `{"$add": 1}` and its kin: the new value is computed from the old one in the database.
@@ -129,7 +134,7 @@ fn computed(ty: &Type) -> Option<Value> {
 
 fn sent_relations(table: &Table) -> impl Iterator<Item = (String, Value)> {
     let value = |relation: &Relation| {
-        let value = json!({"type": ["array", "object"], "items": {"type": "object"}});
+        let value = json!({"anyOf": [nested(), {"type": "array", "items": nested()}]});
         described(value, &relation.docs)
     };
     table.relations.iter().map(move |relation| (relation.name.clone(), value(relation)))

@@ -16,19 +16,14 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let app = Arc::clone(&call.app);
     let table = table(&app, &call)?;
     call.parameters(&[])?;
+    let by_id = by_id(app.schema(), table, &call)?;
     let version = version_asked(&call.headers)?;
     let has_version = version.is_some();
     let mut keywords = vec!["delete"];
     if has_version {
         keywords.push("if_updated");
     }
-    let part = Part {
-        keywords,
-        fields: vec![by_id(app.schema(), table, &call)?],
-        delete: true,
-        if_updated: version,
-        ..Part::default()
-    };
+    let part = Part { keywords, fields: vec![by_id], delete: true, if_updated: version, ..Part::default() };
     let operation = operation(&call, table, vec![part], &[])?;
     let answer = app.engine.execute(&call.ctx, &operation).await;
     let answer =

@@ -111,10 +111,15 @@ fn shown(
         let mut fields = part.fields.iter().filter(|(field_name, _)| field_name == name);
         fields.any(|(_, field)| is_relation || nested(schema, table, name, field).is_some())
     };
+    // A relation that `get` asks into shows its row, not its key alone.
+    let is_asked_into = |name: &String| {
+        let mut asked = part.get.iter().flatten();
+        asked.any(|item| matches!(item, Get::Member(asked, members) if asked == name && !members.is_empty()))
+    };
     let mut get: Vec<Get> = Vec::new();
     let asked = part.get.iter().flatten().cloned();
-    let named =
-        named.into_iter().filter(|name| is_plain(name)).map(|name| Get::Member(name.clone(), Vec::new()));
+    let named = named.into_iter().filter(|name| is_plain(name) && !is_asked_into(name));
+    let named = named.map(|name| Get::Member(name.clone(), Vec::new()));
     for item in named.chain(asked) {
         let is_doubled = matches!(&item, Get::Member(name, members) if members.is_empty() && is_nested(name))
             || get.contains(&item);

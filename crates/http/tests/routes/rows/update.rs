@@ -81,3 +81,21 @@ async fn a_body_that_is_no_change_is_refused() {
     send(json!({"name": "Beer"})).await.expect_problem(409, "unique");
     send(json!({})).await.expect_status(200);
 }
+
+#[tokio::test]
+async fn relations_change_with_the_row_and_are_shown_as_asked() {
+    let shop = Shop::open().await;
+    let row = shop.product("Ale").await;
+    shop.create("/api/Tag", json!({"id": "new", "name": "New"})).await;
+    let change = json!({"supplier": {"create": true, "name": "Acme"}, "tags": [{"id": "new"}]});
+    let path = format!("/api/Product/{}?get=supplier(name),tags(name)", id(&row));
+    let changed = shop.app.patch(&path, change).user(&shop.keeper).send().await.expect_status(200).body;
+    assert_eq!(
+        (&changed["supplier"]["name"], &changed["tags"][0]["name"]),
+        (&json!("Acme"), &json!("New")),
+        "{changed}"
+    );
+    let change = json!({"tags": [], "supplier": null});
+    let changed = shop.app.patch(&path, change).user(&shop.keeper).send().await.expect_status(200).body;
+    assert_eq!((&changed["supplier"], &changed["tags"]), (&json!(null), &json!([])));
+}

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::shop::Shop;
+use crate::shop::{STAY, Shop};
+use mainstay_testkit::app::TestApp;
 
 fn connect(shop: &Shop) -> TcpStream {
     let stream = TcpStream::connect(shop.app.url.trim_start_matches("http://")).expect("it listens");
@@ -75,4 +76,13 @@ async fn bodies_beyond_the_budget_are_503_before_they_are_held() {
     let row = json!({"name": "x".repeat(4000)});
     shop.app.post("/api/Product", row).admin().send().await.expect_problem(503, "server.overloaded");
     shop.app.post("/api/Product", json!({"name": "x"})).admin().send().await.expect_status(201);
+}
+
+#[tokio::test]
+async fn a_request_past_its_deadline_is_503() {
+    let app = TestApp::start_with(STAY, |options| options.limits.request_timeout = Duration::ZERO).await;
+    let late = app.get("/api/Product").send().await.expect_problem(503, "deadline.exceeded");
+    assert_eq!(late.header("retry-after"), "1");
+    let row = json!({"id": "new", "name": "New"});
+    app.post("/api/Tag", row).admin().send().await.expect_problem(503, "deadline.exceeded");
 }
