@@ -40,7 +40,7 @@ pub fn aggregate(schema: &Schema, dialect: &dyn Dialect, aggregate: &Aggregate) 
             guarded: false,
         })
         .collect();
-    w.finish(ResultShape::Json(JsonShape { members, cursor: false, probes_more: None }))
+    w.finish(ResultShape::Json(JsonShape { members, cursor: None, probes_more: None }))
 }
 
 /// A column of the group rows.

@@ -10,11 +10,11 @@ mod keyset;
 mod nested;
 mod order;
 
-use mainstay_lang::schema::Schema;
+use mainstay_lang::schema::{ColumnId, Schema};
 
 use crate::dialect::Dialect;
 use crate::plan::{Output, OutputKind, Select};
-use crate::statement::{Encoding, JsonMember, JsonShape, ResultShape, Statement};
+use crate::statement::{CursorShape, Encoding, JsonMember, JsonShape, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};
 
 /// A read of any depth; its result is [`ResultShape::Json`].
@@ -42,7 +42,7 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     let probes_more = limit.and_then(|limit| w.bind_index(limit));
     w.finish(ResultShape::Json(JsonShape {
         members: select.outputs.iter().map(|output| member(schema, select, output)).collect(),
-        cursor: select.paged,
+        cursor: select.paged.then(|| cursor_shape(schema, select)),
         probes_more,
     }))
 }
@@ -70,7 +70,11 @@ impl Writer<'_> {
         });
         if select.paged {
             self.text(if select.outputs.is_empty() { "" } else { ", " });
-            self.cursor(select, scope);
+            for item in &select.order {
+                self.expr(&item.by);
+                self.text(", ");
+            }
+            self.scope_column(scope, ColumnId::ID);
         }
     }
 
@@ -102,6 +106,12 @@ impl Writer<'_> {
 
 fn is_nested(output: &Output) -> bool {
     !matches!(output.kind, OutputKind::Column(_))
+}
+
+fn cursor_shape(schema: &Schema, select: &Select) -> CursorShape {
+    let key = schema.key_type(select.table);
+    let values = select.order.iter().map(|item| schema.storage_type(&item.by.ty)).chain([key]);
+    CursorShape { tag: select.cursor_tag.as_str().into(), values: values.cloned().collect() }
 }
 
 fn member(schema: &Schema, select: &Select, output: &Output) -> JsonMember {

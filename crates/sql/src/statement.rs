@@ -59,16 +59,26 @@ pub enum ResultShape {
 /// How a row becomes a JSON object.
 ///
 /// The result's columns are, in order: for each member its guard (when `guarded`) and its value; then, when `cursor`
-/// is set, one text column with the row's cursor.
+/// is set, the values that the row's cursor is made of.
 #[derive(Clone, Debug)]
 pub struct JsonShape {
     /// The object's members in order.
     pub members: Vec<JsonMember>,
-    /// Whether the last column is the row's cursor.
-    pub cursor: bool,
+    /// How a row's cursor is made, when cursors are wanted.
+    pub cursor: Option<CursorShape>,
     /// Set when one row more than the limit was asked for, to learn if more follow: the index into
     /// [`Statement::binds`] of the limit itself, so that whoever reads the result knows which row is the one too many.
     pub probes_more: Option<usize>,
+}
+
+/// How a row's cursor is made: [`mainstay_lang::ops::cursor::encode`] of the tag and a JSON array of the values that
+/// stand behind the members. Only the last row of a page needs one, so the database does not make it.
+#[derive(Clone, Debug)]
+pub struct CursorShape {
+    /// What the cursor carries beside its values.
+    pub tag: Box<str>,
+    /// The type of each value.
+    pub values: Vec<Type>,
 }
 
 /// One member of a JSON object.

@@ -3,11 +3,12 @@
 //! Declared ones and unique constraints; every to-one column, for the way back and for the foreign key's own check; the
 //! order that a list has when it asks for none; and columns that a read rule compares with something that is the same
 //! for every row, because every read of the table asks that. To-one columns and ruled ones are followed by the list's own
-//! order, so that a page of one parent's rows, or of one's own, is read without sorting all of them. In a tenant's table
+//! order, so that a page of one parent's rows, or of one's own, is read without sorting all of them; where every read rule
+//! asks for such a column, the order alone needs no index. In a tenant's table
 //! indexes begin with the tenant. An index that another one begins with is left out.
 
-use mainstay_lang::expr::{Expr, Node, Root};
-use mainstay_lang::schema::{ColumnId, Operation, OrderBy, RelationKind, Schema, Table};
+use mainstay_lang::expr::{CompareOp, Expr, Node, Root};
+use mainstay_lang::schema::{ColumnId, Index, Operation, OrderBy, RelationKind, Rule, Schema, Table};
 use mainstay_lang::types::Type;
 
 use super::links;
@@ -48,55 +49,84 @@ pub fn indexes(schema: &Schema) -> Vec<IndexPlan> {
 
 const BY_KEY: OrderBy = OrderBy { column: ColumnId::ID, descending: false };
 
-fn table_indexes(schema: &Schema, table: &Table) -> Vec<IndexPlan> {
-    let ascending = |column: &ColumnId| OrderBy { column: *column, descending: false };
-    let mut wanted: Vec<(Vec<OrderBy>, bool)> = Vec::new();
-    wanted.extend(
-        table.uniques.iter().map(|unique| (in_tenant(table, unique.columns.iter().map(ascending)), true)),
-    );
-    // An int key is the row's address, which ends every index of itself.
-    let order = |mut order: Vec<OrderBy>| {
-        if order.last() == Some(&BY_KEY) && table.columns[0].ty == Type::Int {
-            order.pop();
-        }
-        order
-    };
-    wanted.push((in_tenant(table, order(default_order(table))), false));
-    wanted.extend(
-        table.indexes.iter().map(|index| (in_tenant(table, index.columns.iter().map(ascending)), false)),
-    );
-    let listed = |column: ColumnId| -> Vec<OrderBy> {
-        let behind = default_order(table).into_iter().filter(|item| item.column != column);
-        let mut columns: Vec<OrderBy> = [ascending(&column)].into_iter().chain(behind).collect();
-        if columns.len() == 1 {
-            columns.push(BY_KEY);
-        }
-        order(columns)
-    };
-    for column in table.columns.iter().filter(|column| column.target().is_some()) {
-        let is_listed = schema.tables.iter().flat_map(|table| &table.relations).any(|relation| {
-            relation.target == table.id
-                && matches!(&relation.kind, RelationKind::Reverse { column: by } if *by == column.id)
-        });
-        wanted.push((if is_listed { listed(column.id) } else { vec![ascending(&column.id)] }, false));
-    }
-    wanted.extend(ruled_columns(table).into_iter().map(|column| (in_tenant(table, listed(column)), false)));
+/// Columns of an index, and whether it refuses duplicates.
+type Wanted = (Vec<OrderBy>, bool);
 
-    let mut kept: Vec<(Vec<OrderBy>, bool)> = Vec::new();
-    for (position, (columns, unique)) in wanted.iter().enumerate() {
-        let served_by = |(at, (other, other_unique)): (usize, &(Vec<OrderBy>, bool))| match unique {
-            // A constraint is kept for what it refuses.
-            true => *other_unique && other == columns && at < position,
-            // Behind columns that find one row nothing more is to be told.
-            false if *other_unique && is_prefix(other, columns) => true,
-            false => is_prefix(columns, other) && (other.len() > columns.len() || at < position),
+fn table_indexes(schema: &Schema, table: &Table) -> Vec<IndexPlan> {
+    let declared = |index: &Index| {
+        in_tenant(table, index.columns.iter().map(|column| OrderBy { column: *column, descending: false }))
+    };
+    let mut wanted: Vec<Wanted> = Vec::new();
+    wanted.extend(table.uniques.iter().map(|unique| (declared(unique), true)));
+    wanted.extend(table.indexes.iter().map(|index| (declared(index), false)));
+    let ruled = ruled_columns(table);
+    if !is_pinned(table) {
+        wanted.push((in_tenant(table, default_order(table)), false));
+    }
+    wanted.extend(ruled.into_iter().map(|column| (in_tenant(table, listed(table, column)), false)));
+    for column in table.columns.iter().filter(|column| column.target().is_some()) {
+        let columns = match is_listed_by(schema, table, column.id) {
+            true => listed(table, column.id),
+            false => vec![OrderBy { column: column.id, descending: false }],
         };
-        let is_key = columns.first().is_none_or(|first| first.column == ColumnId::ID);
-        if !is_key && !wanted.iter().enumerate().any(served_by) {
-            kept.push((columns.clone(), *unique));
+        wanted.push((columns, false));
+    }
+
+    let mut kept: Vec<Wanted> = Vec::new();
+    for (mut columns, unique) in wanted {
+        // An int key is the row's address, which ends every index of itself.
+        if !unique && columns.last() == Some(&BY_KEY) && table.columns[0].ty == Type::Int {
+            columns.pop();
+        }
+        let is_of_key = columns.first().is_none_or(|first| first.column == ColumnId::ID);
+        if !is_of_key && !kept.iter().any(|kept| serves(kept, &columns, unique)) {
+            kept.push((columns, unique));
         }
     }
+    let all = kept.clone();
+    let is_begun = |columns: &[OrderBy]| {
+        all.iter().any(|(other, _)| other.len() > columns.len() && is_prefix(columns, other))
+    };
+    kept.retain(|(columns, unique)| *unique || !is_begun(columns));
     kept.into_iter().map(|(columns, unique)| named(table, &columns, unique)).collect()
+}
+
+/// Whether an index makes another one needless.
+fn serves((kept, kept_unique): &Wanted, columns: &[OrderBy], unique: bool) -> bool {
+    if unique {
+        // A constraint is kept for what it refuses.
+        return *kept_unique && kept == columns;
+    }
+    // Behind columns that find one row nothing more is to be told. Rows that are the same but for their key are few, and
+    // sorted quickly.
+    let without_key = columns.strip_suffix(&[BY_KEY]).unwrap_or(columns);
+    *kept_unique && is_prefix(kept, columns)
+        || is_prefix(without_key, kept)
+        || is_prefix(&reversed(without_key), kept)
+}
+
+/// Read backwards, but for the first column, which is asked for one value.
+fn reversed(columns: &[OrderBy]) -> Vec<OrderBy> {
+    columns.iter().map(|item| OrderBy { descending: !item.descending, ..*item }).collect()
+}
+
+/// A column and then the order of a list of rows that have one value in it.
+fn listed(table: &Table, column: ColumnId) -> Vec<OrderBy> {
+    let behind = default_order(table).into_iter().filter(|item| item.column != column);
+    let mut columns = vec![OrderBy { column, descending: false }];
+    columns.extend(behind);
+    if columns.len() == 1 {
+        columns.push(BY_KEY);
+    }
+    columns
+}
+
+/// Whether some `Table[] by column` lists rows by their column.
+fn is_listed_by(schema: &Schema, table: &Table, column: ColumnId) -> bool {
+    schema.tables.iter().flat_map(|other| &other.relations).any(|relation| {
+        let by = |kind: &RelationKind| matches!(kind, RelationKind::Reverse { column: by } if *by == column);
+        relation.target == table.id && by(&relation.kind)
+    })
 }
 
 /// The columns with the tenant's before them, once.
@@ -165,6 +195,25 @@ fn ruled_columns(table: &Table) -> Vec<ColumnId> {
     }
     columns.retain(|column| !matches!(table.column(*column).ty, Type::Bool | Type::Enum(_) | Type::Json));
     columns
+}
+
+/// Whether every read rule asks one value of an indexed column: then no list is read in the table's order alone.
+fn is_pinned(table: &Table) -> bool {
+    let mut rules = table.rules_of(Operation::Read, None).peekable();
+    let pins = |rule: &Rule| rule.condition.as_deref().is_some_and(pins);
+    rules.peek().is_some() && rules.all(pins)
+}
+
+fn pins(condition: &Expr) -> bool {
+    match &condition.node {
+        Node::And(items) => items.iter().any(pins),
+        Node::Or(items) => items.iter().all(pins),
+        Node::Compare { op: CompareOp::Eq, left, right } => {
+            (own_column(left).is_some() && right.is_row_free())
+                || (own_column(right).is_some() && left.is_row_free())
+        }
+        _ => false,
+    }
 }
 
 fn compared_columns(condition: &Expr, found: &mut Vec<ColumnId>) {

@@ -246,8 +246,10 @@ impl Db {
                     members.push(format!("{}{text}", member.key));
                 }
             }
-            if shape.cursor {
-                cursors.push(next().as_str().unwrap().to_owned());
+            if let Some(cursor) = &shape.cursor {
+                let values = cursor.values.iter().map(|ty| Value::from_sql(arg(next()), ty).unwrap());
+                let values = Value::List(values.collect()).to_json();
+                cursors.push(mainstay_lang::ops::cursor::encode(&cursor.tag, &values));
             }
             texts.push(format!("{{{}}}", members.join(",")));
         }

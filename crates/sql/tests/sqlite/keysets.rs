@@ -67,7 +67,7 @@ fn check(db: &Db, order: &[&str], mut select: Select) {
     loop {
         let statement = mainstay_sql::select(&db.schema, SQLITE, &select);
         let ResultShape::Json(shape) = &statement.result else { panic!("json") };
-        assert!(shape.cursor && shape.probes_more.is_some());
+        assert!(shape.cursor.is_some() && shape.probes_more.is_some());
         let (mut page, cursors) = db.json(&statement, &Run::params(&params));
         let more = page.len() > size as usize;
         page.truncate(size as usize);

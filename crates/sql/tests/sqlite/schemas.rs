@@ -38,8 +38,8 @@ table Thing {
     insta::assert_snapshot!(of_app.join("\n"), @r#"
     CREATE TABLE "Thing" ("id" INTEGER PRIMARY KEY, "created" TEXT NOT NULL, "updated" TEXT NOT NULL, "team" TEXT NOT NULL REFERENCES "Team" ("id") ON DELETE RESTRICT, "owner" TEXT REFERENCES "User" ("id") ON DELETE RESTRICT, "number" INTEGER, "price" INTEGER NOT NULL, "data" TEXT) STRICT
     CREATE TABLE "Team_friends" ("owner" TEXT NOT NULL REFERENCES "Team" ("id") ON DELETE RESTRICT, "target" TEXT NOT NULL REFERENCES "Team" ("id") ON DELETE RESTRICT, PRIMARY KEY ("owner", "target")) STRICT, WITHOUT ROWID
-    CREATE INDEX "Thing.-number.index" ON "Thing" ("number" DESC)
     CREATE INDEX "Thing.team.number.index" ON "Thing" ("team", "number")
+    CREATE INDEX "Thing.number.index" ON "Thing" ("number")
     CREATE INDEX "Thing.owner.-number.index" ON "Thing" ("owner", "number" DESC)
     CREATE INDEX "Team_friends.target.owner.index" ON "Team_friends" ("target", "owner")
     "#);
@@ -255,4 +255,33 @@ fn the_systems_statements() {
     let get = system::meta_get(&db.schema, SQLITE);
     assert_eq!(db.values(&get, &Run::params(&[text("a")])), [[text("2")]]);
     assert_eq!(db.values(&get, &Run::params(&[text("b")])), Vec::<Vec<Value>>::new());
+}
+
+#[test]
+fn indexes_that_another_one_serves_are_left_out() {
+    let check = |columns: &str, expect: &[&str]| {
+        let schema = schema(&format!("table T {{ {columns} }}"));
+        let names: Vec<String> = mainstay_sql::ddl::indexes(&schema)
+            .into_iter()
+            .filter(|index| index.table == "T")
+            .map(|index| index.name)
+            .collect();
+        assert_eq!(names, expect, "{columns}");
+    };
+    let owned = "owner User, n int,";
+    check(&format!("{owned} allow read"), &["T.owner.index"]);
+    check(&format!("{owned} order -n, allow read"), &["T.-n.id.index", "T.owner.index"]);
+    check(&format!("{owned} order -n, allow read if owner == user"), &["T.owner.-n.id.index"]);
+    check(&format!("{owned} order -n, index (owner, n), allow read if owner == user"), &["T.owner.n.index"]);
+    check(&format!("{owned} order -n, index (owner), allow read if owner == user"), &["T.owner.-n.id.index"]);
+    check(&format!("{owned} order -n, unique (owner), allow read if owner == user"), &["T.owner.unique"]);
+    check(
+        &format!("{owned} order -n, allow read if owner == user or n == 3"),
+        &["T.owner.-n.id.index", "T.n.id.index"],
+    );
+    check(&format!("{owned} id int, order -n, index (n), allow read"), &["T.n.index", "T.owner.index"]);
+    check(
+        "parent T?, children T[] by parent, n int, order n, allow read",
+        &["T.n.id.index", "T.parent.n.id.index"],
+    );
 }

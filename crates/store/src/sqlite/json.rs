@@ -60,6 +60,19 @@ fn write_value(out: &mut Vec<u8>, stored: ValueRef<'_>, encoding: &Encoding) -> 
     Ok(())
 }
 
+/// The wire form of a stored value of a type.
+pub(crate) fn write_typed_or_null(
+    out: &mut Vec<u8>,
+    stored: ValueRef<'_>,
+    ty: &Type,
+) -> Result<(), StoreError> {
+    match stored {
+        ValueRef::Null => out.extend_from_slice(b"null"),
+        _ => write_typed(out, stored, ty)?,
+    }
+    Ok(())
+}
+
 fn write_typed(out: &mut Vec<u8>, stored: ValueRef<'_>, ty: &Type) -> Result<(), StoreError> {
     match (ty, stored) {
         (Type::Bool, ValueRef::Integer(0)) => out.extend_from_slice(b"false"),

@@ -2,15 +2,15 @@
 
 use std::time::Instant;
 
+use mainstay_lang::ops::cursor;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
-use mainstay_sql::statement::{JsonShape, ResultShape};
-use rusqlite::types::ValueRef;
-use rusqlite::{CachedStatement, Rows};
+use mainstay_sql::statement::{CursorShape, JsonShape, ResultShape};
+use rusqlite::{CachedStatement, Row, Rows};
 
 use super::connection::Session;
 use super::error::convert;
-use super::json::{get, into_text, write_row};
+use super::json::{get, into_text, write_row, write_typed_or_null};
 use super::meter::Pace;
 use super::values;
 use crate::StoreError;
@@ -93,8 +93,10 @@ impl Session {
                 return Err(StoreError::ByteLimit { limit: bytes_max });
             }
             result.rows += 1;
-            if shape.cursor && page == Some(result.rows) {
-                result.cursor = cursor(get(row, behind)?)?;
+            if let Some(cursor) = &shape.cursor
+                && page == Some(result.rows)
+            {
+                result.cursor = Some(row_cursor(row, behind, cursor)?);
             }
         }
         if !result.more {
@@ -135,9 +137,15 @@ fn page_limit(query: &Query, shape: &JsonShape) -> Result<Option<u64>, StoreErro
     }
 }
 
-fn cursor(stored: ValueRef<'_>) -> Result<Option<String>, StoreError> {
-    match stored {
-        ValueRef::Text(text) => into_text(text.to_owned()).map(Some),
-        other => Err(values::mismatch(other, &Type::Text { max: None })),
+/// The cursor of a row, whose values begin at a column.
+fn row_cursor(row: &Row<'_>, first: usize, shape: &CursorShape) -> Result<String, StoreError> {
+    let mut values = vec![b'['];
+    for (index, ty) in shape.values.iter().enumerate() {
+        if index > 0 {
+            values.push(b',');
+        }
+        write_typed_or_null(&mut values, get(row, first + index)?, ty)?;
     }
+    values.push(b']');
+    Ok(cursor::encode(&shape.tag, &into_text(values)?))
 }

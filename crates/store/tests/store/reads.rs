@@ -4,9 +4,10 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use mainstay_lang::ops::cursor::decode;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
-use mainstay_sql::statement::{Encoding, ResultShape};
+use mainstay_sql::statement::{CursorShape, Encoding, ResultShape};
 use mainstay_store::{JsonRows, Outcome, Query, ReadLimits, StoreError};
 
 use super::support::{NUMBERS, TestStore, change, insert, int, ints, job, json, query, shape, soon, wide};
@@ -166,14 +167,17 @@ async fn a_page_knows_whether_more_follow() {
     let test = ten_numbers().await;
     let page = |limit: i64| {
         let mut page = shape(&[("n", int())]);
-        page.cursor = true;
+        let values = vec![Type::Text { max: None }, Type::Int, Type::Int];
+        page.cursor = Some(CursorShape { tag: "tag".into(), values });
         page.probes_more = Some(0);
-        let sql = "SELECT n, 'after ' || n FROM Number ORDER BY n LIMIT ?1 + 1";
+        let sql = "SELECT n, 'after ' || n, NULL, n FROM Number ORDER BY n LIMIT ?1 + 1";
         query(sql, vec![Value::Int(limit)], ResultShape::Json(page))
     };
     let first = read_json(&test, page(2), wide()).await.unwrap();
     assert_eq!(first.text, r#"{"n":1},{"n":2}"#);
-    assert_eq!((first.rows, first.more, first.cursor.as_deref()), (2, true, Some("after 2")));
+    let cursor = first.cursor.as_deref().and_then(decode);
+    let expect = ("tag".to_owned(), r#"["after 2",null,2]"#.to_owned());
+    assert_eq!((first.rows, first.more, cursor), (2, true, Some(expect)));
     let all = read_json(&test, page(10), wide()).await.unwrap();
     assert_eq!((all.rows, all.more, all.cursor), (10, false, None));
     let none = read_json(&test, page(0), wide()).await.unwrap();

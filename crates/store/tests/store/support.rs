@@ -39,7 +39,7 @@ pub(super) fn shape(members: &[(&str, Encoding)]) -> JsonShape {
         encoding: encoding.clone(),
         guarded: false,
     };
-    JsonShape { members: members.iter().map(member).collect(), cursor: false, probes_more: None }
+    JsonShape { members: members.iter().map(member).collect(), cursor: None, probes_more: None }
 }
 
 pub(super) fn int() -> Encoding {
