@@ -32,7 +32,6 @@ use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::{Error, Key};
-use crate::guard::Guard;
 use crate::limits::Limits;
 use crate::part::{Idempotency, Operation};
 use crate::read;
@@ -96,7 +95,7 @@ enum PartAnswer<'p> {
 
 fn plan(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Vec<Vec<EntryPlan>>, Error> {
     let schema = engine.schema();
-    let mut planner = Planner::new(&engine.catalog, Guard::new(&engine.catalog, ctx), &engine.limits);
+    let mut planner = Planner::new(&engine.catalog, ctx, &engine.limits);
     let mut documents = Vec::with_capacity(operation.documents.len());
     for document in &operation.documents {
         let mut entries = Vec::with_capacity(document.entries.len());

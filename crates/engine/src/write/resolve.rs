@@ -16,6 +16,7 @@ use super::answer::Shown;
 use super::plan::Step;
 use super::value::Problems;
 use crate::catalog::Catalog;
+use crate::ctx::Ctx;
 use crate::document::join_path;
 use crate::error::{Error, Key, Kind};
 use crate::guard::Guard;
@@ -31,6 +32,8 @@ pub(super) struct Planner<'a> {
     guard: Guard<'a>,
     schema: &'a Schema,
     limits: &'a Limits,
+    /// An administrator whose request is for no tenant says to which one a new row belongs.
+    gives_tenant: bool,
     depth: usize,
     parts: usize,
     problems: Problems,
@@ -49,12 +52,13 @@ pub(super) enum Role {
 
 impl<'a> Planner<'a> {
     /// For a caller.
-    pub(super) fn new(catalog: &'a Catalog, guard: Guard<'a>, limits: &'a Limits) -> Planner<'a> {
+    pub(super) fn new(catalog: &'a Catalog, ctx: &'a Ctx, limits: &'a Limits) -> Planner<'a> {
         Planner {
             catalog,
-            guard,
+            guard: Guard::new(catalog, ctx),
             schema: catalog.schema(),
             limits,
+            gives_tenant: ctx.caller.admin && ctx.tenant.is_none(),
             depth: 0,
             parts: 0,
             problems: Problems::default(),

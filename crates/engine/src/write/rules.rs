@@ -103,6 +103,22 @@ impl Run<'_> {
         self.allows(table, &rule, row, Change::default()).await
     }
 
+    /// Whether the caller may see what a column of a row that may be read holds.
+    pub(super) async fn is_column_readable(
+        &mut self,
+        table: TableId,
+        column: ColumnId,
+        row: &Image,
+    ) -> Result<bool, Error> {
+        if self.schema().table(table).column(column).secret {
+            return Ok(false);
+        }
+        match self.guard().column_rule(table, Operation::Read, column) {
+            Some(rule) => self.allows(table, rule, row, Change::default()).await,
+            None => Ok(true),
+        }
+    }
+
     /// Whether row and caller suffice for the rule for reading.
     pub(super) fn reads_row_alone(&self, table: TableId) -> bool {
         match self.guard().rule(table, Operation::Read) {

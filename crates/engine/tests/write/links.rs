@@ -231,3 +231,55 @@ async fn replacing_leaves_alone_what_the_caller_does_not_see() {
         r##"{"Club":[{"id":"#11","friends":[{"id":"#13","name":"Spies"}]}]}"##
     );
 }
+
+const BOXES: &str = r#"
+table Person { name text(20)  allow all }
+table Box {
+  owner Person?
+  items Item[] by inside
+  allow all
+  allow read(owner) if user.can("owner/read")
+}
+table Item {
+  name   text(20)
+  inside Box?
+  allow all
+  allow read(inside) if user.can("inside/read")
+}
+"#;
+
+#[tokio::test]
+async fn a_reference_that_may_not_be_read_is_no_way_to_a_row() {
+    let fixture = json!([
+        ["Person", {"id": 1, "name": "Ann"}],
+        ["Box", {"id": 11, "owner": 1}],
+        ["Item", {"id": 21, "name": "spoon", "inside": 11}],
+    ]);
+    let app = App::new(BOXES, fixture).await;
+    for (body, expected) in [
+        (
+            r##"{"Box": {"id": "#11", "owner": {"all": true, "set": {"name": "x"}}}}"##,
+            r##"{"Box":[{"id":"#11","owner":null}]}"##,
+        ),
+        (
+            r##"{"Box": {"id": "#11", "items": {"all": true, "set": {"name": "x"}}}}"##,
+            r##"{"Box":[{"id":"#11","items":[]}]}"##,
+        ),
+        (
+            r##"{"Box": {"id": "#11", "items": {"id": "#21", "delete": true}}}"##,
+            r##"{"Box":[{"id":"#11","items":[]}]}"##,
+        ),
+        (r##"{"Box": {"id": "#11", "set": {"items": []}}}"##, r##"{"Box":[{"id":"#11"}]}"##),
+    ] {
+        refused(&app, anybody(), body, expected).await;
+    }
+    let mut knowing = anybody();
+    knowing.permissions.extend(["owner/read".to_owned(), "inside/read".to_owned()]);
+    check(
+        &app,
+        knowing,
+        r##"{"Box": {"id": "#11", "owner": {"all": true, "set": {"name": "x"}}, "items": {"all": true, "set": {"name": "y"}}}}"##,
+        r##"{"Box":[{"id":"#11","owner":{"id":"#1","name":"x","edited":true},"items":[{"id":"#21","name":"y","edited":true}]}]}"##,
+    )
+    .await;
+}

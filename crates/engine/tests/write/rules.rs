@@ -417,6 +417,13 @@ async fn rows_of_a_tenant_stay_in_it() {
         let found = crate::support::shown(crate::support::send(&app, &tenant(number, body)).await);
         crate::support::compare(body, &found, expected);
     }
+    check(
+        &app,
+        Caller::administrator(),
+        r##"{"Item": {"create": true, "tenant": "#72", "name": "given", "get": ["number"]}}"##,
+        r##"{"Item":[{"id":"@1","tenant":"#72","name":"given","number":2,"new":true}]}"##,
+    )
+    .await;
     refused(
         &app,
         Caller::anonymous(),

@@ -78,7 +78,7 @@ impl<'a> Planner<'a> {
         field: &Field,
         path: &str,
     ) -> Result<Option<NewValue>, Error> {
-        if column.is_managed() || Some(column.id) == table.tenant {
+        if column.is_managed() || (Some(column.id) == table.tenant && !self.gives_tenant) {
             self.problems.add(path, "managed", "is kept by the server");
             return Ok(None);
         }

@@ -70,7 +70,9 @@ impl<'a> Run<'a> {
     ) -> Result<(), Error> {
         row[ColumnId::CREATED.0 as usize] = Value::Timestamp(self.ctx.now);
         row[ColumnId::UPDATED.0 as usize] = Value::Timestamp(self.ctx.now);
-        if let Some(tenant) = table.tenant {
+        if let Some(tenant) = table.tenant
+            && row[tenant.0 as usize].is_null()
+        {
             let Some(id) = &self.ctx.tenant else {
                 let message =
                     format!("a new {} belongs to a tenant, and the request is for none", table.name);

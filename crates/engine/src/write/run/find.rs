@@ -1,7 +1,7 @@
 //! Finding the rows of a step, once, under the rules for reading.
 
 use mainstay_lang::expr::{Expr, Node, RowPath};
-use mainstay_lang::schema::{ColumnId, TableId};
+use mainstay_lang::schema::{ColumnId, Operation, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::Images;
@@ -25,10 +25,13 @@ impl Run<'_> {
         find: &Find,
         place: &Place,
     ) -> Result<Vec<Image>, Error> {
-        let images = match &find.key {
+        let mut images = match &find.key {
             Some(key) => self.find_key(step.table, key, &place.among).await?,
             None => self.find_all(step, find, &place.among).await?,
         };
+        if let Among::Column(column, _) = &place.among {
+            images = self.seen_by(step.table, *column, images).await?;
+        }
         if images.is_empty() && find.is_relation && find.key.is_some() {
             return Err(refused(&step.path));
         }
@@ -42,6 +45,25 @@ impl Run<'_> {
             return Err(too_many(&step.path, self.rows.rows_max()));
         }
         Ok(images)
+    }
+
+    /// The rows whose column the caller may read: by one that is hidden nobody learns what hangs on a row.
+    async fn seen_by(
+        &mut self,
+        table: TableId,
+        column: ColumnId,
+        images: Vec<Image>,
+    ) -> Result<Vec<Image>, Error> {
+        if self.guard().column_rule(table, Operation::Read, column).is_none() {
+            return Ok(images);
+        }
+        let mut seen = Vec::with_capacity(images.len());
+        for image in images {
+            if self.is_column_readable(table, column, &image).await? {
+                seen.push(image);
+            }
+        }
+        Ok(seen)
     }
 
     /// The target of a relation must be there for the caller.

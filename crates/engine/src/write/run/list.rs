@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
                 }
                 for key in self.joined(&joint, target, &row[0]).await? {
                     // What the caller cannot see is not meant by what the caller lists.
-                    if !kept.iter().any(|row| row.key == key) && self.is_key_readable(target, &key).await? {
+                    if !kept.iter().any(|row| row.key == key) && self.is_seen(&joint, target, &key).await? {
                         self.unjoin(table, row, &joint, target, &key, &list.path).await?;
                     }
                 }
@@ -172,11 +172,14 @@ impl<'a> Run<'a> {
         Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
     }
 
-    async fn is_key_readable(&mut self, table: TableId, key: &Value) -> Result<bool, Error> {
-        match self.image(table, key).await? {
-            Some(image) => self.is_readable(table, &image).await,
-            None => Ok(false),
-        }
+    /// Whether the caller sees that a row hangs there.
+    async fn is_seen(&mut self, joint: &Joint, table: TableId, key: &Value) -> Result<bool, Error> {
+        let Some(image) = self.image(table, key).await? else { return Ok(false) };
+        let is_column_seen = match joint {
+            Joint::Column(column) => self.is_column_readable(table, *column, &image).await?,
+            Joint::Link { .. } => true,
+        };
+        Ok(is_column_seen && self.is_readable(table, &image).await?)
     }
 
     /// Points a child's column at a row, or at none: an update of the child.

@@ -124,7 +124,8 @@ impl<'a> Run<'a> {
                 let Some(current) = self.rows.current(step.table, image) else { continue };
                 let key = current[one.column.0 as usize].clone();
                 let mut found = Vec::new();
-                if !key.is_null() {
+                // A reference that the caller may not read leads nowhere.
+                if !key.is_null() && self.is_column_readable(step.table, one.column, &current).await? {
                     let place = Place { among: Among::Keys(vec![key]), ..Place::default() };
                     found = self.step(&one.step, place).await?;
                 }
