@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::shop::Shop;
+use crate::shop::{Shop, id};
 
 #[tokio::test]
 async fn one_document_writes_and_reads_in_order() {
@@ -56,7 +56,14 @@ async fn what_is_wrong_is_said_with_its_place() {
 async fn explain_is_for_development_and_administrators() {
     let shop = Shop::open().await;
     let read = json!({"Product": {"get": ["name"]}});
-    shop.app.post("/query?explain", read.clone()).send().await.expect_status(200);
+    let explained = shop.app.post("/query?explain", read.clone()).send().await.expect_status(200);
+    assert!(explained.body["@explain"].to_string().contains("SELECT"), "{}", explained.text);
+    let list = shop.app.get("/api/Product?explain").send().await.expect_status(200);
+    assert!(list.body["explain"].to_string().contains("SELECT"), "{}", list.text);
+    let row = shop.product("Ale").await;
+    let one = shop.app.get(&format!("/api/Product/{}?explain", id(&row))).send().await.expect_status(200);
+    assert_eq!(one.body["row"]["name"], "Ale");
+    assert!(one.body["explain"].to_string().contains("SELECT"), "{}", one.text);
     let production = Shop::open_with(|options| options.development = false).await;
     production.app.post("/query?explain", read.clone()).send().await.expect_problem(403, "rule.refused");
     production.app.post("/query?explain", read).admin().send().await.expect_status(200);
