@@ -8,6 +8,7 @@ mod address;
 mod answer;
 mod checks;
 mod depend;
+mod explain;
 mod idempotency;
 mod log;
 mod operator;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use mainstay_lang::value::Value;
 use mainstay_store::{Outcome, ReadLimits, Tx, WriteJob};
 
+use self::explain::Explained;
 use self::plan::Step;
 use self::resolve::Planner;
 use self::run::{AnswerRow, Place, Run};
@@ -54,12 +56,17 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
         ctx: ctx.clone(),
         idempotency: operation.idempotency.clone(),
         accepted: operation.accepted_warnings.clone(),
+        explain: operation.explain,
     });
-    let work: WriteJob<Response, Error> = Box::new(move |tx| {
+    let work: WriteJob<(Response, Option<Explained>), Error> = Box::new(move |tx| {
         let job = job.clone();
         Box::pin(async move { job.run(tx).await })
     });
-    engine.store.write(ctx.deadline, work).await
+    let (mut response, explained) = engine.store.write(ctx.deadline, work).await?;
+    if let Some(explained) = explained {
+        response.explain = Some(explained.tell(engine).await?);
+    }
+    Ok(response)
 }
 
 /// A planned operation with all that its transaction needs: it outlives the request that asked for it.
@@ -71,6 +78,7 @@ struct Job {
     ctx: Ctx,
     idempotency: Option<Idempotency>,
     accepted: Vec<String>,
+    explain: bool,
 }
 
 /// One entry of a document.
@@ -119,12 +127,13 @@ fn plan(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Vec<Vec<Ent
 }
 
 impl Job {
-    async fn run(&self, tx: &mut Tx) -> Result<Response, Error> {
+    async fn run(&self, tx: &mut Tx) -> Result<(Response, Option<Explained>), Error> {
         let mut run = Run::new(tx, &self.catalog, &self.prepared, &self.ctx, &self.limits);
+        run.explained = self.explain.then(Explained::default);
         if let Some(idempotency) = &self.idempotency
             && let Some(kept) = run.kept_answer(idempotency).await?
         {
-            return Ok(kept);
+            return Ok((kept, run.explained));
         }
         let mut answers = Vec::with_capacity(self.documents.len());
         for entries in &self.documents {
@@ -151,7 +160,7 @@ impl Job {
         if let Some(idempotency) = &self.idempotency {
             run.keep_answer(idempotency, &response).await?;
         }
-        Ok(response)
+        Ok((response, run.explained))
     }
 
     async fn part<'p>(&'p self, run: &mut Run<'p>, part: &'p PartPlan) -> Result<PartAnswer<'p>, Error> {
@@ -170,14 +179,15 @@ impl Job {
         let Limits { rows, bytes, .. } = self.limits;
         let limits = ReadLimits { rows, bytes, deadline: self.ctx.deadline };
         let query = bind::query(&prepared.rows, &self.catalog, &self.ctx, params);
-        let rows = run.tx().json(&query, limits).await?;
+        let rows = run.json(&query, limits).await?;
         let mut answer = EntryAnswer { paged: prepared.paged, ..EntryAnswer::default() };
         read::append(&mut answer, &rows);
         answer.next = rows.cursor;
         if let Some(count) = &prepared.count {
             let query = bind::query(count, &self.catalog, &self.ctx, params);
-            let outcome = run.tx().query(&query).await?;
-            let Outcome::Values(rows) = outcome else { return Err(Error::internal("a count is a value")) };
+            let Outcome::Values(rows) = run.outcome(&query).await? else {
+                return Err(Error::internal("a count is a value"));
+            };
             let Some(Value::Int(count)) = rows.into_iter().flatten().next() else {
                 return Err(Error::internal("a count is one number"));
             };

@@ -93,7 +93,7 @@ impl Run<'_> {
             let values =
                 bind::values(&statement.binds, self.catalog, self.ctx, &params, bind::Images::default());
             let limits = self.read_limits();
-            let rows = self.tx().json(&Query { statement, values }, limits).await?;
+            let rows = self.json(&Query { statement, values }, limits).await?;
             for row in split(&rows.text)? {
                 let id: Id<'_> = serde_json::from_str(row.get()).map_err(Error::internal)?;
                 let ty = self.schema().key_type(shown.table);

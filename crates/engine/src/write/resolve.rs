@@ -14,6 +14,7 @@ use mainstay_lang::schema::{Member, Schema, Table};
 
 use super::answer::Shown;
 use super::plan::Step;
+use super::rules::stream_refused;
 use super::value::Problems;
 use crate::catalog::Catalog;
 use crate::ctx::Ctx;
@@ -84,8 +85,7 @@ impl<'a> Planner<'a> {
         given: Option<&str>,
     ) -> Result<Step, Error> {
         if table.stream.is_some() && (part.create || part.set.is_some() || part.delete) {
-            let message = format!("{} is a stream: its rows change through its commands only", table.name);
-            return Err(Error::at(Key::Forbidden, &part.path, "stream", message));
+            return Err(stream_refused(table, &part.path));
         }
         self.parts += 1;
         if self.parts > self.limits.parts {

@@ -4,7 +4,7 @@
 //! about the row as it stands there, so who asks "before" does so before the row is written.
 
 use mainstay_lang::eval::Env;
-use mainstay_lang::schema::{ColumnId, Operation, RelationId, TableId};
+use mainstay_lang::schema::{ColumnId, Operation, RelationId, Table, TableId};
 use mainstay_lang::value::Value;
 
 use super::prepared::Test;
@@ -70,7 +70,7 @@ impl Run<'_> {
         }
     }
 
-    /// The table's rule and those of the columns named, or 403.
+    /// The table's rule and those of the columns named, or 403. A stream's rows are changed by its commands alone.
     pub(super) async fn require(
         &mut self,
         table: TableId,
@@ -80,6 +80,9 @@ impl Run<'_> {
         change: Change<'_>,
         path: &str,
     ) -> Result<(), Error> {
+        if self.schema().table(table).stream.is_some() {
+            return Err(stream_refused(self.schema().table(table), path));
+        }
         let rule = self.guard().rule(table, operation);
         if !self.allows(table, &rule, row, change).await? {
             let name = &self.schema().table(table).name;
@@ -144,6 +147,12 @@ impl Run<'_> {
         let message = format!("you may not {} rows of `{name}`", verb(operation));
         Err(Error::at(Key::Forbidden, path, "rule", message))
     }
+}
+
+/// The rows of a stream are no one's to write.
+pub(super) fn stream_refused(table: &Table, path: &str) -> Error {
+    let message = format!("{} is a stream: its rows change through its commands only", table.name);
+    Error::at(Key::Forbidden, path, "stream", message)
 }
 
 fn verb(operation: Operation) -> &'static str {

@@ -12,14 +12,16 @@ mod list;
 mod step;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use mainstay_lang::eval::CallerView;
 use mainstay_lang::schema::{ColumnId, Operation, Schema, TableId};
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::Statement;
-use mainstay_store::{Outcome, Query, StoreError, Tx};
+use mainstay_store::{JsonRows, Outcome, Query, ReadLimits, StoreError, Tx};
 use uuid::ContextV7;
 
+use super::explain::Explained;
 use super::prepared::Prepared;
 use super::rows::{Image, RowKey, Rows};
 use super::rules::Change;
@@ -40,6 +42,8 @@ pub(super) struct Run<'a> {
     pub(super) ctx: &'a Ctx,
     pub(super) prepared: &'a Prepared,
     pub(super) limits: &'a Limits,
+    /// When the caller wants to know what ran.
+    pub(super) explained: Option<Explained>,
     /// What was written so far.
     pub(super) rows: Rows,
     /// Rules to be asked once the parts nested in theirs have run.
@@ -76,6 +80,7 @@ impl<'a> Run<'a> {
             ctx,
             prepared,
             limits,
+            explained: None,
             rows: Rows::new(limits.rows),
             afters: Vec::new(),
             creating: Vec::new(),
@@ -96,9 +101,26 @@ impl<'a> Run<'a> {
         bind::CallerEyes::new(self.catalog, self.ctx)
     }
 
-    /// The transaction, for reads that go another way.
-    pub(super) fn tx(&mut self) -> &mut Tx {
-        self.tx
+    /// Runs a statement with its values.
+    pub(super) async fn outcome(&mut self, query: &Query) -> Result<Outcome, StoreError> {
+        let started = self.explained.is_some().then(Instant::now);
+        let outcome = self.tx.query(query).await;
+        self.explain(query, started);
+        outcome
+    }
+
+    /// Runs a statement whose rows are JSON objects.
+    pub(super) async fn json(&mut self, query: &Query, limits: ReadLimits) -> Result<JsonRows, StoreError> {
+        let started = self.explained.is_some().then(Instant::now);
+        let rows = self.tx.json(query, limits).await;
+        self.explain(query, started);
+        rows
+    }
+
+    fn explain(&mut self, query: &Query, started: Option<Instant>) {
+        if let (Some(explained), Some(started)) = (&mut self.explained, started) {
+            explained.note(query, started);
+        }
     }
 
     async fn query(
@@ -110,7 +132,7 @@ impl<'a> Run<'a> {
         let images =
             bind::Images { old: change.old.map(|image| &image[..]), new: change.new.map(|image| &image[..]) };
         let values = bind::values(&statement.binds, self.catalog, self.ctx, params, images);
-        self.tx.query(&Query { statement: statement.clone(), values }).await
+        self.outcome(&Query { statement: statement.clone(), values }).await
     }
 
     /// The rows of a statement that reads typed values.

@@ -89,6 +89,25 @@ async fn a_request_out_of_time_has_done_nothing() {
     assert_eq!(everything(&app).await, before);
 }
 
+#[tokio::test]
+async fn a_write_tells_its_statements_when_asked() {
+    let app = shop().await;
+    let body = r#"{"Label": [{"create": true, "name": "a"}, {"create": true, "name": "b"}]}"#;
+    let operation = Operation {
+        documents: document::parse(body.as_bytes()).unwrap(),
+        explain: true,
+        ..Operation::default()
+    };
+    let request = Request::new(anybody(), body);
+    let response = app.engine.execute(&request.context(), &operation).await.unwrap();
+    let told: Json = serde_json::from_str(&response.explain.unwrap()).unwrap();
+    let statements = told["statements"].as_array().unwrap();
+    // The rows are made by one statement and logged by one; the answer comes from memory.
+    let runs: Vec<_> =
+        statements.iter().map(|told| (&told["sql"].as_str().unwrap()[..18], &told["runs"])).collect();
+    assert_eq!(runs, [("INSERT INTO \"Label", &json!(2)), ("INSERT INTO \"_chan", &json!(2))], "{told}");
+}
+
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
 fn keyed<'a>(body: &'a str, key: &'a str) -> Request<'a> {

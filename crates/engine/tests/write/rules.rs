@@ -364,6 +364,34 @@ async fn an_administrator_passes_rules_not_values() {
 }
 
 #[tokio::test]
+async fn a_stream_is_written_by_its_commands_alone() {
+    let app = App::new(
+        r#"
+table Store { name text(10)  barrels Barrel[] by place  allow all }
+stream Barrel {
+  number int
+  place  Store?
+  event Received { number int }
+  command receive(number int) creates { allow  emit Received { number } }
+  on Received { number = event.number }
+  allow read
+}
+"#,
+        json!([["Store", {"id": 1, "name": "a"}], ["Barrel", {"id": 11, "number": 5}]]),
+    )
+    .await;
+    let message = "Barrel is a stream: its rows change through its commands only";
+    for (body, path) in [
+        (r##"{"Barrel": {"create": true, "number": 1}}"##, "/Barrel"),
+        (r##"{"Barrel": {"id": "#11", "set": {"number": 1}}}"##, "/Barrel"),
+        (r##"{"Barrel": {"id": "#11", "delete": true}}"##, "/Barrel"),
+        (r##"{"Store": {"id": "#1", "barrels": {"add": "#11"}}}"##, "/Store/barrels/add"),
+    ] {
+        refused(&app, Caller::administrator(), body, &format!("rule.refused\n{path} {message}")).await;
+    }
+}
+
+#[tokio::test]
 async fn rows_of_a_tenant_stay_in_it() {
     let app = App::new(
         r#"table Item (tenant) { name text(10) unique  number int auto  part_of Item?  allow all }"#,
