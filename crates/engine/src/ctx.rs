@@ -24,7 +24,7 @@ pub struct Ctx {
 }
 
 /// Who asks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Caller {
     /// The key of the caller's row; `None`: anonymous, or an administrator without a row.
     pub user: Option<Value>,
@@ -39,7 +39,7 @@ pub struct Caller {
 }
 
 /// What rules read of the caller's row: a value for each path in the catalogue's order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CallerRow {
     /// Values, indexed as the catalogue's caller paths.
     pub values: Vec<Value>,

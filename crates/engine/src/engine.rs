@@ -12,7 +12,7 @@ use mainstay_sql::{Dialect, SQLITE};
 use mainstay_store::{ReadLimits, Store};
 use tracing::Instrument as _;
 
-use crate::caller::CallerStatements;
+use crate::caller::Callers;
 use crate::catalog::Catalog;
 use crate::ctx::{Caller, Ctx};
 use crate::error::Error;
@@ -42,7 +42,7 @@ pub struct Engine {
     pub(crate) limits: Limits,
     pub(crate) plans: PlanCache,
     pub(crate) writes: Arc<write::Prepared>,
-    callers: Option<CallerStatements>,
+    pub(crate) callers: Callers,
 }
 
 impl Engine {
@@ -54,7 +54,7 @@ impl Engine {
         let dialect = SQLITE;
         open::fit(&schema, &store, dialect, options.may_change_tables).await?;
         let catalog = Arc::new(Catalog::new(schema));
-        let callers = CallerStatements::new(&catalog, dialect);
+        let callers = Callers::new(&catalog, dialect, &store);
         let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
         Ok(Engine {
             catalog,
@@ -111,12 +111,10 @@ impl Engine {
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub async fn caller(&self, user: &Value) -> Result<Option<Caller>, Error> {
-        let Some(statements) = &self.callers else { return Ok(None) };
+    pub async fn caller(&self, user: &Value) -> Result<Option<Arc<Caller>>, Error> {
         let deadline = Instant::now() + CALLER_TIMEOUT;
         let limits = ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline };
-        let outcomes = self.store.read(statements.queries(user), limits).await?;
-        statements.caller(user, outcomes)
+        self.callers.get(&self.store, user, limits).await
     }
 
     /// Whether requests can be served.

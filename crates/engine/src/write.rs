@@ -20,8 +20,10 @@ mod rules;
 mod run;
 mod value;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
 use mainstay_store::{Outcome, ReadLimits, Tx, WriteJob};
 
@@ -30,6 +32,7 @@ use self::plan::Step;
 use self::resolve::Planner;
 use self::run::{AnswerRow, Place, Run};
 use crate::bind;
+use crate::caller::CallerWatch;
 use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 use crate::engine::Engine;
@@ -48,6 +51,7 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
     if let Some(idempotency) = &operation.idempotency {
         idempotency::key_check(ctx, &idempotency.key)?;
     }
+    let watch = engine.callers.watch();
     let job = Arc::new(Job {
         documents: plan(engine, ctx, operation)?,
         catalog: engine.catalog.clone(),
@@ -57,12 +61,16 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
         idempotency: operation.idempotency.clone(),
         accepted: operation.accepted_warnings.clone(),
         explain: operation.explain,
+        caller_tables: engine.callers.tables().clone(),
+        watch: watch.clone(),
     });
     let work: WriteJob<(Response, Option<Explained>), Error> = Box::new(move |tx| {
         let job = job.clone();
         Box::pin(async move { job.run(tx).await })
     });
-    let (mut response, explained) = engine.store.write(ctx.deadline, work).await?;
+    let written = engine.store.write(ctx.deadline, work).await;
+    watch.settle();
+    let (mut response, explained) = written?;
     if let Some(explained) = explained {
         response.explain = Some(explained.tell(engine).await?);
     }
@@ -79,6 +87,8 @@ struct Job {
     idempotency: Option<Idempotency>,
     accepted: Vec<String>,
     explain: bool,
+    caller_tables: Arc<HashSet<TableId>>,
+    watch: Arc<CallerWatch>,
 }
 
 /// One entry of a document.
@@ -149,6 +159,9 @@ impl Job {
         }
         run.check(&self.accepted).await?;
         run.log().await?;
+        if run.rows.written().iter().any(|row| self.caller_tables.contains(&row.table)) {
+            self.watch.touch();
+        }
         let mut response = Response { wrote: run.rows.has_changes(), ..Response::default() };
         for document in answers {
             let mut entries = Vec::with_capacity(document.len());

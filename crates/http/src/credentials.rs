@@ -48,8 +48,8 @@ impl Credentials {
         request_id: Arc<str>,
     ) -> Result<Ctx, Error> {
         let caller = match self.subject(headers)? {
-            None => Caller::anonymous(),
-            Some(Subject::Admin) => Caller::administrator(),
+            None => Arc::new(Caller::anonymous()),
+            Some(Subject::Admin) => Arc::new(Caller::administrator()),
             Some(Subject::User(key)) => self.user(engine, &key).await?,
         };
         Ok(self.context_of(caller, request_id))
@@ -57,12 +57,12 @@ impl Credentials {
 
     /// For routes that look at no credentials.
     pub(crate) fn anonymous(&self, request_id: Arc<str>) -> Ctx {
-        self.context_of(Caller::anonymous(), request_id)
+        self.context_of(Arc::new(Caller::anonymous()), request_id)
     }
 
-    fn context_of(&self, caller: Caller, request_id: Arc<str>) -> Ctx {
+    fn context_of(&self, caller: Arc<Caller>, request_id: Arc<str>) -> Ctx {
         Ctx {
-            caller: Arc::new(caller),
+            caller,
             tenant: None,
             session: None,
             now: now(),
@@ -91,7 +91,7 @@ impl Credentials {
             .ok_or_else(|| refused("The token is not valid here, or no longer: ask for a new one."))
     }
 
-    async fn user(&self, engine: &Engine, key: &str) -> Result<Caller, Error> {
+    async fn user(&self, engine: &Engine, key: &str) -> Result<Arc<Caller>, Error> {
         let gone = || refused("The token's user is no longer there.");
         let user = self.user_key.as_ref().and_then(|ty| key_value(ty, key)).ok_or_else(gone)?;
         engine.caller(&user).await?.ok_or_else(gone)

@@ -373,3 +373,21 @@ async fn what_has_no_meaning_is_refused_with_its_place() {
         app.check(app.user(13).await, request, expected).await;
     }
 }
+
+#[tokio::test]
+async fn a_caller_is_never_older_than_the_last_answered_write() {
+    let app = festival().await;
+    let request = r#"{"Alert": {"get": "title"}}"#;
+    let both = r##"{"Alert":[{"id":"#22","title":"Fight"},{"id":"#21","title":"No beer"}]}"##;
+    let moved = r##"{"Alert":[{"id":"#23","title":"Rain"}]}"##;
+    let all = r##"{"Alert":[{"id":"#23","title":"Rain"},{"id":"#22","title":"Fight"},{"id":"#21","title":"No beer"}]}"##;
+    app.check(app.user(11).await, request, both).await;
+    app.change(r##"{"User": {"id": "#11", "set": {"team": "#3"}}}"##).await;
+    app.check(app.user(11).await, request, moved).await;
+    app.change(r##"{"Grant": {"create": true, "user": "#11", "permission": "alert/read"}}"##).await;
+    app.check(app.user(11).await, request, all).await;
+    app.change(r##"{"Grant": {"user": "#11", "delete": true}}"##).await;
+    app.check(app.user(11).await, request, moved).await;
+    app.change(r##"{"User": {"id": "#11", "set": {"team": null}}}"##).await;
+    app.check(app.user(11).await, request, r#"{"Alert":[]}"#).await;
+}

@@ -52,10 +52,10 @@ pub(super) fn caller_context(runtime: &Runtime, caller: &CallerArgs) -> Result<C
             .block_on(runtime.engine.caller(&user_key(runtime, user)?))
             .map_err(|error| refusal(&error))?
             .with_context(|| format!("{user}: no such user"))?,
-        None if caller.admin => Caller::administrator(),
-        None => Caller::anonymous(),
+        None if caller.admin => Arc::new(Caller::administrator()),
+        None => Arc::new(Caller::anonymous()),
     };
-    Ok(context(Arc::new(caller)))
+    Ok(context(caller))
 }
 
 /// A user's key from the text of an argument.
