@@ -26,18 +26,13 @@ pub(crate) struct Data {
     pub(crate) secret: String,
 }
 
-/// Builds the server in release mode, makes the app in `folder` and fills it.
+/// Makes the app in `folder` and fills it, with the server that `BENCH_BINARY` names or one built now.
 pub(crate) fn prepare(folder: &Path) -> Result<Data> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--package", "mainstay"])
-        .current_dir(&root)
-        .status()
-        .context("building mainstay")?;
-    if !built.success() {
-        bail!("mainstay does not build");
-    }
-    let binary = root.join("target/release/mainstay");
+    let binary = match std::env::var_os("BENCH_BINARY") {
+        Some(path) => PathBuf::from(path),
+        None => build(&root)?,
+    };
     let app = folder.join("app");
     fs::create_dir_all(&app)?;
     fs::copy(root.join("bench/app/bench.stay"), app.join("bench.stay"))?;
@@ -61,8 +56,8 @@ pub(crate) fn prepare(folder: &Path) -> Result<Data> {
         ("Track", "05_Track.csv", &["id", "album", "milliseconds", "name", "unit_price"]),
     ];
     for (table, file, keep) in columns {
-        let path = folder.join(format!("{table}.ndjson"));
-        fs::write(&path, objects(&music.join(file), keep)?)?;
+        let path = folder.join(format!("{table}.csv"));
+        fs::write(&path, columns_kept(&music.join(file), keep)?)?;
         run(&["import", &folder_text, table, &path.display().to_string()])?;
     }
     let (items, tasks) = (folder.join("Item.ndjson"), folder.join("Task.ndjson"));
@@ -79,23 +74,29 @@ pub(crate) fn prepare(folder: &Path) -> Result<Data> {
     Ok(Data { binary, app, items, user, token, secret })
 }
 
-/// A csv file without quoted commas in the columns kept, as one object a line.
-fn objects(path: &Path, keep: &[&str]) -> Result<String> {
+/// The server in release mode.
+fn build(root: &Path) -> Result<PathBuf> {
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "--package", "mainstay"])
+        .current_dir(root)
+        .status()
+        .context("building mainstay")?;
+    if !built.success() {
+        bail!("mainstay does not build");
+    }
+    Ok(root.join("target/release/mainstay"))
+}
+
+/// A csv file with some of its columns.
+fn columns_kept(path: &Path, keep: &[&str]) -> Result<String> {
     let text = fs::read_to_string(path)?;
-    let mut records = text.lines().map(fields);
-    let head = records.next().context("a head line")?;
+    let head = fields(text.lines().next().context("a head line")?);
     let mut lines = String::new();
-    for record in records {
-        let members: Vec<String> = head
-            .iter()
-            .zip(&record)
-            .filter(|(name, _)| keep.contains(&name.as_str()))
-            .map(|(name, value)| match value.parse::<f64>() {
-                Ok(_) => format!("{name:?}:{value}"),
-                Err(_) => format!("{name:?}:{}", serde_json::Value::from(value.as_str())),
-            })
-            .collect();
-        lines.push_str(&format!("{{{}}}\n", members.join(",")));
+    for line in text.lines() {
+        let kept = head.iter().zip(fields(line)).filter(|(name, _)| keep.contains(&name.as_str()));
+        let kept: Vec<String> = kept.map(|(_, value)| format!("\"{}\"", value.replace('"', "\"\""))).collect();
+        lines.push_str(&kept.join(","));
+        lines.push('\n');
     }
     Ok(lines)
 }

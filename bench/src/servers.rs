@@ -23,7 +23,7 @@ impl Server {
     /// Starts a command and waits until its port takes connections.
     pub(crate) fn start(mut command: Command, port: u16) -> Result<Server> {
         let start = Instant::now();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             if let Some(status) = child.try_wait()? {
                 bail!("{command:?} ended with {status}");

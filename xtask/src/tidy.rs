@@ -14,7 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sql", &["lang"]),
     ("store", &["lang", "sql"]),
     ("engine", &["lang", "sql", "store"]),
-    ("http", &["lang", "engine"]),
+    // The store only for its counters.
+    ("http", &["lang", "store", "engine"]),
     ("mainstay", &["lang", "sql", "store", "engine", "http"]),
 ];
 

@@ -1,3 +1,5 @@
+//! Bodies and the parts that they become, or the words that refuse them.
+
 use super::{keyword, parse, parse_rows};
 use crate::part::{Field, Get};
 

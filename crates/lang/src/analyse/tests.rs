@@ -1,3 +1,5 @@
+//! Whole apps and what is said of them.
+
 use super::{Analysis, analyse};
 use crate::diagnostic::Severity;
 use crate::source::Sources;

@@ -1,3 +1,5 @@
+//! The canonical layout: what it looks like, that it loses nothing, that it is its own fixed point.
+
 use super::format;
 
 #[track_caller]

@@ -1,3 +1,5 @@
+//! Text and its tokens.
+
 use super::{lex, unescape};
 use crate::token::Kind;
 

@@ -1,3 +1,5 @@
+//! Trees shown as text, for the tests of each kind of syntax.
+
 use super::{parse_expr, parse_file};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::syntax::{BinaryOp, Expr, ExprKind, File, Item, Member};

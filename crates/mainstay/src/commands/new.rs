@@ -55,6 +55,12 @@ fn app_name(folder: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
+    fn the_starter_is_laid_out_canonically() {
+        let text = super::SCHEMA.replace("APP_NAME", "shop");
+        assert_eq!(mainstay_lang::format::format(&text).unwrap(), text);
+    }
+
+    #[test]
     fn names_of_apps() {
         assert_eq!(super::app_name("My Shop-2"), "my_shop_2");
         assert_eq!(super::app_name("2shop"), "shop");

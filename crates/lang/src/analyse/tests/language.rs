@@ -1,3 +1,5 @@
+//! The examples of the language reference have no problem.
+
 use super::{PRELUDE, analyse};
 use crate::schema::{OnDelete, Operation, RelationKind, Schema};
 use crate::source::Sources;

@@ -1,3 +1,5 @@
+//! Broken text: every problem is reported at its place, and what stands behind it is still read.
+
 use super::{members, parse_file, places};
 
 /// The problems, and what is still understood.

@@ -1,3 +1,5 @@
+//! Expressions: how operators bind, and what may stand where.
+
 use super::{dump_expr, parse_expr, places};
 
 #[track_caller]

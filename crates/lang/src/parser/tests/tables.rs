@@ -1,3 +1,5 @@
+//! Tables, their members and everything else that a file declares.
+
 use super::{members, parse_file, places};
 use crate::syntax::{Item, Member, ModifierKind};
 

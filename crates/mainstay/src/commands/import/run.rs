@@ -280,7 +280,12 @@ fn row_part(table: &str, index: usize, fields: &Fields, existing: &HashSet<Strin
 
 fn link_part(table: &str, index: usize, relation: &str, owner: Raw) -> Part {
     let path = format!("/{table}/{index}");
-    let links = Part { path: format!("{path}/{relation}"), get: Some(Vec::new()), ..Part::default() };
+    let links = Part {
+        path: format!("{path}/{relation}"),
+        keywords: vec!["add"],
+        get: Some(Vec::new()),
+        ..Part::default()
+    };
     let text = Raw::new("null");
     Part {
         path,

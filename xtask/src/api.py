@@ -1,0 +1,78 @@
+"""The server's answers against its own OpenAPI document.
+
+Starts the built server on a copy of an example, as an administrator and as nobody lets Schemathesis try every
+operation with every check, and stops the server. Exits with what Schemathesis says. `schemathesis.toml` beside this
+file says which refusals of well-formed data are right, and why.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parent.parent
+BINARY = pathlib.Path(os.environ.get("API_BINARY", ROOT / "target" / "debug" / "mainstay"))
+APP = ROOT / "examples" / "festival"
+EXAMPLES = os.environ.get("API_EXAMPLES", "15")
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        app = pathlib.Path(folder) / "app"
+        shutil.copytree(APP, app, ignore=shutil.ignore_patterns("data"))
+        server = subprocess.Popen(
+            [BINARY, "serve", app, "--listen", "127.0.0.1:0", "--log-level", "warn"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            url = listening(server)
+            token = subprocess.check_output([BINARY, "user", "token", app, "--admin", "--ttl", "1d"], text=True).strip()
+            for headers in ([], ["--header", f"Authorization: Bearer {token}"]):
+                status = schemathesis(url, headers)
+                if status != 0:
+                    return status
+                if server.poll() is not None:
+                    print("the server ended", file=sys.stderr)
+                    return 1
+            return 0
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def listening(server: subprocess.Popen) -> str:
+    """Waits until the server says where it listens; then somebody has to read on, or it would wait for room."""
+    for line in server.stderr:
+        sys.stderr.write(line)
+        if found := re.search(r"listening on (\S+)", line):
+            subprocess.Popen(["cat"], stdin=server.stderr, stdout=sys.stderr)
+            return found[1]
+    raise SystemExit("the server ended before it listened")
+
+
+def schemathesis(url: str, headers: list[str]) -> int:
+    program = pathlib.Path(sys.executable).parent / "schemathesis"
+    words = [
+        program,
+        "--config-file",
+        HERE / "schemathesis.toml",
+        "run",
+        f"{url}/openapi.json",
+        "--checks",
+        "all",
+        "--max-examples",
+        EXAMPLES,
+        "--generation-deterministic",
+        "--no-color",
+        *headers,
+    ]
+    return subprocess.run(words).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
