@@ -4,6 +4,8 @@
 //! anything. A scope remembers which of its columns were read: a derived table projects just those, and a link table is
 //! joined to its target only when more than the key is asked for. Knows nothing of plans.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write as _;
 use std::mem;
 
@@ -14,6 +16,10 @@ use mainstay_lang::value::Value;
 
 use crate::dialect::Dialect;
 use crate::statement::{Bind, ResultShape, Statement};
+
+/// Of so many binds the same one is looked for; a literal behind them gets a number of its own, because comparing each
+/// with all takes quadratic time, and a caller may write a list of any length.
+const SHARED_BINDS_MAX: usize = 256;
 
 /// Index of a scope in [`Writer::scopes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +42,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) dialect: &'a dyn Dialect,
     sql: String,
     binds: Vec<Bind>,
+    /// Where each parameter stands among the binds.
+    params: HashMap<u32, usize>,
     aliases: usize,
     scopes: Vec<Scope>,
     /// The scopes that an expression sees, the innermost last.
@@ -45,7 +53,16 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     pub(crate) fn new(schema: &'a Schema, dialect: &'a dyn Dialect) -> Writer<'a> {
         let sql = String::with_capacity(256);
-        Writer { schema, dialect, sql, binds: Vec::new(), aliases: 0, scopes: Vec::new(), stack: Vec::new() }
+        Writer {
+            schema,
+            dialect,
+            sql,
+            binds: Vec::new(),
+            params: HashMap::new(),
+            aliases: 0,
+            scopes: Vec::new(),
+            stack: Vec::new(),
+        }
     }
 
     pub(crate) fn finish(self, result: ResultShape) -> Statement {
@@ -118,24 +135,33 @@ impl<'a> Writer<'a> {
 
     /// Where the bind of a literal or parameter that has been written stands among the binds.
     pub(crate) fn bind_index(&self, expr: &Expr) -> Option<usize> {
-        let bind = match &expr.node {
-            Node::Literal(value) => Bind::Value(value.clone()),
-            Node::Param(index) => Bind::Param(*index),
-            _ => return None,
-        };
-        self.bind_position(&bind)
-    }
-
-    fn bind_position(&self, bind: &Bind) -> Option<usize> {
-        self.binds.iter().position(|other| is_same_bind(other, bind))
+        match &expr.node {
+            Node::Literal(value) => {
+                let bind = Bind::Value(value.clone());
+                self.binds.iter().rposition(|other| is_same_bind(other, &bind))
+            }
+            Node::Param(index) => self.params.get(index).copied(),
+            _ => None,
+        }
     }
 
     /// A placeholder for a bind; the same bind keeps its number.
     pub(crate) fn bind(&mut self, bind: Bind, ty: &Type) {
-        let index = self.bind_position(&bind).unwrap_or_else(|| {
+        let next = self.binds.len();
+        let known = match &bind {
+            Bind::Param(index) => match self.params.entry(*index) {
+                Entry::Occupied(known) => Some(*known.get()),
+                Entry::Vacant(place) => {
+                    place.insert(next);
+                    None
+                }
+            },
+            bind => self.binds.iter().take(SHARED_BINDS_MAX).position(|other| is_same_bind(other, bind)),
+        };
+        let index = known.unwrap_or(next);
+        if known.is_none() {
             self.binds.push(bind);
-            self.binds.len() - 1
-        });
+        }
         let ty = self.schema.storage_type(ty);
         self.dialect.placeholder(&mut self.sql, index + 1, ty);
     }

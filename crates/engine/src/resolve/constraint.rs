@@ -22,6 +22,10 @@ mod operator;
 
 use operator::is_operators;
 
+/// Values in the constraints of one part, those nested in it included: PostgreSQL binds twice as many, and more at a
+/// time are a list that the database should hold itself.
+const VALUES_MAX: usize = 32_000;
+
 impl Resolver<'_> {
     /// All that a part says about its rows, seen by the caller, and the rule for reading them: ready for a plan.
     ///
@@ -200,6 +204,10 @@ impl Resolver<'_> {
 
     /// A value of a storage type as a parameter.
     fn typed_value(&mut self, raw: &str, ty: &Type, path: &str) -> Result<Expr, Error> {
+        if self.params.values().len() >= VALUES_MAX {
+            let words = format!("a part may be constrained by {VALUES_MAX} values: ask in several requests");
+            return Err(Error::at(Key::Limit, path, "values", words));
+        }
         let value = read_value(raw, ty, path)?;
         Ok(self.params.add_from(value, ty, from_request(path, Reading::Value(ty.clone()))))
     }

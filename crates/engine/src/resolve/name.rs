@@ -2,6 +2,7 @@
 //!
 //! For a caller a secret column has no name: it is unknown like any other word, and never offered.
 
+use mainstay_lang::reserved::QUERY_WORDS;
 use mainstay_lang::schema::{Column, Member, Schema, Table};
 use mainstay_lang::suggest::nearest;
 
@@ -54,7 +55,7 @@ pub fn unknown_member(table: &Table, name: &str, path: &str) -> Error {
     let columns = table.columns.iter().filter(|column| !column.secret).map(|column| column.name.as_str());
     let relations = table.relations.iter().map(|relation| relation.name.as_str());
     let what = format!("`{}` has no column, relation or keyword", table.name);
-    unknown(path, "name", name, &what, columns.chain(relations))
+    unknown(path, "name", name, &what, columns.chain(relations).chain(QUERY_WORDS.iter().copied()))
 }
 
 /// The error for a name that is none of `candidates`.

@@ -280,12 +280,8 @@ fn row_part(table: &str, index: usize, fields: &Fields, existing: &HashSet<Strin
 
 fn link_part(table: &str, index: usize, relation: &str, owner: Raw) -> Part {
     let path = format!("/{table}/{index}");
-    let links = Part {
-        path: format!("{path}/{relation}"),
-        keywords: vec!["add"],
-        get: Some(Vec::new()),
-        ..Part::default()
-    };
+    // Without `get` only what was added is answered, not all that the relation holds.
+    let links = Part { path: format!("{path}/{relation}"), keywords: vec!["add"], ..Part::default() };
     let text = Raw::new("null");
     Part {
         path,

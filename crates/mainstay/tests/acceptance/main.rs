@@ -1,0 +1,16 @@
+//! What the project promises, tried on the real `mainstay` binary: apps in folders, commands with their exit codes,
+//! requests over TCP.
+//!
+//! One test binary of many files, because linking costs more than compiling here. A file is one subject; what all of
+//! them need is in [`support`].
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
+
+mod bad_input;
+mod chinook;
+mod cli;
+mod contract_language;
+mod contract_protocol;
+mod crash;
+mod import_export;
+mod support;

@@ -1,0 +1,9 @@
+//! Apps, the binary and its server, and a client that sends bytes as they are.
+
+mod app;
+mod http;
+mod server;
+
+pub(crate) use app::{App, Ran, until};
+pub(crate) use http::{Answer, Request, encode};
+pub(crate) use server::Server;
