@@ -29,8 +29,18 @@ pub(super) const TO_MANY: &[&str] = &[
     "where",
 ];
 
-/// Refuses what has no place in a part that reads.
+/// Items of `order`, `group` and `aggregate`: databases take some two thousand columns, and guards and keys beside these
+/// are columns, too.
+const ITEMS_MAX: usize = 256;
+
+/// Refuses what has no place in a part that reads, and more of it than a statement can hold.
 pub(super) fn check(part: &Part, allowed: &[&str], place: &str) -> Result<(), Error> {
+    let items =
+        [("order", part.order.len()), ("group", part.group.len()), ("aggregate", part.aggregate.len())];
+    if let Some((word, _)) = items.iter().find(|(_, count)| *count > ITEMS_MAX) {
+        let words = format!("`{word}` may have {ITEMS_MAX} items");
+        return Err(Error::at(Key::Limit, join_path(&part.path, word), "items", words));
+    }
     for word in &part.keywords {
         if allowed.contains(word) || WRITES.contains(word) {
             continue;

@@ -7,8 +7,15 @@ use std::borrow::Cow;
 /// White space that `trim` removes.
 const SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\x0c', '\x0b'];
 
-/// Whether `needle` stands somewhere in `text`, ASCII letters without regard to case.
+/// Up to this length, comparing at each place beats the making of copies that a search in linear time needs.
+const NAIVE_BYTES_MAX: usize = 64;
+
+/// Whether `needle` stands somewhere in `text`, ASCII letters without regard to case. Linear in both lengths: callers
+/// choose both, and a database cannot interrupt a function.
 pub fn contains(text: &str, needle: &str) -> bool {
+    if needle.len() > NAIVE_BYTES_MAX {
+        return lower(text).contains(&*lower(needle));
+    }
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     let Some(first) = needle.first() else { return true };
     let Some(last_start) = text.len().checked_sub(needle.len()) else { return false };
@@ -19,8 +26,17 @@ pub fn contains(text: &str, needle: &str) -> bool {
 }
 
 /// Whether all of `text` matches: `%` stands for any text, `_` for one code point, `\` makes the next character
-/// itself; a `\` at the very end is itself. Case-sensitive. Never slower than the product of both lengths.
+/// itself; a `\` at the very end is itself. Case-sensitive.
 pub fn like(text: &str, pattern: &str) -> bool {
+    if pattern.len() > NAIVE_BYTES_MAX {
+        like_by_pieces(text, pattern)
+    } else {
+        like_by_retries(text, pattern)
+    }
+}
+
+/// Without a copy of anything; never slower than the product of both lengths.
+fn like_by_retries(text: &str, pattern: &str) -> bool {
     let (mut text, mut pattern) = (text, pattern);
     // Where to go on when a character doesn't match: behind the last `%`, one character further in the text. An
     // earlier `%` never needs another try, for the last one can take over whatever it would take.
@@ -61,6 +77,84 @@ fn next_of(pattern: &str) -> Option<(Option<char>, &str)> {
             None => Some((Some('\\'), "")),
         },
         other => Some((Some(other), rest.as_str())),
+    }
+}
+
+/// What stands between two `%` is looked for from left to right, each piece where it is found first: a later place can
+/// only leave less text to those behind it. A piece without `_` is found in linear time; one with `_` takes at most the
+/// product of its length and the text's.
+pub(super) fn like_by_pieces(text: &str, pattern: &str) -> bool {
+    let (piece, mut rest) = piece_of(pattern);
+    let Some(mut text) = piece.strip_start(text) else { return false };
+    if rest.is_none() {
+        return text.is_empty();
+    }
+    while let Some(pattern) = rest {
+        let (piece, behind) = piece_of(pattern);
+        if behind.is_none() {
+            return piece.ends(text);
+        }
+        let Some(left) = piece.find(text) else { return false };
+        (text, rest) = (left, behind);
+    }
+    true
+}
+
+/// What stands between two `%`: characters, `None` for any.
+struct Piece {
+    wanted: Vec<Option<char>>,
+    /// The piece as text when no `_` is in it.
+    literal: Option<String>,
+}
+
+/// The piece up to the next `%`, and the pattern behind that.
+fn piece_of(pattern: &str) -> (Piece, Option<&str>) {
+    let mut wanted = Vec::new();
+    let mut characters = pattern.chars();
+    let mut behind = None;
+    while let Some(character) = characters.next() {
+        wanted.push(match character {
+            '%' => {
+                behind = Some(characters.as_str());
+                break;
+            }
+            '_' => None,
+            '\\' => Some(characters.next().unwrap_or('\\')),
+            other => Some(other),
+        });
+    }
+    let literal = wanted.iter().copied().collect();
+    (Piece { wanted, literal }, behind)
+}
+
+impl Piece {
+    /// The text behind the piece at its beginning.
+    fn strip_start<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let mut characters = text.chars();
+        let matches = self.wanted.iter().all(|wanted| match (characters.next(), wanted) {
+            (Some(given), Some(wanted)) => given == *wanted,
+            (given, None) => given.is_some(),
+            (None, _) => false,
+        });
+        matches.then_some(characters.as_str())
+    }
+
+    /// The text behind the first place where the piece stands.
+    fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
+        match &self.literal {
+            Some(literal) => text.find(literal).map(|at| &text[at + literal.len()..]),
+            None => text.char_indices().find_map(|(at, _)| self.strip_start(&text[at..])),
+        }
+    }
+
+    /// Whether the text ends with the piece.
+    fn ends(&self, text: &str) -> bool {
+        let mut characters = text.chars().rev();
+        self.wanted.iter().rev().all(|wanted| match (characters.next(), wanted) {
+            (Some(given), Some(wanted)) => given == *wanted,
+            (given, None) => given.is_some(),
+            (None, _) => false,
+        })
     }
 }
 

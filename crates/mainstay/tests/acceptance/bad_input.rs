@@ -11,10 +11,50 @@ use crate::support::{Answer, App, Server, encode};
 
 /// Names that other languages keep for themselves; here they are names like any other.
 const KEYWORDS: &[&str] = &[
-    "select", "from", "index", "group_name", "table_name", "table", "column", "values", "primary", "unique", "check", "by",
-    "join", "union", "drop", "transaction", "begin", "commit", "end", "case", "when", "exists", "default", "references",
-    "rowid", "oid", "type", "key", "user_name", "link", "read", "update", "label", "allow", "warn", "history", "min", "max",
-    "trim", "glob", "match_it", "excluded", "json", "date",
+    "select",
+    "from",
+    "index",
+    "group_name",
+    "table_name",
+    "table",
+    "column",
+    "values",
+    "primary",
+    "unique",
+    "check",
+    "by",
+    "join",
+    "union",
+    "drop",
+    "transaction",
+    "begin",
+    "commit",
+    "end",
+    "case",
+    "when",
+    "exists",
+    "default",
+    "references",
+    "rowid",
+    "oid",
+    "type",
+    "key",
+    "user_name",
+    "link",
+    "read",
+    "update",
+    "label",
+    "allow",
+    "warn",
+    "history",
+    "min",
+    "max",
+    "trim",
+    "glob",
+    "match_it",
+    "excluded",
+    "json",
+    "date",
 ];
 
 fn app() -> App {
@@ -57,7 +97,8 @@ fn refused(answer: &Answer, start: Instant, input: &str) -> Value {
     let input: String = input.chars().take(200).collect();
     assert!(start.elapsed() < PATIENCE, "{input}: {:?}", start.elapsed());
     assert!((400..500).contains(&answer.status), "{input}: {} {}", answer.status, answer.text);
-    let problem = answer.problem(answer.status, &answer.expect(answer.status)["key"].as_str().unwrap().to_owned());
+    let problem =
+        answer.problem(answer.status, &answer.expect(answer.status)["key"].as_str().unwrap().to_owned());
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.len() > 8), "{input}: {problem}");
     assert!(!answer.text.contains("sqlite") && !answer.text.contains("SELECT"), "{input}: {problem}");
     problem
@@ -168,7 +209,15 @@ fn values_that_their_columns_cannot_hold() {
     assert_eq!(server.query("", &json!({"Row": {"t": sly}})).ok()["Row"][0]["id"], "sly");
     assert_eq!(server.get("", "/api/Row/sly").ok()["t"], sly);
     // Where a number or a key is expected in the path.
-    for path in ["/api/Row/%00", "/api/Row/%ff", "/api/Select/x", "/api/Select/%27", "/api/Row/x%2F..%2F..", "/api/%00", "/%ff"] {
+    for path in [
+        "/api/Row/%00",
+        "/api/Row/%ff",
+        "/api/Select/x",
+        "/api/Select/%27",
+        "/api/Row/x%2F..%2F..",
+        "/api/%00",
+        "/%ff",
+    ] {
         let start = Instant::now();
         refused(&server.get("", path), start, path);
     }
@@ -183,9 +232,15 @@ fn bodies_that_are_too_much() {
     assert_eq!((status, &problem["key"]), (413, &json!("body.too_large")));
     let (status, _) = refused_body(&server, "/api/Row", large(10_000_000));
     assert_eq!(status, 413);
-    server.request("POST", "/api/Row").json(&json!({"id": "l", "t": "x".repeat(5_000_000)})).send().expect(201);
+    server
+        .request("POST", "/api/Row")
+        .json(&json!({"id": "l", "t": "x".repeat(5_000_000)}))
+        .send()
+        .expect(201);
 
-    for (open, close) in [("[", "]"), ("{\"Row\":", "}"), ("{\"items\":", "}"), ("{\"parent\":{\"items\":", "}}")] {
+    for (open, close) in
+        [("[", "]"), ("{\"Row\":", "}"), ("{\"items\":", "}"), ("{\"parent\":{\"items\":", "}}")]
+    {
         let deep = format!("{{\"Row\": {}{}{}}}", open.repeat(1000), "{}", close.repeat(1000));
         let (status, problem) = refused_body(&server, "/query", deep);
         assert!(status == 400 || status == 422, "{problem}");
@@ -194,7 +249,12 @@ fn bodies_that_are_too_much() {
     }
     // Nesting within the reader's limit but beyond the limit of parts.
     for depth in [13, 24, 40, 60] {
-        let deep = format!("{{\"Item\": {}{}{}}}", "{\"parent\":{\"items\":".repeat(depth), "{}", "}}".repeat(depth));
+        let deep = format!(
+            "{{\"Item\": {}{}{}}}",
+            "{\"parent\":{\"items\":".repeat(depth),
+            "{}",
+            "}}".repeat(depth)
+        );
         refused_body(&server, "/query", deep);
     }
     // Nesting in a json value, in an expression, in `get`.
@@ -212,7 +272,8 @@ fn bodies_that_are_too_much() {
         nested("", "", "n == 1 or ", 2000),
         nested("lower(", "t", ")", 1000),
     ] {
-        let (status, problem) = refused_body(&server, "/query", json!({"Row": {"where": filter}}).to_string());
+        let (status, problem) =
+            refused_body(&server, "/query", json!({"Row": {"where": filter}}).to_string());
         assert!(status == 400 || status == 422, "{problem}");
     }
     let start = Instant::now();
@@ -235,6 +296,32 @@ fn bodies_that_are_too_much() {
     let start = Instant::now();
     let long = server.get("", &format!("/api/Row?where={}", "n".repeat(100_000)));
     assert!((400..500).contains(&long.status) && start.elapsed() < PATIENCE);
+    for items in [500, 3000] {
+        let names: Vec<String> = (0..items).map(|n| format!("a{n}")).collect();
+        let aggregates: serde_json::Map<String, Value> =
+            names.iter().map(|name| (name.clone(), json!("count()"))).collect();
+        for part in [
+            json!({"order": vec!["n"; items]}),
+            json!({"aggregate": {"c": "count()"}, "group": vec!["n"; items]}),
+            json!({"aggregate": aggregates}),
+        ] {
+            refused_body(&server, "/query", json!({"Row": part}).to_string());
+        }
+    }
+    // Searching a long text for a long one is no work for minutes.
+    server.request("POST", "/api/Row").json(&json!({"id": "a", "t": "a".repeat(200_000)})).send().expect(201);
+    let needle = format!("{}b", "a".repeat(100_000));
+    for part in [
+        json!({"t": {"~": needle}}),
+        json!({"t": {"like": format!("%{needle}%")}}),
+        json!({"t": {"like": format!("%{needle}")}}),
+        json!({"t": {"like": "%a".repeat(1000) + "%b%"}}),
+        json!({"where": "t ~ $t or like(t, $t)", "params": {"t": needle}}),
+    ] {
+        let start = Instant::now();
+        assert_eq!(server.query("", &json!({"Row": part})).ok(), json!({"Row": []}));
+        assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+    }
     // The server is as well as before.
     server.get("", "/health/ready").ok();
 }
@@ -259,7 +346,11 @@ fn names_that_are_not_there_get_the_nearest() {
     }
     let far = server.get("", "/api/Xylophone").expect(404);
     assert!(!far["detail"].as_str().unwrap().contains("mean"), "nothing is near: {far}");
-    let (_, problem) = refused_body(&server, "/query", json!({"Row": {"create": true, "id": "x", "spn": "PT1H"}}).to_string());
+    let (_, problem) = refused_body(
+        &server,
+        "/query",
+        json!({"Row": {"create": true, "id": "x", "spn": "PT1H"}}).to_string(),
+    );
     assert!(problem["errors"][0]["message"].as_str().unwrap().contains("span"), "{problem}");
 }
 
@@ -273,7 +364,8 @@ fn a_column_may_be_called_as_a_keyword_elsewhere() {
     let id = made["id"].as_str().unwrap();
     for (n, name) in KEYWORDS.iter().enumerate() {
         assert_eq!(made[name], n, "{name}");
-        let found = server.query("", &json!({"Select": {*name: n, "order": format!("-{name}"), "get": [name]}})).ok();
+        let found =
+            server.query("", &json!({"Select": {*name: n, "order": format!("-{name}"), "get": [name]}})).ok();
         assert_eq!(found["Select"][0][name], n, "{name}");
         let filter = encode(&format!("{name} == {n}"));
         let found = server.get("", &format!("/api/Select?where={filter}&order={name}&get={name}"));
@@ -308,7 +400,10 @@ fn bytes_that_are_no_http_do_not_hurt() {
         // A connection cut without a word is an answer, too.
         drop(stream.read_to_end(&mut answer));
         let line = String::from_utf8_lossy(&answer[..answer.len().min(12)]).into_owned();
-        assert!(answer.is_empty() || line.starts_with("HTTP/1.1 4") || line.starts_with("HTTP/1.0 4"), "{line}");
+        assert!(
+            answer.is_empty() || line.starts_with("HTTP/1.1 4") || line.starts_with("HTTP/1.0 4"),
+            "{line}"
+        );
     }
     // A client that sends half and goes leaves nothing that blocks the next.
     let mut half = TcpStream::connect(server.address()).unwrap();
@@ -316,7 +411,8 @@ fn bytes_that_are_no_http_do_not_hurt() {
     drop(half);
     let bad_headers = server.request("GET", "/api/Row").header("authorization", "Bearer \u{7f}").send();
     assert!((400..500).contains(&bad_headers.status));
-    let many = (0..200).fold(server.request("GET", "/api/Row"), |request, n| request.header(&format!("x-{n}"), "v"));
+    let many =
+        (0..200).fold(server.request("GET", "/api/Row"), |request, n| request.header(&format!("x-{n}"), "v"));
     assert!((400..500).contains(&many.send().status), "too many headers");
     server.get("", "/api/Row").ok();
 }

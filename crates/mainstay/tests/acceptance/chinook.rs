@@ -71,14 +71,19 @@ fn questions_of_a_shop_are_answered_by_one_request_each() {
     let answer = server.query(&nancy, &best).ok();
     assert_eq!(rows(&answer, "InvoiceLine"), &best_selling(&app));
 
-    // The customers of one employee with invoices, lines and tracks: five levels.
+    // The customers of one employee with invoices, lines and tracks: five levels, one statement.
     let nested = json!({"Employee": {"id": 3, "get": ["last_name"],
         "customers": {"get": ["last_name"],
             "invoices": {"get": ["total"],
                 "lines": {"get": ["quantity"],
                     "track": {"get": ["name"]}}}}}});
-    let answer = server.query(&jane, &nested).ok();
+    let answer = server.request("POST", "/query?explain").bearer(&jane).json(&nested).send().ok();
     assert_eq!(leaves(&answer), lines_of_employee(&app, "3"));
+    let statements = answer["@explain"]["statements"].as_array().unwrap();
+    assert_eq!(statements.len(), 1, "{statements:#?}");
+    for table in ["Employee", "Customer", "Invoice", "InvoiceLine", "Track"] {
+        assert!(statements[0]["sql"].as_str().unwrap().contains(&format!("\"{table}\"")), "{statements:#?}");
+    }
 
     // An order with its lines in one request.
     let before = invoices(&server, &nancy);
@@ -89,8 +94,12 @@ fn questions_of_a_shop_are_answered_by_one_request_each() {
     let id = made["Invoice"][0]["id"].as_i64().unwrap();
     let back = server.get(&luis, &format!("/api/Invoice/{id}?get=total,lines(quantity,track(name))")).ok();
     assert_eq!(back["total"], "2.97");
-    let bought: Vec<(&Value, &Value)> =
-        back["lines"].as_array().unwrap().iter().map(|line| (&line["track"]["name"], &line["quantity"])).collect();
+    let bought: Vec<(&Value, &Value)> = back["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (&line["track"]["name"], &line["quantity"]))
+        .collect();
     assert_eq!(
         bought,
         [
@@ -143,10 +152,14 @@ fn leaves(answer: &Value) -> Vec<(i64, i64, String)> {
 }
 
 fn lines_of_employee(app: &App, employee: &str) -> Vec<(i64, i64, String)> {
-    let customers: HashMap<String, String> =
-        seed(app, "09_Customer.csv").into_iter().map(|row| (row["id"].clone(), row["support_rep"].clone())).collect();
-    let invoices: HashMap<String, String> =
-        seed(app, "10_Invoice.csv").into_iter().map(|row| (row["id"].clone(), row["customer"].clone())).collect();
+    let customers: HashMap<String, String> = seed(app, "09_Customer.csv")
+        .into_iter()
+        .map(|row| (row["id"].clone(), row["support_rep"].clone()))
+        .collect();
+    let invoices: HashMap<String, String> = seed(app, "10_Invoice.csv")
+        .into_iter()
+        .map(|row| (row["id"].clone(), row["customer"].clone()))
+        .collect();
     let tracks: HashMap<String, String> =
         seed(app, "05_Track.csv").into_iter().map(|row| (row["id"].clone(), row["name"].clone())).collect();
     let mut found: Vec<(i64, i64, String)> = seed(app, "11_InvoiceLine.csv")
@@ -178,7 +191,10 @@ fn rules_keep_what_they_keep() {
     let sees = |token: &str, table: &str| {
         server.get(token, &format!("/api/{table}?count&limit=1")).ok()["count"].as_u64().unwrap()
     };
-    assert_eq!((sees("", "Track"), sees("", "Invoice"), sees("", "Customer"), sees("", "Employee")), (3503, 0, 0, 0));
+    assert_eq!(
+        (sees("", "Track"), sees("", "Invoice"), sees("", "Customer"), sees("", "Employee")),
+        (3503, 0, 0, 0)
+    );
     assert_eq!((sees(&luis, "Invoice"), sees(&luis, "Customer"), sees(&luis, "Employee")), (7, 1, 1));
     assert_eq!((sees(&jane, "Customer"), sees(&jane, "Employee")), (21, 8));
     assert_eq!((sees(&nancy, "Invoice"), sees(&nancy, "Customer")), (412, 59));
@@ -220,7 +236,10 @@ fn rules_keep_what_they_keep() {
     query(&nancy, json!({"Artist": {"id": 1, "delete": true}})).problem(409, "delete.restricted");
     query(&nancy, json!({"Invoice": {"id": 1, "set": {"total": "0.01"}}})).problem(422, "check.failed");
     // Somebody else's rows are not found, so nothing is written; that is no error.
-    assert_eq!(query(&luis, json!({"Customer": {"id": 2, "set": {"city": "x"}}})).ok(), json!({"Customer": []}));
+    assert_eq!(
+        query(&luis, json!({"Customer": {"id": 2, "set": {"city": "x"}}})).ok(),
+        json!({"Customer": []})
+    );
 
     assert_eq!(state(), before, "no refusal has left a trace");
 

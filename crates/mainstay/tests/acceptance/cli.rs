@@ -55,7 +55,7 @@ fn exit_codes_tell_done_refused_and_wrong_usage() {
         (1, &["user", "grant", "APP", "01900000-0000-7000-8000-000000000000", "a/b"]),
         (1, &["user", "create", "APP", "--email", "no address", "--name", "N"]),
         (1, &["serve", "APP", "--listen", "nowhere"]),
-        (1, &["doctor", "APP", "--database", "sqlite:/nowhere/at/all.db"]),
+        (1, &["doctor", "APP", "--database", "sqlite:/dev/null/no.db"]),
         (2, &[]),
         (2, &["sreve", "APP"]),
         (2, &["serve"]),
@@ -69,7 +69,10 @@ fn exit_codes_tell_done_refused_and_wrong_usage() {
         let ran = app.run(words);
         assert_eq!(ran.code, code, "mainstay {words:?}: {ran:#?}");
         if code != 0 {
-            assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{words:?} speaks to people: {ran:#?}");
+            // What the doctor found is its result, good or bad.
+            let is_result = words.first() == Some(&"doctor");
+            assert!(ran.stdout.is_empty() || is_result, "{words:?}: {ran:#?}");
+            assert!(!ran.stderr.is_empty(), "{words:?} says nothing to people: {ran:#?}");
             assert!(!ran.stderr.contains("panicked"), "{words:?}: {ran:#?}");
         }
     }
@@ -84,7 +87,10 @@ fn json_is_one_document_on_standard_output() {
     let app = App::of(NOTES);
     let file = app.write("rows.csv", "text\nA\n");
     let out = app.path().join("out.csv").display().to_string();
-    let user = app.run(&["user", "create", "APP", "--email", "ann@example.com", "--name", "Ann", "--json"]).succeeded().json();
+    let user = app
+        .run(&["user", "create", "APP", "--email", "ann@example.com", "--name", "Ann", "--json"])
+        .succeeded()
+        .json();
     let id = user["id"].as_str().unwrap();
     let token = app.run(&["user", "token", "APP", id, "--json"]).succeeded().json();
     assert!(token["access"].as_str().unwrap().split('.').count() == 3, "{token}");
@@ -191,7 +197,8 @@ fn users_are_made_granted_and_trusted() {
     let ran = app.run(&["query", "APP", document, "--as", "01900000-0000-7000-8000-000000000000"]).ended(1);
     assert!(ran.stderr.contains("no such user"), "{}", ran.stderr);
     // A document on standard input.
-    let mut child = app.command(&["query", "APP", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        app.command(&["query", "APP", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"{\"News\": {\"aggregate\": {\"n\": \"count()\"}}}").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), json!({"News": [{"n": 4}]}));
@@ -266,7 +273,12 @@ fn settings_flag_over_environment_over_files() {
         let mut command = app.command(&[&["settings", "APP", "--json"], words].concat());
         command.envs(variable);
         let listed = Ran::of(&mut command).succeeded().json();
-        let found = listed["settings"].as_array().unwrap().iter().find(|setting| setting["name"] == "limits.page").cloned();
+        let found = listed["settings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|setting| setting["name"] == "limits.page")
+            .cloned();
         let found = found.expect("the setting is listed");
         (found["value"].as_str().unwrap().to_owned(), found["origin"].as_str().unwrap().to_owned())
     };
@@ -292,13 +304,25 @@ fn settings_flag_over_environment_over_files() {
     app.run(&["import", "APP", "Note", &file]).succeeded();
     let server = app.serve();
     assert_eq!(server.get("", "/api/Note").ok()["items"].as_array().unwrap().len(), 2);
-    assert!(server.said().contains("limits.paeg") && server.said().contains("limits.page"), "{}", server.said());
+    assert!(
+        server.said().contains("limits.paeg") && server.said().contains("limits.page"),
+        "{}",
+        server.said()
+    );
     drop(server);
     let ran = Ran::of(app.command(&["settings", "APP"]).env("MAINSTAY_LISTN", "x")).succeeded();
-    assert!(ran.stderr.contains("MAINSTAY_LISTN") && ran.stderr.contains("MAINSTAY_LISTEN"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("MAINSTAY_LISTN") && ran.stderr.contains("MAINSTAY_LISTEN"),
+        "{}",
+        ran.stderr
+    );
     app.write("mainstay.local.toml", "[limits]\npage = \"many\"\n");
     let ran = app.run(&["settings", "APP"]).ended(1);
-    assert!(ran.stderr.contains("limits.page") && ran.stderr.contains("mainstay.local.toml"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("limits.page") && ran.stderr.contains("mainstay.local.toml"),
+        "{}",
+        ran.stderr
+    );
     app.write("mainstay.local.toml", "[limits\n");
     let ran = app.run(&["serve", "APP"]).ended(1);
     assert!(ran.stderr.contains("mainstay.local.toml"), "{}", ran.stderr);

@@ -61,10 +61,18 @@ fn festival_teams_and_alerts_follow_their_rules() {
     // `allow create … if user.can("team/admin")`; `trim`, the default of an enum, `unique`.
     post(&server, &bob, "Team", &json!({"name": "Toilets"})).problem(403, "rule.refused");
     let team = post(&server, &cleo, "Team", &json!({"name": "  Toilets "})).expect(201);
-    assert_eq!((&team["name"], &team["role"], &team["location"]), (&json!("Toilets"), &json!("bar"), &json!(null)));
-    let message = post(&server, &cleo, "Team", &json!({"name": "Toilets"})).problem_at(409, "unique", "/name");
+    assert_eq!(
+        (&team["name"], &team["role"], &team["location"]),
+        (&json!("Toilets"), &json!("bar"), &json!(null))
+    );
+    let message =
+        post(&server, &cleo, "Team", &json!({"name": "Toilets"})).problem_at(409, "unique", "/name");
     assert!(!message.is_empty());
-    post(&server, &cleo, "Team", &json!({"name": "x", "role": "baar"})).problem_at(422, "value.invalid", "/role");
+    post(&server, &cleo, "Team", &json!({"name": "x", "role": "baar"})).problem_at(
+        422,
+        "value.invalid",
+        "/role",
+    );
     post(&server, &cleo, "Team", &json!({"location": "x"})).problem_at(422, "value.invalid", "/name");
     let long = "n".repeat(101);
     post(&server, &cleo, "Team", &json!({"name": long})).problem_at(422, "value.invalid", "/name");
@@ -177,7 +185,9 @@ fn modifiers_do_what_they_say() {
     let server = app.serve();
     let make = |row: Value| post(&server, "", "Thing", &row);
 
-    let first = make(json!({"code": " ABC ", "maker": "m", "pin": "1234", "note": "n", "tags": ["a", "b"], "private": "p"}));
+    let first = make(
+        json!({"code": " ABC ", "maker": "m", "pin": "1234", "note": "n", "tags": ["a", "b"], "private": "p"}),
+    );
     let first = first.expect(201);
     let today = &first["created"].as_str().unwrap()[..10];
     assert_eq!(
@@ -356,7 +366,11 @@ fn every_type_keeps_its_form_on_the_wire() {
         ("e", json!("middle")),
         ("list", json!(1)),
     ] {
-        post(&server, "", "Value", &json!({"id": "bad", column: wrong})).problem_at(422, "value.invalid", &format!("/{column}"));
+        post(&server, "", "Value", &json!({"id": "bad", column: wrong})).problem_at(
+            422,
+            "value.invalid",
+            &format!("/{column}"),
+        );
         // In a constraint too.
         let path = format!("/Value/{column}");
         if column != "list" && column != "t" {

@@ -47,14 +47,14 @@ fn tasks() -> (App, Server) {
     let app = App::of(TASKS);
     let server = app.serve();
     let rows = json!({
-        "Person": [{"create": true, "id": "ann", "name": "Ann"}, {"create": true, "id": "bob", "name": "Bob"}],
-        "Task": [
-            {"create": true, "id": "a", "title": "Apples", "points": 3, "price": "1000.50", "owner": "ann",
-             "lines": [{"create": true, "n": 1}, {"create": true, "n": 2}]},
-            {"create": true, "id": "b", "title": "Bread", "points": 5, "owner": {"name": "Bob"}, "due": "2026-01-31T10:00:00Z",
-             "lines": [{"create": true, "n": 7, "owner": "ann"}]},
-            {"create": true, "id": "c", "title": "corn", "done": true},
-        ]});
+    "Person": [{"create": true, "id": "ann", "name": "Ann"}, {"create": true, "id": "bob", "name": "Bob"}],
+    "Task": [
+        {"create": true, "id": "a", "title": "Apples", "points": 3, "price": "1000.50", "owner": "ann",
+         "lines": [{"create": true, "n": 1}, {"create": true, "n": 2}]},
+        {"create": true, "id": "b", "title": "Bread", "points": 5, "owner": {"name": "Bob"}, "due": "2026-01-31T10:00:00Z",
+         "lines": [{"create": true, "n": 7, "owner": "ann"}]},
+        {"create": true, "id": "c", "title": "corn", "done": true},
+    ]});
     server.query("", &rows).ok();
     (app, server)
 }
@@ -96,7 +96,10 @@ fn the_page_s_query_answers_in_the_page_s_shape() {
     let row = &rows[0];
     let names: Vec<&String> = row.as_object().unwrap().keys().collect();
     assert_eq!(names, ["id", "title", "due", "severity", "sender", "messages"]);
-    assert_eq!((&row["title"], &row["due"], &row["severity"]), (&json!("Ice"), &json!(null), &json!("serious")));
+    assert_eq!(
+        (&row["title"], &row["due"], &row["severity"]),
+        (&json!("Ice"), &json!(null), &json!("serious"))
+    );
     assert_eq!(row["sender"], json!({"id": BAR, "name": "Bar 1"}));
     let message = &row["messages"][0];
     assert_eq!(message["author"], json!({"id": ANN, "name": "Ann"}));
@@ -237,7 +240,8 @@ fn pages_counts_and_groups() {
     wrong(json!({"order": "-points", "after": "nonsense"})).problem(400, "cursor.invalid");
 
     // Nested: what is no row stands beside its list.
-    let nested = json!({"Task": {"id": "a", "lines": {"order": "-n", "limit": 1, "count": true, "get": ["n"]}}});
+    let nested =
+        json!({"Task": {"id": "a", "lines": {"order": "-n", "limit": 1, "count": true, "get": ["n"]}}});
     let answer = server.query("", &nested).ok();
     let row = &answer["Task"][0];
     assert_eq!((&row["lines"][0]["n"], &row["lines@"]["count"]), (&json!(2), &json!(2)), "{answer}");
@@ -270,9 +274,18 @@ fn writes_through_queries() {
         "owner": {"create": true, "id": "cy", "name": "Cy"}, "watchers": [{"name": "Ann"}, {"name": "Bob"}],
         "lines": [{"create": true, "n": 4, "owner": {"name": "Bob"}}]}}));
     let row = &made["Task"][0];
-    assert_eq!((&row["new"], &row["owner"]["new"], &row["lines"][0]["new"]), (&json!(true), &json!(true), &json!(true)));
+    assert_eq!(
+        (&row["new"], &row["owner"]["new"], &row["lines"][0]["new"]),
+        (&json!(true), &json!(true), &json!(true))
+    );
     assert!(row["watchers"][0].get("new").is_none());
-    assert_eq!(found(&server, &json!({"where": "owner.name == \"Cy\" and watchers.count() == 2 and lines.any(owner.name == \"Bob\")"})), "d");
+    assert_eq!(
+        found(
+            &server,
+            &json!({"where": "owner.name == \"Cy\" and watchers.count() == 2 and lines.any(owner.name == \"Bob\")"})
+        ),
+        "d"
+    );
     let nobody = json!({"Task": {"create": true, "id": "e", "title": "E", "owner": {"name": "Nobody"}}});
     server.query("", &nobody).problem(422, "part.not_one");
     server.get("", "/api/Task/e").problem(404, "row.not_found");
@@ -300,9 +313,15 @@ fn writes_through_queries() {
     // Every row that the part found; to-many replaces.
     let many = ok(json!({"Task": {"id": ["a", "b"], "set": {"watchers": ["bob"], "done": false}}}));
     assert_eq!(keys(&many["Task"]), "ab");
-    assert_eq!(found(&server, &json!({"where": "watchers.count() == 1 and watchers.any(id == \"bob\")"})), "ab");
+    assert_eq!(
+        found(&server, &json!({"where": "watchers.count() == 1 and watchers.any(id == \"bob\")"})),
+        "ab"
+    );
     ok(json!({"Task": {"id": "a", "watchers": {"add": ["ann"], "remove": {"name": "Bob"}}}}));
-    assert_eq!(found(&server, &json!({"where": "watchers.count() == 1 and watchers.any(id == \"ann\")"})), "a");
+    assert_eq!(
+        found(&server, &json!({"where": "watchers.count() == 1 and watchers.any(id == \"ann\")"})),
+        "a"
+    );
 
     // A write that nothing restricts is refused, and so is one that only seems restricted.
     let before = server.get("", "/api/Task?order=id").ok();
@@ -350,7 +369,8 @@ fn writes_through_queries() {
 fn checks_refuse_and_warnings_ask() {
     let (_app, server) = tasks();
     let set = |points: i64, accept: &str| {
-        let request = server.request("POST", "/query").json(&json!({"Task": {"id": "a", "set": {"points": points}}}));
+        let request =
+            server.request("POST", "/query").json(&json!({"Task": {"id": "a", "set": {"points": points}}}));
         if accept.is_empty() { request.send() } else { request.header("accept-warnings", accept).send() }
     };
     let problem = set(1000, "").problem(422, "check.failed");
@@ -434,7 +454,8 @@ fn rest_speaks_http() {
     assert_eq!(rows[1]["name"], "P2");
     assert!(rows[1].get("created").is_none(), "`get` says what is shown: {rows}");
     let clash = json!([{"id": "p3", "name": "P3"}, {"id": "p4", "name": "P1"}]);
-    let message = server.request("POST", "/api/Person").json(&clash).send().problem_at(409, "unique", "/1/name");
+    let message =
+        server.request("POST", "/api/Person").json(&clash).send().problem_at(409, "unique", "/1/name");
     assert!(!message.is_empty());
     server.get("", "/api/Person/p3").problem(404, "row.not_found");
 
@@ -466,7 +487,10 @@ fn rest_speaks_http() {
     change(&tag, "Two").problem(412, "version.precondition");
     change(&weak, "Two").expect(412);
     change("*", "Three").ok();
-    assert_eq!(server.request("GET", "/api/Task/a").header("if-none-match", &tag).send().ok()["title"], "Three");
+    assert_eq!(
+        server.request("GET", "/api/Task/a").header("if-none-match", &tag).send().ok()["title"],
+        "Three"
+    );
     let delete = |tag: &str| server.request("DELETE", "/api/Task/a").header("if-match", tag).send();
     delete(&tag).problem(412, "version.precondition");
     let current = server.get("", "/api/Task/a").header("etag").to_owned();
@@ -484,7 +508,17 @@ fn rest_speaks_http() {
     // Lists: items and next always, count when asked; nothing unknown, nothing empty.
     let list = server.get("", "/api/Task?limit=1").ok();
     assert!(list["next"].is_string() && list.get("count").is_none(), "{list}");
-    for query in ["where=", "unknown=1", "wher=done", "limit=x", "limit=-1", "limit=1&limit=2", "order=", "get=", "order=nothing"] {
+    for query in [
+        "where=",
+        "unknown=1",
+        "wher=done",
+        "limit=x",
+        "limit=-1",
+        "limit=1&limit=2",
+        "order=",
+        "get=",
+        "order=nothing",
+    ] {
         server.get("", &format!("/api/Task?{query}")).expect(400);
     }
     let near = server.get("", "/api/Task?wher=done").problem(400, "name.unknown");
@@ -526,8 +560,18 @@ fn what_the_query_language_does_not_say_is_refused_with_its_place() {
 #[test]
 fn limits_answer_before_they_hurt() {
     let app = App::of(TASKS);
-    let server = app.serve_with(&["--limits-rows", "50", "--limits-page", "3", "--http-body-limit", "10000", "--limits-depth", "4"]);
-    let people: Vec<Value> = (0..20).map(|n| json!({"id": format!("p{n:02}"), "name": format!("P{n}")})).collect();
+    let server = app.serve_with(&[
+        "--limits-rows",
+        "50",
+        "--limits-page",
+        "3",
+        "--http-body-limit",
+        "10000",
+        "--limits-depth",
+        "4",
+    ]);
+    let people: Vec<Value> =
+        (0..20).map(|n| json!({"id": format!("p{n:02}"), "name": format!("P{n}")})).collect();
     server.request("POST", "/api/Person").json(&json!(people)).send().expect(201);
     // A read without a limit is a page of the default.
     let page = server.query("", &json!({"Person": {"order": "id"}})).ok();

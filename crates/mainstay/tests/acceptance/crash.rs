@@ -33,7 +33,8 @@ const ORDERS_BEFORE_KILL: usize = 40;
 
 #[test]
 fn what_was_acknowledged_survives_a_kill() {
-    let rounds = std::env::var("MAINSTAY_CRASH_ROUNDS").ok().map_or(ROUNDS_DEFAULT, |text| text.parse().unwrap());
+    let rounds =
+        std::env::var("MAINSTAY_CRASH_ROUNDS").ok().map_or(ROUNDS_DEFAULT, |text| text.parse().unwrap());
     let app = App::of(SCHEMA);
     let mut acknowledged: HashMap<String, i64> = HashMap::new();
     for round in 0..rounds {

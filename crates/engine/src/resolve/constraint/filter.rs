@@ -12,10 +12,18 @@ use crate::part::Part;
 use crate::resolve::params::{Reading, Source};
 use crate::resolve::{Resolver, name, text};
 
+/// A longer condition is a list of values, which `params` or a constraint hold better.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
 impl Resolver<'_> {
     pub(super) fn filter_text(&mut self, table: &Table, part: &Part) -> Result<Expr, Error> {
         let text = part.filter.as_deref().unwrap_or_default();
         let path = join_path(&part.path, "where");
+        if text.len() > TEXT_BYTES_MAX {
+            let words =
+                format!("`where` may have {TEXT_BYTES_MAX} bytes; give a long list as one of `params`");
+            return Err(Error::at(Key::Limit, path, "bytes", words));
+        }
         let filter =
             compile_filter(self.schema, table.id, text).map_err(|found| text::error(&path, text, &found))?;
         let params_path = join_path(&part.path, "params");

@@ -62,7 +62,9 @@ impl App {
         let path = self.path();
         command.args(words.iter().map(|word| if *word == "APP" { path.as_os_str() } else { word.as_ref() }));
         // What the developer has set must not decide a test.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MAINSTAY_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MAINSTAY_"))
+        {
             command.env_remove(name);
         }
         command.current_dir(self.folder.path()).stdin(Stdio::null());

@@ -93,7 +93,8 @@ impl Answer {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let bad = |words: &str| std::io::Error::other(format!("{words}: {line:?}"));
-        let status = line.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or_else(|| bad("no status"))?;
+        let status =
+            line.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or_else(|| bad("no status"))?;
         let mut headers = Vec::new();
         loop {
             let mut line = String::new();
