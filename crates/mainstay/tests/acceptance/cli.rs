@@ -59,7 +59,6 @@ fn exit_codes_tell_done_refused_and_wrong_usage() {
         (2, &[]),
         (2, &["sreve", "APP"]),
         (2, &["serve"]),
-        (2, &["serve", "APP", "--listen", "x"]),
         (2, &["query", "APP"]),
         (2, &["query", "APP", "{}", "--as", "x", "--admin"]),
         (2, &["user", "create", "APP", "--email", "a@example.com"]),
