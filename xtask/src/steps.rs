@@ -63,13 +63,18 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
     Ok(())
 }
 
+/// No answer is a fault of the server, and each is described by the document. What may be refused beyond the document
+/// is left to `cargo xtask api`, whose findings need a person's judgement when rules or rows of the example change.
+pub(crate) const CONFORMANCE: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+     response_headers_conformance,response_schema_conformance,unsupported_method";
+
 /// The server's answers against its own OpenAPI document.
-pub(crate) fn api() -> Result<()> {
+pub(crate) fn api(checks: &str) -> Result<()> {
     const PYTHON: &str = "target/schemathesis/bin/python";
     if !Path::new(PYTHON).exists() {
         run("python3", &["-m", "venv", "target/schemathesis"])?;
     }
     run(PYTHON, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "schemathesis==4.*"])?;
     run("cargo", &["build", "--quiet", "--package", "mainstay"])?;
-    run(PYTHON, &["xtask/src/api.py"])
+    run(PYTHON, &["xtask/src/api.py", checks])
 }
