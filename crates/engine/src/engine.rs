@@ -127,7 +127,7 @@ impl Engine {
     }
 
     /// Whether some part of an operation writes.
-    fn writes_in(&self, operation: &Operation) -> bool {
+    pub(crate) fn writes_in(&self, operation: &Operation) -> bool {
         let mut entries = operation.documents.iter().flat_map(|document| &document.entries);
         entries.any(|entry| {
             // A table that does not exist is refused by the reader.

@@ -21,8 +21,10 @@ pub mod resolve;
 pub mod response;
 mod seed;
 mod shape;
+mod why;
 mod write;
 
 pub use engine::{Engine, Options};
 pub use open::OpenError;
 pub use render::render;
+pub use why::Why;

@@ -19,6 +19,7 @@ mod rows;
 mod rules;
 mod run;
 mod value;
+mod why;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::part::{Idempotency, Operation};
 use crate::read;
 use crate::resolve::name;
 use crate::response::{DocumentAnswer, EntryAnswer, Response};
+use crate::why::Inquiry;
 
 pub(crate) use self::prepared::Prepared;
 pub(crate) use self::resolve::writes;
@@ -52,18 +54,7 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
         idempotency::key_check(ctx, &idempotency.key)?;
     }
     let watch = engine.callers.watch();
-    let job = Arc::new(Job {
-        documents: plan(engine, ctx, operation)?,
-        catalog: engine.catalog.clone(),
-        prepared: engine.writes.clone(),
-        limits: engine.limits,
-        ctx: ctx.clone(),
-        idempotency: operation.idempotency.clone(),
-        accepted: operation.accepted_warnings.clone(),
-        explain: operation.explain,
-        caller_tables: engine.callers.tables().clone(),
-        watch: watch.clone(),
-    });
+    let job = Arc::new(job(engine, ctx, operation, watch.clone(), None)?);
     let work: WriteJob<(Response, Option<Explained>), Error> = Box::new(move |tx| {
         let job = job.clone();
         Box::pin(async move { job.run(tx).await })
@@ -75,6 +66,46 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
         response.explain = Some(explained.tell(engine).await?);
     }
     Ok(response)
+}
+
+/// Tries an operation to learn what refuses it, and undoes it.
+pub(crate) async fn attempt(
+    engine: &Engine,
+    ctx: &Ctx,
+    operation: &Operation,
+    inquiry: &Arc<Inquiry>,
+) -> Result<(), Error> {
+    let job = Arc::new(job(engine, ctx, operation, engine.callers.watch(), Some(inquiry.clone()))?);
+    let work: WriteJob<(), Error> = Box::new(move |tx| {
+        let job = job.clone();
+        Box::pin(async move {
+            job.run(tx).await?;
+            Err(Error::internal("tried, and undone"))
+        })
+    });
+    engine.store.write(ctx.deadline, work).await
+}
+
+fn job(
+    engine: &Engine,
+    ctx: &Ctx,
+    operation: &Operation,
+    watch: Arc<CallerWatch>,
+    inquiry: Option<Arc<Inquiry>>,
+) -> Result<Job, Error> {
+    Ok(Job {
+        documents: plan(engine, ctx, operation)?,
+        catalog: engine.catalog.clone(),
+        prepared: engine.writes.clone(),
+        limits: engine.limits,
+        ctx: ctx.clone(),
+        idempotency: operation.idempotency.clone(),
+        accepted: operation.accepted_warnings.clone(),
+        explain: operation.explain,
+        caller_tables: engine.callers.tables().clone(),
+        watch,
+        inquiry,
+    })
 }
 
 /// A planned operation with all that its transaction needs: it outlives the request that asked for it.
@@ -89,6 +120,7 @@ struct Job {
     explain: bool,
     caller_tables: Arc<HashSet<TableId>>,
     watch: Arc<CallerWatch>,
+    inquiry: Option<Arc<Inquiry>>,
 }
 
 /// One entry of a document.
@@ -140,6 +172,7 @@ impl Job {
     async fn run(&self, tx: &mut Tx) -> Result<(Response, Option<Explained>), Error> {
         let mut run = Run::new(tx, &self.catalog, &self.prepared, &self.ctx, &self.limits);
         run.explained = self.explain.then(Explained::default);
+        run.inquiry = self.inquiry.as_deref();
         if let Some(idempotency) = &self.idempotency
             && let Some(kept) = run.kept_answer(idempotency).await?
         {
@@ -158,6 +191,9 @@ impl Job {
             answers.push(document);
         }
         run.check(&self.accepted).await?;
+        if let Some(inquiry) = &self.inquiry {
+            inquiry.complete();
+        }
         run.log().await?;
         if run.rows.written().iter().any(|row| self.caller_tables.contains(&row.table)) {
             self.watch.touch();

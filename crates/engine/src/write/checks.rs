@@ -34,6 +34,8 @@ impl<'a> Run<'a> {
             if self.truth(due.check.table, &test, &due.row, Change::default()).await? != Some(false) {
                 continue;
             }
+            let name = if due.check.warns { "warn" } else { "check" };
+            self.note_check((due.check.table, check, name), &due.row, &due.path).await?;
             let message = check.message.clone();
             if !due.check.warns {
                 let error = FieldError { path: due.path, key: "check".to_owned(), message };

@@ -85,6 +85,7 @@ impl Run<'_> {
         }
         let rule = self.guard().rule(table, operation);
         if !self.allows(table, &rule, row, change).await? {
+            self.note_refusal(table, operation, None, row, change, path).await?;
             let name = &self.schema().table(table).name;
             let message = format!("you may not {} this {name}", verb(operation));
             return Err(Error::at(Key::Forbidden, path, "rule", message));
@@ -92,6 +93,7 @@ impl Run<'_> {
         for column in named {
             let Some(rule) = self.guard().column_rule(table, operation, *column) else { continue };
             if !self.allows(table, rule, row, change).await? {
+                self.note_refusal(table, operation, Some(*column), row, change, path).await?;
                 let name = &self.schema().table(table).column(*column).name;
                 let verb = if operation == Operation::Create { "give" } else { "change" };
                 return Err(Error::at(Key::Forbidden, path, "rule", format!("you may not {verb} `{name}`")));
@@ -143,6 +145,7 @@ impl Run<'_> {
         if self.allows(table, &rule, row, Change::default()).await? {
             return Ok(true);
         }
+        self.note_refusal(table, operation, None, row, Change::default(), path).await?;
         let name = &self.schema().table(table).relation(relation).name;
         let message = format!("you may not {} rows of `{name}`", verb(operation));
         Err(Error::at(Key::Forbidden, path, "rule", message))

@@ -32,6 +32,7 @@ use crate::document::join_path;
 use crate::error::{Error, Key};
 use crate::guard::Guard;
 use crate::limits::Limits;
+use crate::why::Inquiry;
 
 pub(super) use step::{AnswerRow, Place};
 
@@ -44,6 +45,8 @@ pub(super) struct Run<'a> {
     pub(super) limits: &'a Limits,
     /// When the caller wants to know what ran.
     pub(super) explained: Option<Explained>,
+    /// When the caller wants to know why it is refused.
+    pub(super) inquiry: Option<&'a Inquiry>,
     /// What was written so far.
     pub(super) rows: Rows,
     /// Rules to be asked once the parts nested in theirs have run.
@@ -81,6 +84,7 @@ impl<'a> Run<'a> {
             prepared,
             limits,
             explained: None,
+            inquiry: None,
             rows: Rows::new(limits.rows),
             afters: Vec::new(),
             creating: Vec::new(),

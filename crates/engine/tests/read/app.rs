@@ -120,7 +120,7 @@ pub(crate) fn context(caller: Caller) -> Ctx {
     }
 }
 
-fn with_keys(text: &str) -> String {
+pub(crate) fn with_keys(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('#') {
@@ -132,7 +132,7 @@ fn with_keys(text: &str) -> String {
     out + rest
 }
 
-fn without_keys(text: &str) -> String {
+pub(crate) fn without_keys(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     let prefix = "00000000-0000-7000-8000-";

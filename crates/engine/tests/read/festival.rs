@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::app::App;
 
-const SCHEMA: &str = r#"
+pub(crate) const SCHEMA: &str = r#"
 app festival "Festival operations"
 use identity
 
@@ -58,7 +58,7 @@ table Message {
 "#;
 
 /// Teams 1 (bar), 2 (security), 3; users 11 in team 1, 12 in team 2, 13 without a team who may read all alerts.
-async fn festival() -> App {
+pub(crate) async fn festival() -> App {
     App::new(
         SCHEMA,
         json!([

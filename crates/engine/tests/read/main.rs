@@ -5,3 +5,4 @@
 mod app;
 mod festival;
 mod shop;
+mod why;

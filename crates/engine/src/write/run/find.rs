@@ -32,7 +32,11 @@ impl Run<'_> {
         if let Among::Column(column, _) = &place.among {
             images = self.seen_by(step.table, *column, images).await?;
         }
-        if images.is_empty() && find.is_relation && find.key.is_some() {
+        if let Some(key) = &find.key
+            && images.is_empty()
+            && find.is_relation
+        {
+            self.note_unreadable(step.table, key, &step.path).await?;
             return Err(refused(&step.path));
         }
         if place.one && images.len() != 1 {
@@ -74,9 +78,22 @@ impl Run<'_> {
         path: &str,
     ) -> Result<(), Error> {
         match self.find_key(table, key, &Among::All).await?.is_empty() {
-            true => Err(refused(path)),
+            true => {
+                self.note_unreadable(table, key, path).await?;
+                Err(refused(path))
+            }
             false => Ok(()),
         }
+    }
+
+    /// For whoever asks why: a row that is there, but not for this caller.
+    async fn note_unreadable(&mut self, table: TableId, key: &Value, path: &str) -> Result<(), Error> {
+        if self.inquiry.is_some()
+            && let Some(row) = self.image(table, key).await?
+        {
+            self.note_refusal(table, Operation::Read, None, &row, Change::default(), path).await?;
+        }
+        Ok(())
     }
 
     async fn find_key(&mut self, table: TableId, key: &Value, among: &Among) -> Result<Vec<Image>, Error> {
