@@ -85,6 +85,19 @@ pub(crate) enum Command {
         #[arg(long)]
         explain: bool,
     },
+    /// Say which rule leaves a row out or refuses a change, and which clause of it
+    #[command(
+        after_help = "A change is tried and undone.\n\nExamples:\n  mainstay why shop '{\"Order\": {\"number\": 7}}' --as 0190…\n  mainstay why shop '{\"Order\": {\"number\": 7, \"set\": {\"paid\": true}}}' --as 0190…"
+    )]
+    Why {
+        #[command(flatten)]
+        app: App,
+        /// The document; - reads it from standard input.
+        #[arg(value_name = "JSON")]
+        document: String,
+        #[command(flatten)]
+        caller: CallerArgs,
+    },
     /// Put the rows of a file (csv, ndjson, json) into a table
     #[command(
         after_help = "All rows or none, unless --skip-bad. Rules are passed, checks are not.\n\nExamples:\n  mainstay import shop Product products.csv\n  mainstay import shop Product products.ndjson --upsert\n  mainstay import shop Playlist.tracks playlist_track.csv"

@@ -43,6 +43,7 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
         Command::Query { app, document, caller, explain } => {
             commands::query::run(output, &app, &document, &caller, explain)
         }
+        Command::Why { app, document, caller } => commands::why::run(output, &app, &document, &caller),
         Command::Import { app, table, file, upsert, skip_bad } => {
             commands::import::run(output, &app, &table, &file, commands::import::Mode { upsert, skip_bad })
         }

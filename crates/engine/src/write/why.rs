@@ -31,7 +31,10 @@ impl Run<'_> {
             Operation::Link => "link",
             Operation::Unlink => "unlink",
         };
-        let why = Why { column: column.map(|column| of.column(column).name.clone()), ..self.why(table, row, name, path) };
+        let why = Why {
+            column: column.map(|column| of.column(column).name.clone()),
+            ..self.why(table, row, name, path)
+        };
         self.tell((inquiry, why), (table, &probe), row, change).await
     }
 
