@@ -137,13 +137,19 @@ impl Writer<'_> {
     }
 
     fn one_of(&mut self, value: &Expr, items: &[Expr]) {
-        if items.is_empty() {
-            let text = self.dialect.boolean(false);
-            return self.text(text);
+        match items {
+            [] => {
+                let text = self.dialect.boolean(false);
+                self.text(text);
+            }
+            // SQLite takes `x IN ((SELECT …))` for a search in a result that may be empty, where null is meant.
+            [item] => self.compare(CompareOp::Eq, value, item),
+            _ => {
+                self.enclosed("(", value, " IN (");
+                self.separated(", ", items, Writer::expr);
+                self.text("))");
+            }
         }
-        self.enclosed("(", value, " IN (");
-        self.separated(", ", items, Writer::expr);
-        self.text("))");
     }
 
     fn rank(&mut self, inner: &Expr) {

@@ -126,10 +126,15 @@ impl Writer<'_> {
             Ask::Sum | Ask::Min | Ask::Max => {
                 let of = many.body.as_ref().expect("the checker gives a sum, min or max its value");
                 let value = body.as_deref().expect("the body was written");
+                // Over a column of a table of its own: SQLite hands an aggregate that reads only enclosing rows to the
+                // enclosing query.
                 self.text("(SELECT ");
-                self.computed(many.ask, of, value);
+                self.computed(many.ask, of, "v");
+                self.text(" FROM (SELECT ");
+                self.text(value);
+                self.text(" AS v");
                 self.text(&from);
-                self.text(")");
+                self.text("))");
             }
         }
     }

@@ -159,6 +159,11 @@ fn paths_and_relations_are_followed() {
     check("team.friends.any(name == \"Log\")", "AB");
     check("team.friends.any(befriended.any(name == \"Bar\"))", "AB");
     check("team.befriended.count() == 0", "ABC");
+    // Of no team, the name is unknown, and so is whether it is among one name.
+    check("not (name in [team.name])", "AB");
+    // An aggregate over values of the enclosing row alone is still one over the relation's rows.
+    check("team.members.sum(this.age) == 80", "A");
+    check("team.members.max(this.age) == 40", "A");
 }
 
 /// A condition turned around to start from an index passes the same rows as the one that is asked of each row.
