@@ -2,7 +2,7 @@
 //!
 //! Pure tree work: nothing here knows rules, callers or requests.
 
-use mainstay_lang::expr::{CompareOp, Expr, Many, Node, Root, RowPath};
+use mainstay_lang::expr::{Ask, CompareOp, Expr, Function, Many, Node, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, Table, TableId};
 use mainstay_lang::source::Span;
 use mainstay_lang::types::Type;
@@ -71,6 +71,32 @@ pub(crate) fn if_else(condition: Expr, then: Expr, otherwise: Expr) -> Expr {
     let node =
         Node::If { condition: Box::new(condition), then: Box::new(then), otherwise: Box::new(otherwise) };
     expr(node, ty)
+}
+
+/// A caller's expression, asked only where `rule` is true when it could fail. A database evaluates conditions in the order
+/// that it likes, and an overflow on a row that may not be read would tell of that row.
+pub(crate) fn asked_behind(rule: Option<&Expr>, of: Expr) -> Expr {
+    match rule {
+        Some(rule) if can_fail(&of) => {
+            let otherwise = null(of.ty.clone());
+            if_else(rule.clone(), of, otherwise)
+        }
+        _ => of,
+    }
+}
+
+/// Whether evaluating it may overflow.
+fn can_fail(of: &Expr) -> bool {
+    let mut fails = false;
+    of.walk(&mut |expr| {
+        fails |= match &expr.node {
+            Node::Arithmetic { .. } | Node::Negate(_) | Node::Convert(_) => true,
+            Node::Call { function, .. } => matches!(function, Function::Abs | Function::Round),
+            Node::Many(many) => many.ask == Ask::Sum,
+            _ => false,
+        };
+    });
+    fails
 }
 
 /// The expression of one row as one about the row at `prefix`: what it says of its row, it then says of that one.

@@ -20,7 +20,7 @@ use crate::bind::CallerEyes;
 use crate::catalog::{Catalog, Rule};
 use crate::ctx::Ctx;
 use crate::error::{Error, Key};
-use crate::expression::{and, boolean, expr, if_else, int, map_children, null, prefixed};
+use crate::expression::{and, asked_behind, boolean, expr, if_else, int, map_children, null, prefixed};
 
 /// The rules as one caller meets them.
 #[derive(Clone, Copy, Debug)]
@@ -182,6 +182,7 @@ impl<'a> Guard<'a> {
                 let body = many.body.as_ref().map(|body| self.see(body, scopes));
                 scopes.pop();
                 let visible = self.visible_through(many.table, many.relation);
+                let body = body.map(|body| asked_behind(visible.as_deref(), body));
                 let node = Node::Many(Box::new(Many { row, visible, body, ..**many }));
                 let seen = Expr { node, ty: of.ty.clone(), span: of.span };
                 if guards.is_empty() {

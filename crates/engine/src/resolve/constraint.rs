@@ -14,7 +14,7 @@ use super::name;
 use super::params::{Reading, Source};
 use crate::document::join_path;
 use crate::error::{Error, Key};
-use crate::expression::{and, column_at, column_here, compare, expr, is_null, or, prefixed};
+use crate::expression::{and, asked_behind, column_at, column_here, compare, expr, is_null, or, prefixed};
 use crate::part::{Field, Part};
 
 mod filter;
@@ -38,8 +38,12 @@ impl Resolver<'_> {
 
     /// A caller's conditions, seen by the caller, and the rule for reading the rows.
     pub(crate) fn seen(&self, table: TableId, conditions: Vec<Expr>) -> Vec<Expr> {
+        let rule = self.guard.read_filter(table);
         let seen = conditions.iter().map(|condition| self.guard.eyes(table, condition));
-        seen.chain(self.guard.read_filter(table)).collect()
+        let seen = seen.map(|condition| asked_behind(rule.as_ref(), condition));
+        let mut filter: Vec<Expr> = seen.collect();
+        filter.extend(rule);
+        filter
     }
 
     /// What a part says about its own rows, before it is seen by the caller.

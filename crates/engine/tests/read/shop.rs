@@ -263,3 +263,23 @@ async fn unreadable_rows_do_not_count() {
         app.check(app.user(11).await, request, expected).await;
     }
 }
+
+/// An overflow is an error, and an error on a row that may not be read would tell what is in it.
+#[tokio::test]
+async fn a_filter_that_overflows_tells_nothing_of_rows_that_may_not_be_read() {
+    let schema = r#"
+        table Note { n int, lines Line[] by note, allow read if n < 0 }
+        table Line { n int, note Note, allow read if n < 0 }
+    "#;
+    let rows = json!([
+        ["Note", {"id": 1, "n": 5}],
+        ["Note", {"id": 2, "n": -1}],
+        ["Line", {"id": 3, "n": 5, "note": 2}],
+        ["Line", {"id": 4, "n": -1, "note": 2}],
+    ]);
+    let app = App::new(schema, rows).await;
+    for filter in ["n + 9223372036854775807 > 0", "lines.any(n + 9223372036854775807 > 0)"] {
+        let request = json!({"Note": {"where": filter}}).to_string();
+        app.check(Caller::anonymous(), &request, r##"{"Note":[{"id":"#2"}]}"##).await;
+    }
+}
