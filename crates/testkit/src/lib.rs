@@ -1,3 +1,11 @@
 #![doc = include_str!("../README.md")]
 
 pub mod app;
+pub mod author;
+pub mod cases;
+pub mod database;
+pub mod dice;
+pub mod naive;
+pub mod oracle;
+pub mod phrase;
+pub mod rows;

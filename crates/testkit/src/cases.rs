@@ -1,0 +1,21 @@
+//! How many random cases a run makes, and from which seed: a few thousand in CI, a million by a variable.
+
+use std::env;
+
+/// Number of cases, unless said.
+pub fn cases(usual: usize) -> usize {
+    number("MAINSTAY_ORACLE_CASES").and_then(|cases| usize::try_from(cases).ok()).unwrap_or(usual)
+}
+
+/// Seed of the first case. The same in every run, so that a run's outcome does not depend on chance.
+pub fn first_seed() -> u64 {
+    number("MAINSTAY_ORACLE_SEED").unwrap_or(1)
+}
+
+/// # Panics
+/// When the variable holds no number: silence would look like a run that it was not.
+fn number(name: &str) -> Option<u64> {
+    let text = env::var(name).ok()?;
+    let number = text.replace('_', "").parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} must be a number, not {text:?}")))
+}

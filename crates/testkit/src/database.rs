@@ -1,0 +1,189 @@
+//! An app on a real SQLite file, filled and read without going through the rules.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use mainstay_engine::ctx::{Caller, CallerRow, Ctx};
+use mainstay_engine::{Engine, Options, limits::Limits, prelude};
+use mainstay_lang::analyse::analyse;
+use mainstay_lang::diagnostic::Diagnostic;
+use mainstay_lang::schema::{ColumnId, RelationKind, Schema};
+use mainstay_lang::source::Sources;
+use mainstay_lang::value::Value;
+use mainstay_sql::SQLITE;
+use mainstay_sql::plan::Images;
+use mainstay_sql::statement::Statement;
+use mainstay_store::{
+    DatabaseUrl, Outcome, Query, ReadLimits, Store, StoreError, StoreOptions, Synchronous, WriteJob,
+};
+
+use crate::naive::{Asker, World};
+use crate::rows::NOW;
+
+/// How long anything here may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The schema of an app's text, with the platform's own tables.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn schema_of(text: &str) -> Result<Arc<Schema>, Vec<Diagnostic>> {
+    let mut sources = Sources::default();
+    sources.add("app.stay", text);
+    let analysis = analyse(&prelude::load(sources));
+    analysis.schema.map(Arc::new).ok_or(analysis.diagnostics)
+}
+
+/// An engine on a database of its own, which goes when this does.
+#[derive(Debug)]
+pub struct Database {
+    /// The engine.
+    pub engine: Engine,
+    _folder: tempfile::TempDir,
+}
+
+impl Database {
+    /// A new database with the tables of a schema and no rows.
+    ///
+    /// # Errors
+    /// When the file cannot be made or the schema's tables cannot.
+    pub async fn open(schema: Arc<Schema>) -> anyhow::Result<Database> {
+        let folder = tempfile::tempdir()?;
+        let url = DatabaseUrl::Sqlite(folder.path().join("app.db"));
+        let mut options = StoreOptions::new(url);
+        options.synchronous = Synchronous::Normal;
+        options.readers = 1;
+        let store = Store::open(&options)?;
+        let options = Options { may_change_tables: true, limits: Limits::default() };
+        Ok(Database { engine: Engine::open(schema, store, options).await?, _folder: folder })
+    }
+
+    /// Writes all rows and links of a world into the database, which has none.
+    ///
+    /// # Errors
+    /// When the database refuses one.
+    pub async fn fill(&self, world: &World) -> anyhow::Result<()> {
+        let schema = self.engine.schema();
+        let (mut inserts, mut updates) = (Vec::new(), Vec::new());
+        for table in &schema.tables {
+            let insert = Arc::new(mainstay_sql::insert(schema, SQLITE, table.id));
+            // Relations may go in a circle, so those that may be null are set once every row is there.
+            let later: Vec<ColumnId> =
+                table.columns.iter().filter(|c| c.target().is_some() && c.nullable).map(|c| c.id).collect();
+            let update = Arc::new(mainstay_sql::update(schema, SQLITE, table.id, &later));
+            for row in world.rows(table.id) {
+                let values = row.iter().zip(&table.columns);
+                let values = values.map(|(value, column)| match later.contains(&column.id) {
+                    true => Value::Null,
+                    false => value.clone(),
+                });
+                inserts.push(Query { statement: insert.clone(), values: values.collect() });
+                if later.iter().any(|column| !row[column.0 as usize].is_null()) {
+                    let parameters: Vec<Value> = std::iter::once(row[0].clone())
+                        .chain(later.iter().map(|column| row[column.0 as usize].clone()))
+                        .collect();
+                    updates.push(query(&update, &parameters));
+                }
+            }
+            for relation in &table.relations {
+                let RelationKind::Link(link) = &relation.kind else { continue };
+                let statement = Arc::new(mainstay_sql::link(schema, SQLITE, link));
+                for (owner, target) in world.links.get(&link.db_name).into_iter().flatten() {
+                    updates.push(query(&statement, &[owner.clone(), target.clone()]));
+                }
+            }
+        }
+        inserts.append(&mut updates);
+        let queries = Arc::new(inserts);
+        let job: WriteJob<(), StoreError> = Box::new(move |tx| {
+            let queries = queries.clone();
+            Box::pin(async move {
+                for query in queries.iter() {
+                    tx.query(query).await?;
+                }
+                Ok(())
+            })
+        });
+        self.engine.store().write(Instant::now() + PATIENCE, job).await?;
+        Ok(())
+    }
+
+    /// Every row and link that the database holds.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn world(&self) -> anyhow::Result<World> {
+        let schema = self.engine.schema();
+        let mut world = World::empty(schema);
+        let images = schema.tables.iter().map(|table| {
+            let plan = Images { table: table.id, filter: Vec::new(), limit: None, for_update: false };
+            Query { statement: Arc::new(mainstay_sql::images(schema, SQLITE, &plan)), values: Vec::new() }
+        });
+        world.tables = self.values(images.collect()).await?;
+        for table in &schema.tables {
+            for relation in &table.relations {
+                let RelationKind::Link(link) = &relation.kind else { continue };
+                let statement = Arc::new(mainstay_sql::linked(schema, SQLITE, link, true));
+                let owners: Vec<Value> = world.rows(table.id).iter().map(|row| row[0].clone()).collect();
+                let queries = owners.iter().map(|owner| query(&statement, std::slice::from_ref(owner)));
+                let found = self.values(queries.collect()).await?;
+                let pairs = owners.iter().zip(found).flat_map(|(owner, targets)| {
+                    targets.into_iter().flatten().map(|target| (owner.clone(), target)).collect::<Vec<_>>()
+                });
+                world.links.insert(link.db_name.clone(), pairs.collect());
+            }
+        }
+        Ok(world)
+    }
+
+    /// Runs statements that read typed values.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn values(&self, queries: Vec<Query>) -> Result<Vec<Vec<Vec<Value>>>, StoreError> {
+        let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: Instant::now() + PATIENCE };
+        let outcomes = self.engine.store().read(queries, limits).await?;
+        let values = outcomes.into_iter().map(|outcome| match outcome {
+            Outcome::Values(rows) => rows,
+            other => panic!("typed values were asked for, not {other:?}"),
+        });
+        Ok(values.collect())
+    }
+
+    /// The context of a request of somebody.
+    ///
+    /// # Errors
+    /// When the caller's row cannot be read.
+    pub async fn context(&self, asker: &Asker) -> anyhow::Result<Ctx> {
+        let mut caller = Caller::anonymous();
+        if let Some(user) = &asker.user
+            && let Some(known) = self.engine.caller(user).await?
+        {
+            caller.user.clone_from(&known.user);
+            if let Some(row) = known.row.get() {
+                caller.row = OnceLock::from(CallerRow { values: row.values.clone() });
+            }
+        }
+        caller.admin = asker.admin;
+        caller.permissions.clone_from(&asker.permissions);
+        caller.roles.clone_from(&asker.roles);
+        Ok(Ctx {
+            caller: Arc::new(caller),
+            tenant: None,
+            session: None,
+            now: NOW,
+            deadline: Instant::now() + PATIENCE,
+            request_id: "test".into(),
+        })
+    }
+}
+
+fn query(statement: &Arc<Statement>, params: &[Value]) -> Query {
+    use mainstay_sql::statement::Bind;
+    let value = |bind: &Bind| match bind {
+        Bind::Value(value) => value.clone(),
+        Bind::Param(index) => params[*index as usize].clone(),
+        other => panic!("{other:?} has no place in a statement about whole rows"),
+    };
+    Query { statement: statement.clone(), values: statement.binds.iter().map(value).collect() }
+}

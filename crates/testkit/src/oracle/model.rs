@@ -1,0 +1,166 @@
+//! An app and a request as structures that can be made smaller piece by piece.
+
+use crate::phrase::Phrase;
+
+/// The text of an app, table by table.
+#[derive(Clone, Debug, Default)]
+pub struct App {
+    /// Its tables.
+    pub tables: Vec<TableText>,
+}
+
+/// One table.
+#[derive(Clone, Debug)]
+pub struct TableText {
+    /// Its name.
+    pub name: String,
+    /// Whether the platform declares it and this adds to it.
+    pub extends: bool,
+    /// Columns, relations, rules: each on a line of its own.
+    pub lines: Vec<Line>,
+}
+
+/// One line of a table.
+#[derive(Clone, Debug)]
+pub enum Line {
+    /// A column, a relation or an order.
+    Text(String),
+    /// A rule.
+    Rule {
+        /// `allow read(title)`
+        head: String,
+        /// What stands behind `if`.
+        condition: Option<Phrase>,
+    },
+}
+
+impl App {
+    /// The text, and which line of which table each of its lines is.
+    pub fn text(&self) -> (String, Vec<Option<(usize, usize)>>) {
+        let (mut out, mut places) = (String::new(), Vec::new());
+        for (table_at, table) in self.tables.iter().enumerate() {
+            let word = if table.extends { "extend" } else { "table" };
+            out.push_str(&format!("{word} {} {{\n", table.name));
+            places.push(None);
+            for (line_at, line) in table.lines.iter().enumerate() {
+                let text = match line {
+                    Line::Text(text) => text.clone(),
+                    Line::Rule { head, condition: None } => head.clone(),
+                    Line::Rule { head, condition: Some(condition) } => {
+                        format!("{head} if {}", condition.text())
+                    }
+                };
+                out.push_str(&format!("  {text}\n"));
+                places.push(Some((table_at, line_at)));
+            }
+            out.push_str("}\n");
+            places.push(None);
+        }
+        (out, places)
+    }
+
+    /// Apps with a piece less, or a smaller one.
+    pub fn smaller(&self) -> Vec<App> {
+        let mut found = Vec::new();
+        for at in 0..self.tables.len() {
+            let mut copy = self.clone();
+            copy.tables.remove(at);
+            found.push(copy);
+        }
+        for (table_at, table) in self.tables.iter().enumerate() {
+            for line_at in 0..table.lines.len() {
+                let mut copy = self.clone();
+                copy.tables[table_at].lines.remove(line_at);
+                found.push(copy);
+            }
+        }
+        for (table_at, table) in self.tables.iter().enumerate() {
+            for (line_at, line) in table.lines.iter().enumerate() {
+                let Line::Rule { head, condition: Some(condition) } = line else { continue };
+                let smaller = condition.smaller().into_iter().map(Some);
+                for condition in std::iter::once(None).chain(smaller) {
+                    let mut copy = self.clone();
+                    copy.tables[table_at].lines[line_at] = Line::Rule { head: head.clone(), condition };
+                    found.push(copy);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// JSON in which expressions keep their structure.
+#[derive(Clone, Debug)]
+pub enum Doc {
+    /// An object.
+    Object(Vec<(String, Doc)>),
+    /// An array.
+    Array(Vec<Doc>),
+    /// Anything else, and whatever is not made smaller inside.
+    Json(serde_json::Value),
+    /// The text of an expression.
+    Phrase(Phrase),
+}
+
+impl Doc {
+    /// As JSON.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Doc::Object(members) => {
+                members.iter().map(|(name, member)| (name.clone(), member.json())).collect()
+            }
+            Doc::Array(items) => items.iter().map(Doc::json).collect(),
+            Doc::Json(value) => value.clone(),
+            Doc::Phrase(phrase) => phrase.text().into(),
+        }
+    }
+
+    /// From JSON, as far as its structure goes.
+    pub fn of(json: &serde_json::Value) -> Doc {
+        match json {
+            serde_json::Value::Object(members) => {
+                Doc::Object(members.iter().map(|(name, member)| (name.clone(), Doc::of(member))).collect())
+            }
+            serde_json::Value::Array(items) => Doc::Array(items.iter().map(Doc::of).collect()),
+            other => Doc::Json(other.clone()),
+        }
+    }
+
+    /// Documents with a piece less.
+    pub fn smaller(&self) -> Vec<Doc> {
+        let mut found = Vec::new();
+        match self {
+            Doc::Object(members) => {
+                for at in 0..members.len() {
+                    let mut copy = members.clone();
+                    copy.remove(at);
+                    found.push(Doc::Object(copy));
+                }
+                for (at, (_, member)) in members.iter().enumerate() {
+                    for smaller in member.smaller() {
+                        let mut copy = members.clone();
+                        copy[at].1 = smaller;
+                        found.push(Doc::Object(copy));
+                    }
+                }
+            }
+            Doc::Array(items) => {
+                for at in 0..items.len() {
+                    let mut copy = items.clone();
+                    copy.remove(at);
+                    found.push(Doc::Array(copy));
+                }
+                for (at, item) in items.iter().enumerate() {
+                    for smaller in item.smaller() {
+                        let mut copy = items.clone();
+                        copy[at] = smaller;
+                        found.push(Doc::Array(copy));
+                    }
+                }
+            }
+            Doc::Json(_) => {}
+            Doc::Phrase(phrase) => found.extend(phrase.smaller().into_iter().map(Doc::Phrase)),
+        }
+        found
+    }
+}

@@ -1,0 +1,679 @@
+//! What a read must answer: the rows that the caller may read and asked for, found by looking at every one.
+//!
+//! Written from the language's and the protocol's pages, not from the engine: it knows rows, rules and the request's
+//! JSON. [`Stop::Undecided`] is said where some expression overflows, because which ones are evaluated at all is the
+//! database's choice.
+
+use std::cmp::Ordering;
+
+use mainstay_engine::error::Key;
+use mainstay_lang::expr::Expr;
+use mainstay_lang::filter::{AggregateFunction, compile_aggregate, compile_filter, compile_value};
+use mainstay_lang::schema::{Column, ColumnId, Member, Operation, Relation, Schema, Table, TableId};
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
+use serde_json::{Map, Value as Json};
+
+use super::case::json_of;
+use crate::naive::{Answer, Eyes, Failed, Naive, Scene, compare, order, sum};
+
+/// Why there is no answer to foretell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// It is refused, with one of these keys.
+    Refused(Vec<Key>),
+    /// Some expression overflows.
+    Undecided,
+}
+
+impl From<Failed> for Stop {
+    fn from(_: Failed) -> Stop {
+        Stop::Undecided
+    }
+}
+
+type Predicted<T> = Result<T, Stop>;
+
+/// Rows of a top-level read that says no `limit`.
+const PAGE: usize = 100;
+
+/// What reads must answer to one caller.
+#[derive(Clone, Copy, Debug)]
+pub struct Oracle<'a> {
+    /// The rules, the rows and the caller.
+    pub naive: Naive<'a>,
+}
+
+/// An item of an order.
+struct OrderItem {
+    by: Expr,
+    descending: bool,
+    nulls_first: bool,
+}
+
+/// Whether a word is one of the query language and no member of a table.
+pub fn is_keyword(name: &str) -> bool {
+    mainstay_lang::reserved::QUERY_WORDS.contains(&name)
+}
+
+/// The objects of a member that holds one or several parts.
+fn parts(json: &Json) -> Vec<&Map<String, Json>> {
+    match json {
+        Json::Object(part) => vec![part],
+        Json::Array(items) => items.iter().filter_map(Json::as_object).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn texts<'j>(part: &'j Map<String, Json>, name: &str) -> Vec<&'j str> {
+    match part.get(name) {
+        Some(Json::Array(items)) => items.iter().filter_map(Json::as_str).collect(),
+        Some(Json::String(text)) => vec![text],
+        _ => Vec::new(),
+    }
+}
+
+fn number(part: &Map<String, Json>, name: &str) -> Option<usize> {
+    part.get(name).and_then(Json::as_u64).and_then(|number| usize::try_from(number).ok())
+}
+
+const OPERATORS: [&str; 12] = ["gt", ">", "ge", ">=", "lt", "<", "le", "<=", "not", "!", "like", "~"];
+
+/// The part that an object under a to-one relation is, unless it holds operators on its key.
+pub fn nested<'j>(column: &Column, json: &'j Json) -> Option<&'j Map<String, Json>> {
+    let part = json.as_object().filter(|_| column.target().is_some())?;
+    let is_operators = !part.is_empty() && part.keys().all(|name| OPERATORS.contains(&name.as_str()));
+    (!is_operators).then_some(part)
+}
+
+impl<'a> Oracle<'a> {
+    fn schema(&self) -> &'a Schema {
+        self.naive.schema
+    }
+
+    /// The answer to a document.
+    ///
+    /// # Errors
+    /// The keys with which it must be refused, or that it cannot be foretold.
+    pub fn answer(&self, request: &Json) -> Predicted<Json> {
+        let mut refused = Vec::new();
+        for (name, json) in request.as_object().into_iter().flatten() {
+            match self.schema().table_named(name) {
+                None => refused.push(Key::NameUnknown),
+                Some(table) => {
+                    parts(json).iter().for_each(|part| self.refusals(table, part, true, &mut refused))
+                }
+            }
+        }
+        if !refused.is_empty() {
+            return Err(Stop::Refused(refused));
+        }
+        let mut answer = Map::new();
+        for (name, json) in request.as_object().into_iter().flatten() {
+            let table = self.schema().table_named(name).expect("looked up above");
+            let mut list = Vec::new();
+            for part in parts(json) {
+                let all: Vec<&'a [Value]> =
+                    self.naive.world.rows(table.id).iter().map(Vec::as_slice).collect();
+                if part.contains_key("aggregate") {
+                    list.extend(self.groups(table, part, &all)?);
+                    continue;
+                }
+                let found = self.rows(table, part, &all)?;
+                let limit = number(part, "limit").unwrap_or(PAGE);
+                let shown = page(&found, number(part, "offset"), Some(limit));
+                for row in &shown {
+                    list.push(Json::Object(self.show(table, part, row)?));
+                }
+                let is_point = part.get("id").is_some_and(|id| !id.is_object() && !id.is_array());
+                let more = number(part, "offset").unwrap_or(0) + shown.len() < found.len();
+                let mut beside = Map::new();
+                if part.get("count") == Some(&Json::Bool(true)) {
+                    beside.insert("count".into(), found.len().into());
+                }
+                if !is_point && (more || !beside.is_empty()) {
+                    beside.insert("next".into(), cursor(more));
+                }
+                if !beside.is_empty() {
+                    answer.insert(format!("{name}@"), Json::Object(beside));
+                }
+            }
+            answer.insert(name.clone(), list.into());
+        }
+        Ok(Json::Object(answer))
+    }
+
+    /// Every reason to refuse a part without looking at rows. What is not shown is not sorted or grouped either.
+    fn refusals(&self, table: &Table, part: &Map<String, Json>, is_shown: bool, refused: &mut Vec<Key>) {
+        let is_secret = |name: &str| match table.members.get(name) {
+            Some(Member::Column(id)) => table.column(*id).secret,
+            Some(Member::Relation(_)) => false,
+            None => true,
+        };
+        for name in texts(part, "get").into_iter().filter(|_| is_shown) {
+            if name != "*" && is_secret(name) {
+                refused.push(Key::NameUnknown);
+            }
+        }
+        for word in ["order", "group"] {
+            for item in texts(part, word) {
+                if !is_shown || part.contains_key("aggregate") && word == "order" {
+                    continue;
+                }
+                let path = item.trim_start_matches('-').split(' ').next().unwrap_or_default();
+                if compile_value(self.schema(), table.id, path).is_err() {
+                    refused.push(Key::Expression);
+                } else if !self.sortable(table, path) {
+                    refused.push(Key::ColumnGuarded);
+                }
+            }
+        }
+        if let Some(text) = part.get("where").and_then(Json::as_str)
+            && compile_filter(self.schema(), table.id, text).is_err()
+        {
+            refused.push(Key::Expression);
+        }
+        for (_, text) in part.get("aggregate").and_then(Json::as_object).into_iter().flatten() {
+            if compile_aggregate(self.schema(), table.id, text.as_str().unwrap_or_default()).is_err() {
+                refused.push(Key::Expression);
+            }
+        }
+        let is_shown = is_shown && !part.contains_key("aggregate");
+        for (name, json) in part.iter().filter(|(name, _)| !is_keyword(name)) {
+            match table.members.get(name) {
+                Some(Member::Column(id)) => {
+                    let column = table.column(*id);
+                    if column.secret {
+                        refused.push(Key::NameUnknown);
+                    }
+                    if let (Some(target), Some(part)) = (column.target(), nested(column, json)) {
+                        self.refusals(self.schema().table(target), part, is_shown, refused);
+                    }
+                }
+                Some(Member::Relation(id)) => {
+                    let target = self.schema().table(table.relation(*id).target);
+                    parts(json).iter().for_each(|part| self.refusals(target, part, is_shown, refused));
+                }
+                None => refused.push(Key::NameUnknown),
+            }
+        }
+    }
+
+    /// Whether rows may be sorted by a path: every column on it may be read whatever the row.
+    fn sortable(&self, table: &Table, path: &str) -> bool {
+        let mut table = table;
+        for name in path.split('.') {
+            let Some(column) = table.column_named(name) else { return true };
+            if self.has_hidden_values(table, column) {
+                return false;
+            }
+            match column.target() {
+                Some(target) => table = self.schema().table(target),
+                None => return true,
+            }
+        }
+        true
+    }
+
+    fn has_hidden_values(&self, table: &Table, column: &Column) -> bool {
+        if column.secret {
+            return true;
+        }
+        let mut rules = table.rules_of(Operation::Read, Some(column.id));
+        let holds = rules.any(|rule| match &rule.condition {
+            None => true,
+            Some(condition) => self.naive.holds_for_every_row(condition),
+        });
+        table.is_guarded(Operation::Read, column.id) && !self.naive.asker.admin && !holds
+    }
+
+    /// The rows among `all` that the caller may read and that the part means, in its order.
+    pub fn rows(
+        &self,
+        table: &Table,
+        part: &Map<String, Json>,
+        all: &[&'a [Value]],
+    ) -> Predicted<Vec<&'a [Value]>> {
+        let mut found = Vec::new();
+        for row in all {
+            if self.naive.readable(table.id, row)? && self.matches(table, part, row)? {
+                found.push(*row);
+            }
+        }
+        self.sort(table, part, found)
+    }
+
+    fn sort(
+        &self,
+        table: &Table,
+        part: &Map<String, Json>,
+        rows: Vec<&'a [Value]>,
+    ) -> Predicted<Vec<&'a [Value]>> {
+        let items = self.order(table, part);
+        let mut keyed = Vec::new();
+        for row in rows {
+            let mut values = Vec::new();
+            for item in &items {
+                let value = self.naive.eval(&item.by, &Scene::of(table.id, row, Eyes::Caller))?;
+                values.push(ranked(value, &item.by.ty));
+            }
+            keyed.push((values, row));
+        }
+        keyed.sort_by(|(a, a_row), (b, b_row)| {
+            let by_items = items.iter().enumerate().map(|(at, item)| sorted(&a[at], &b[at], item));
+            let by_key = order(&a_row[0], &b_row[0]).expect("keys are not null");
+            by_items.fold(Ordering::Equal, Ordering::then).then(by_key)
+        });
+        Ok(keyed.into_iter().map(|(_, row)| row).collect())
+    }
+
+    fn order(&self, table: &Table, part: &Map<String, Json>) -> Vec<OrderItem> {
+        let by = |path: &str| compile_value(self.schema(), table.id, path).expect("refused before");
+        let written = texts(part, "order");
+        if written.is_empty() {
+            let own = table.order.iter().map(|item| (table.column(item.column), item.descending));
+            let own = own.filter(|(column, _)| !self.has_hidden_values(table, column));
+            return own
+                .map(|(column, descending)| OrderItem {
+                    by: by(&column.name),
+                    descending,
+                    nulls_first: false,
+                })
+                .collect();
+        }
+        let item = |text: &&str| {
+            let path = text.split(' ').next().unwrap_or_default();
+            OrderItem {
+                by: by(path.trim_start_matches('-')),
+                descending: path.starts_with('-'),
+                nulls_first: text.ends_with("nulls first"),
+            }
+        };
+        written.iter().map(item).collect()
+    }
+
+    /// Whether everything that a part says about its rows is true for a row that may be read.
+    pub fn matches(&self, table: &Table, part: &Map<String, Json>, row: &'a [Value]) -> Predicted<bool> {
+        let mut all = true;
+        for (name, json) in part.iter().filter(|(name, _)| !is_keyword(name)) {
+            let Some(member) = table.members.get(name) else {
+                return Err(Stop::Refused(vec![Key::NameUnknown]));
+            };
+            all &= match member {
+                Member::Column(id) => {
+                    let column = table.column(*id);
+                    match nested(column, json) {
+                        Some(part) if is_required(part) => self.one(table, column, part, row)?.is_some(),
+                        Some(_) => true,
+                        None => self.constraint(table, column, json, row)?,
+                    }
+                }
+                Member::Relation(id) => {
+                    let relation = table.relation(*id);
+                    let mut met = true;
+                    for part in parts(json).into_iter().filter(|part| is_required(part)) {
+                        met &= !self.many(table, relation, part, row)?.is_empty();
+                    }
+                    met
+                }
+            };
+        }
+        if let Some(text) = part.get("where").and_then(Json::as_str) {
+            all &= self.is_true(table.id, text, part, row)?;
+        }
+        Ok(all)
+    }
+
+    fn is_true(
+        &self,
+        table: TableId,
+        text: &str,
+        part: &Map<String, Json>,
+        row: &'a [Value],
+    ) -> Predicted<bool> {
+        let Ok(filter) = compile_filter(self.schema(), table, text) else {
+            return Err(Stop::Refused(vec![Key::Expression]));
+        };
+        let given = part.get("params");
+        let params: Vec<Value> = filter
+            .params
+            .iter()
+            .map(|(name, ty)| {
+                let json = given.and_then(|given| given.get(name)).unwrap_or(&Json::Null);
+                read(json, self.schema().storage_type(ty))
+            })
+            .collect();
+        let scene =
+            Scene { scopes: vec![(table, row)], old: None, new: None, params: &params, eyes: Eyes::Caller };
+        Ok(self.naive.is_true_for(&filter.condition, &scene)?)
+    }
+
+    /// The row that a to-one relation leads to, as the caller sees it, when it passes the part.
+    fn one(
+        &self,
+        table: &Table,
+        column: &Column,
+        part: &Map<String, Json>,
+        row: &'a [Value],
+    ) -> Predicted<Option<&'a [Value]>> {
+        if !self.naive.column_readable(table.id, row, column.id)? {
+            return Ok(None);
+        }
+        let target = self.schema().table(column.target().expect("only relations have parts"));
+        let found = self.naive.world.row(target.id, &row[column.id.0 as usize]);
+        let Some(found) = found else { return Ok(None) };
+        let is_it = self.naive.readable(target.id, found)? && self.matches(target, part, found)?;
+        Ok(is_it.then_some(found.as_slice()))
+    }
+
+    /// The rows of a to-many relation that the caller may read and that pass the part, in its order.
+    fn many(
+        &self,
+        table: &Table,
+        relation: &Relation,
+        part: &Map<String, Json>,
+        row: &'a [Value],
+    ) -> Predicted<Vec<&'a [Value]>> {
+        let all = self.naive.related_readable(table.id, relation.id, row)?;
+        self.rows(self.schema().table(relation.target), part, &all)
+    }
+
+    /// A column's value as the caller sees it.
+    fn value(&self, table: &Table, column: ColumnId, row: &'a [Value]) -> Answer {
+        let seen = self.naive.column_readable(table.id, row, column)?;
+        Ok(if seen { row[column.0 as usize].clone() } else { Value::Null })
+    }
+
+    fn constraint(&self, table: &Table, column: &Column, json: &Json, row: &'a [Value]) -> Predicted<bool> {
+        let value = self.value(table, column.id, row)?;
+        Ok(holds(&value, self.schema().storage_type(&column.ty), json) == Some(true))
+    }
+
+    /// A row as the part shows it.
+    fn show(
+        &self,
+        table: &Table,
+        part: &Map<String, Json>,
+        row: &'a [Value],
+    ) -> Predicted<Map<String, Json>> {
+        let mut shown = Map::new();
+        shown.insert("id".into(), json_of(&row[0]));
+        let own = |name: &str| part.get(name).filter(|_| !is_keyword(name));
+        for name in texts(part, "get") {
+            if name == "*" {
+                for column in table.columns.iter().filter(|column| !column.secret && !column.hidden) {
+                    self.show_column(table, column, row, &mut shown)?;
+                }
+                continue;
+            }
+            match table.members.get(name).expect("refused before") {
+                Member::Column(id) => self.show_column(table, table.column(*id), row, &mut shown)?,
+                Member::Relation(_) if own(name).is_some() => {}
+                Member::Relation(id) => {
+                    self.show_many(table, table.relation(*id), &Map::new(), row, &mut shown)?;
+                }
+            }
+        }
+        for (name, json) in part.iter().filter(|(name, _)| !is_keyword(name)) {
+            match table.members.get(name).expect("refused before") {
+                Member::Column(id) => {
+                    let column = table.column(*id);
+                    match nested(column, json) {
+                        None => self.show_column(table, column, row, &mut shown)?,
+                        Some(part) => {
+                            // A part says more than the key that `get` may have put there.
+                            shown.remove(name);
+                            if self.naive.column_readable(table.id, row, *id)? {
+                                let target = column.target().expect("only relations have parts");
+                                let value = match self.one(table, column, part, row)? {
+                                    None => Json::Null,
+                                    Some(found) => {
+                                        self.show(self.schema().table(target), part, found)?.into()
+                                    }
+                                };
+                                shown.insert(name.clone(), value);
+                            }
+                        }
+                    }
+                }
+                Member::Relation(id) => {
+                    for part in parts(json) {
+                        self.show_many(table, table.relation(*id), part, row, &mut shown)?;
+                    }
+                }
+            }
+        }
+        Ok(shown)
+    }
+
+    fn show_column(
+        &self,
+        table: &Table,
+        column: &Column,
+        row: &'a [Value],
+        shown: &mut Map<String, Json>,
+    ) -> Predicted<()> {
+        if self.naive.column_readable(table.id, row, column.id)? {
+            shown.insert(column.name.clone(), json_of(&row[column.id.0 as usize]));
+        }
+        Ok(())
+    }
+
+    fn show_many(
+        &self,
+        table: &Table,
+        relation: &Relation,
+        part: &Map<String, Json>,
+        row: &'a [Value],
+        shown: &mut Map<String, Json>,
+    ) -> Predicted<()> {
+        let target = self.schema().table(relation.target);
+        if part.contains_key("aggregate") {
+            let all = self.naive.related_readable(table.id, relation.id, row)?;
+            let groups = self.groups(target, part, &all)?;
+            shown.insert(relation.name.clone(), groups.into());
+            return Ok(());
+        }
+        let found = self.many(table, relation, part, row)?;
+        let limit = number(part, "limit");
+        let rows = page(&found, number(part, "offset"), limit);
+        let list = rows
+            .iter()
+            .map(|row| Ok(self.show(target, part, row)?.into()))
+            .collect::<Predicted<Vec<Json>>>()?;
+        let mut beside = Map::new();
+        if part.get("count") == Some(&Json::Bool(true)) {
+            beside.insert("count".into(), found.len().into());
+        }
+        let more = number(part, "offset").unwrap_or(0) + rows.len() < found.len();
+        if limit.is_some() && (more || !beside.is_empty()) {
+            beside.insert("next".into(), cursor(more));
+        }
+        if !beside.is_empty() {
+            shown.insert(format!("{}@", relation.name), beside.into());
+        }
+        shown.insert(relation.name.clone(), list.into());
+        Ok(())
+    }
+
+    /// Groups of the rows that a part means, in the order of their values.
+    fn groups(&self, table: &Table, part: &Map<String, Json>, all: &[&'a [Value]]) -> Predicted<Vec<Json>> {
+        let mut rows = Vec::new();
+        for row in all {
+            if self.naive.readable(table.id, row)? && self.matches(table, part, row)? {
+                rows.push(*row);
+            }
+        }
+        let names = texts(part, "group");
+        let by: Vec<Expr> = names
+            .iter()
+            .map(|name| compile_value(self.schema(), table.id, name).expect("refused before"))
+            .collect();
+        let mut groups: Vec<(Vec<Value>, Vec<&'a [Value]>)> = Vec::new();
+        if names.is_empty() {
+            groups.push((Vec::new(), rows.clone()));
+        } else {
+            for row in rows {
+                let values = by.iter().map(|by| self.naive.eval(by, &Scene::of(table.id, row, Eyes::Caller)));
+                let values = values.collect::<Answer<Vec<Value>>>()?;
+                match groups.iter_mut().find(|(known, _)| *known == values) {
+                    Some((_, rows)) => rows.push(row),
+                    None => groups.push((values, vec![row])),
+                }
+            }
+        }
+        let items: Vec<OrderItem> =
+            by.iter().map(|by| OrderItem { by: by.clone(), descending: false, nulls_first: false }).collect();
+        groups.sort_by(|(a, _), (b, _)| {
+            let compared = items.iter().enumerate().map(|(at, item)| {
+                let ranked = |value: &Value| ranked(value.clone(), &item.by.ty);
+                sorted(&ranked(&a[at]), &ranked(&b[at]), item)
+            });
+            compared.fold(Ordering::Equal, Ordering::then)
+        });
+        let mut answer = Vec::new();
+        for (values, rows) in groups {
+            let mut group: Map<String, Json> =
+                names.iter().map(|name| (*name).to_owned()).zip(values.iter().map(json_of)).collect();
+            for (name, text) in part.get("aggregate").and_then(Json::as_object).into_iter().flatten() {
+                let value = self.aggregate(table, text.as_str().unwrap_or_default(), &rows)?;
+                group.insert(name.clone(), value);
+            }
+            answer.push(group.into());
+        }
+        Ok(answer)
+    }
+
+    fn aggregate(&self, table: &Table, text: &str, rows: &[&'a [Value]]) -> Predicted<Json> {
+        let aggregate = compile_aggregate(self.schema(), table.id, text).expect("refused before");
+        let Some(arg) = &aggregate.arg else { return Ok(rows.len().into()) };
+        let values = rows.iter().map(|row| self.naive.eval(arg, &Scene::of(table.id, row, Eyes::Caller)));
+        let values = values.collect::<Answer<Vec<Value>>>()?;
+        let given: Vec<&Value> = values.iter().filter(|value| !value.is_null()).collect();
+        let extreme = |wanted| json_of(&crate::naive::extreme(&values, wanted));
+        Ok(match aggregate.function {
+            AggregateFunction::Count => given.len().into(),
+            AggregateFunction::Sum => json_of(&sum(&values, &aggregate.ty)?),
+            AggregateFunction::Min => extreme(Ordering::Less),
+            AggregateFunction::Max => extreme(Ordering::Greater),
+            AggregateFunction::Avg => {
+                let numbers: Vec<f64> = given.iter().map(|value| float(value)).collect();
+                #[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
+                let count = numbers.len() as f64;
+                if numbers.is_empty() { Json::Null } else { (numbers.iter().sum::<f64>() / count).into() }
+            }
+        })
+    }
+}
+
+fn float(value: &Value) -> f64 {
+    match value {
+        Value::Float(value) => *value,
+        Value::Decimal(value) => value.to_f64(),
+        #[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
+        Value::Int(value) => *value as f64,
+        other => panic!("{other:?} has no mean"),
+    }
+}
+
+fn is_required(part: &Map<String, Json>) -> bool {
+    part.get("required") == Some(&Json::Bool(true))
+}
+
+/// A cursor is opaque: it is there or not.
+fn cursor(more: bool) -> Json {
+    if more { Json::from("cursor") } else { Json::Null }
+}
+
+fn page<'a>(rows: &[&'a [Value]], offset: Option<usize>, limit: Option<usize>) -> Vec<&'a [Value]> {
+    rows.iter().copied().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX)).collect()
+}
+
+/// What an enum is sorted by: its declared place.
+fn ranked(value: Value, ty: &Type) -> Value {
+    match (&value, ty) {
+        (Value::Text(name), Type::Enum(of)) => {
+            let place = of.rank(name).expect("a value of the enum");
+            Value::Int(i64::try_from(place).expect("enums are short"))
+        }
+        _ => value,
+    }
+}
+
+fn sorted(a: &Value, b: &Value, item: &OrderItem) -> Ordering {
+    let null = if item.nulls_first { Ordering::Less } else { Ordering::Greater };
+    match (a.is_null(), b.is_null()) {
+        (true, true) => Ordering::Equal,
+        (true, false) => null,
+        (false, true) => null.reverse(),
+        (false, false) => {
+            let order = order(a, b).expect("neither is null");
+            if item.descending { order.reverse() } else { order }
+        }
+    }
+}
+
+fn read(json: &Json, ty: &Type) -> Value {
+    Value::from_json(&json.to_string(), ty).expect("requests are made with values that fit")
+}
+
+/// Whether a value meets a constraint; unknown with null.
+fn holds(value: &Value, ty: &Type, json: &Json) -> Option<bool> {
+    use mainstay_lang::expr::CompareOp::{Eq, Ge, Gt, Le, Lt};
+    let truth = |value: Value| match value {
+        Value::Bool(truth) => Some(truth),
+        _ => None,
+    };
+    let any = |truths: Vec<Option<bool>>| {
+        if truths.contains(&Some(true)) {
+            Some(true)
+        } else if truths.contains(&None) {
+            None
+        } else {
+            Some(false)
+        }
+    };
+    match json {
+        Json::Null => Some(value.is_null()),
+        Json::Array(items) => any(items.iter().map(|item| holds(value, ty, item)).collect()),
+        Json::Object(operators) => {
+            let truths = operators.iter().map(|(operator, json)| {
+                let op = match operator.as_str() {
+                    "gt" | ">" => Gt,
+                    "ge" | ">=" => Ge,
+                    "lt" | "<" => Lt,
+                    "le" | "<=" => Le,
+                    "not" | "!" => return negated(value, ty, json),
+                    "like" | "~" => {
+                        let (Value::Text(text), Some(pattern)) = (value, json.as_str()) else { return None };
+                        return Some(crate::naive::matches_text(operator == "like", text, pattern));
+                    }
+                    other => panic!("{other} is no operator"),
+                };
+                let of = read(json, ty);
+                truth(compare(op, &ranked(value.clone(), ty), &ranked(of, ty)))
+            });
+            let failed: Vec<Option<bool>> = truths.map(|truth| truth.map(|truth| !truth)).collect();
+            any(failed).map(|failed| !failed)
+        }
+        scalar => truth(compare(Eq, value, &read(scalar, ty))),
+    }
+}
+
+/// `not`: keeps null out unless null is listed beside other values; of null alone: has a value.
+fn negated(value: &Value, ty: &Type, json: &Json) -> Option<bool> {
+    match json {
+        Json::Null => Some(!value.is_null()),
+        Json::Array(items) => {
+            let (nulls, others): (Vec<&Json>, Vec<&Json>) = items.iter().partition(|item| item.is_null());
+            if others.is_empty() {
+                return Some(!value.is_null());
+            }
+            if value.is_null() {
+                return Some(!nulls.is_empty());
+            }
+            Some(others.iter().all(|item| holds(value, ty, item) == Some(false)))
+        }
+        other => holds(value, ty, other).map(|truth| !truth),
+    }
+}

@@ -1,0 +1,154 @@
+//! Many cases in a row: apps, rows, callers and requests from one seed after the other, until enough were judged.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::case::{AppText, Case};
+use super::judge::{self, Verdict};
+use super::request::Requests;
+use super::shrink::shrink;
+use super::{generate, model::Doc};
+use crate::cases::{cases, first_seed};
+use crate::database::Database;
+use crate::dice::Dice;
+use crate::naive::Asker;
+use crate::rows::{self, key};
+
+/// How many requests are made on one database.
+const REQUESTS: usize = 40;
+/// After so many differences there is enough to look at.
+const FAILURES_MAX: usize = 4;
+/// How long one difference is made smaller.
+const SHRINKING_MAX: Duration = Duration::from_secs(25);
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Reads.
+    Reads,
+    /// Writes, each on what the one before left.
+    Writes,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Requests made.
+    pub done: usize,
+    /// Answered as foretold.
+    pub answered: usize,
+    /// Rows of those answers.
+    pub rows: usize,
+    /// Refused as foretold, by key.
+    pub refused: BTreeMap<&'static str, usize>,
+    /// Not to be foretold.
+    pub undecided: usize,
+    /// Texts of small cases in which engine and oracle differ.
+    pub failures: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { done, answered, rows, refused, undecided, .. } = self;
+        write!(
+            f,
+            "{done} requests: {answered} answered with {rows} rows, {refused:?} refused, {undecided} undecided"
+        )
+    }
+}
+
+/// Judges `MAINSTAY_ORACLE_CASES` requests, or `usual`, from `MAINSTAY_ORACLE_SEED` on.
+///
+/// # Errors
+/// When a database cannot be made or used.
+pub async fn run(kind: Kind, usual: usize) -> anyhow::Result<Report> {
+    let count = cases(usual);
+    let mut report = Report::default();
+    let mut seed = first_seed();
+    while report.done < count && report.failures.len() < FAILURES_MAX {
+        one_app(kind, seed, &mut report).await?;
+        seed += 1;
+    }
+    Ok(report)
+}
+
+async fn one_app(kind: Kind, seed: u64, report: &mut Report) -> anyhow::Result<()> {
+    let mut dice = Dice::new(seed);
+    let extremes = kind == Kind::Reads && dice.one_in(5);
+    let (app, schema) = generate::app(&mut dice, extremes);
+    let users = 1 + dice.below(3);
+    let made = rows::world(&schema, &mut dice, users, 6, extremes);
+    let database = Database::open(schema.clone()).await?;
+    database.fill(&made).await?;
+    let mut world = database.world().await?;
+    anyhow::ensure!(world == made.sorted(), "rows come back as they went in");
+    for _ in 0..REQUESTS {
+        let asker = asker(&mut dice, users);
+        let mut requests = Requests { schema: &schema, world: &world, dice: &mut dice, extremes };
+        let (request, verdict): (Doc, Verdict) = match kind {
+            Kind::Reads => {
+                let request = requests.read();
+                let verdict = judge::read(&database, &world, &asker, &request.json()).await?;
+                (request, verdict)
+            }
+            Kind::Writes => {
+                let request = requests.write();
+                let verdict = judge::write(&database, &world, &asker, &request.json()).await?;
+                (request, verdict)
+            }
+        };
+        report.done += 1;
+        match verdict {
+            Verdict::Agreed { rows } => {
+                report.answered += 1;
+                report.rows += rows;
+            }
+            Verdict::Refused(key) => *report.refused.entry(key.text()).or_default() += 1,
+            Verdict::Undecided => report.undecided += 1,
+            Verdict::Differs { sort, expected, found } => {
+                let rows = Case::named_rows(&schema, &world);
+                let case = Case { app: AppText::Model(app), rows, asker, request };
+                let (case, expected, found) = shrink(case, &sort, expected, found, SHRINKING_MAX).await;
+                report.failures.push(write_down(kind, seed, &case, &expected, &found));
+                break;
+            }
+        }
+        if kind == Kind::Writes {
+            world = database.world().await?;
+        }
+    }
+    Ok(())
+}
+
+fn asker(dice: &mut Dice, users: usize) -> Asker {
+    let mut asker = Asker::default();
+    match dice.below(8) {
+        0 => return asker,
+        1 => {
+            asker.admin = true;
+            return asker;
+        }
+        _ => asker.user = Some(key(dice.below(users) + 1)),
+    }
+    for name in ["a", "b"] {
+        if dice.one_in(3) {
+            asker.permissions.insert(name.to_owned());
+        }
+    }
+    if dice.one_in(3) {
+        asker.roles.insert("r".to_owned());
+    }
+    asker
+}
+
+/// Keeps a difference in `target/oracle/`, in the form that [`Case::parse`] reads.
+fn write_down(kind: Kind, seed: u64, case: &Case, expected: &str, found: &str) -> String {
+    let text = format!("{}--- expected\n{expected}\n--- found\n{found}\n", case.text());
+    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/oracle");
+    let path = folder.join(format!("failure-{kind:?}-{seed}.txt").to_lowercase());
+    let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, &text));
+    let place = written.map_or_else(|error| error.to_string(), |()| path.display().to_string());
+    format!("seed {seed}, written to {place}\n{text}")
+}

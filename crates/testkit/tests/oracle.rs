@@ -1,0 +1,29 @@
+//! The leak test: random apps, rows, callers and requests, and the engine's answers beside those of the oracle.
+//!
+//! A difference is made small, printed, and written to `target/oracle/` in the form that [`replays`] runs again.
+
+use mainstay_testkit::oracle::Case;
+use mainstay_testkit::oracle::judge::{self, Verdict};
+use mainstay_testkit::oracle::run::{Kind, run};
+
+#[tokio::test]
+async fn reads_answer_what_the_oracle_says() {
+    let report = run(Kind::Reads, 3_000).await.unwrap();
+    println!("{report}");
+    assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+    assert!(report.rows > report.done / 2, "most reads find something");
+    assert!(report.undecided * 5 < report.done, "most reads can be foretold");
+}
+
+/// Runs a case again: `MAINSTAY_ORACLE_REPLAY=target/oracle/failure-reads-1.txt cargo test -p mainstay-testkit replays`
+#[tokio::test]
+async fn replays() {
+    let Ok(path) = std::env::var("MAINSTAY_ORACLE_REPLAY") else { return };
+    let text = std::fs::read_to_string(path).unwrap();
+    match judge::case(&Case::parse(&text)).await.expect("the case holds together") {
+        Verdict::Differs { expected, found, .. } => {
+            panic!("expected\n{expected}\nfound\n{found}\nin\n{text}")
+        }
+        verdict => println!("{verdict:?}"),
+    }
+}
