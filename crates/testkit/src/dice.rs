@@ -4,7 +4,7 @@
 //! expression on a schema, a request on both), and they are made small again by [`crate::oracle`] as trees, which no
 //! shrinking of the choices behind them could do as well.
 
-/// A source of choices (SplitMix64).
+/// A source of choices (`SplitMix64`).
 #[derive(Clone, Debug)]
 pub struct Dice {
     state: u64,
@@ -16,19 +16,10 @@ impl Dice {
         Dice { state: seed }
     }
 
-    /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut bits = self.state;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        bits ^ (bits >> 31)
-    }
-
     /// A number below `count`, which is not 0.
     pub fn below(&mut self, count: usize) -> usize {
         let count = u64::try_from(count).expect("counts fit 64 bits");
-        usize::try_from(self.next() % count).expect("smaller than a count that was a usize")
+        usize::try_from(self.bits() % count).expect("smaller than a count that was a usize")
     }
 
     /// True once in `count` times.
@@ -39,5 +30,14 @@ impl Dice {
     /// One of several.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
+    }
+
+    /// The next 64 bits.
+    fn bits(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.state;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        bits ^ (bits >> 31)
     }
 }

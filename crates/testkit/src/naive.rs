@@ -96,6 +96,8 @@ pub struct Naive<'a> {
     pub schema: &'a Schema,
     /// All rows.
     pub world: &'a World,
+    /// All rows when the request began: what `user.…` reads, once for the whole of it.
+    pub at_start: &'a World,
     /// Who asks.
     pub asker: &'a Asker,
     /// The request's clock.
@@ -167,7 +169,7 @@ impl<'a> Naive<'a> {
 
     /// [`Naive::any_rule`] in a scene that lives shorter than the rows.
     pub fn any_rule_for<'r>(&self, rules: impl Iterator<Item = &'r Rule>, scene: &Scene<'_>) -> Answer<bool> {
-        let shorter = Naive { schema: self.schema, world: self.world, asker: self.asker, now: self.now };
+        let shorter = Naive { ..*self };
         shorter.any_rule(rules, scene)
     }
 
@@ -184,7 +186,7 @@ impl<'a> Naive<'a> {
 
     /// [`Naive::is_true`] of a condition whose parameters live shorter than the rows.
     pub fn is_true_for(&self, condition: &Expr, scene: &Scene<'_>) -> Answer<bool> {
-        let shorter = Naive { schema: self.schema, world: self.world, asker: self.asker, now: self.now };
+        let shorter = Naive { ..*self };
         shorter.is_true(condition, scene)
     }
 
@@ -307,7 +309,7 @@ impl<'a> Naive<'a> {
             Root::New => place(scene.scopes[0].0, scene.new),
             Root::User => {
                 let users = self.schema.user_table().expect("`user` has a table").id;
-                let row = self.asker.user.as_ref().and_then(|key| self.world.row(users, key));
+                let row = self.asker.user.as_ref().and_then(|key| self.at_start.row(users, key));
                 match row {
                     Some(row) if scene.eyes == Eyes::Caller && !self.readable(users, row)? => None,
                     row => place(users, row.map(Vec::as_slice)),
@@ -319,7 +321,8 @@ impl<'a> Naive<'a> {
             if scene.eyes == Eyes::Caller && !self.column_readable(table, row, hop.column)? {
                 return Ok(None);
             }
-            let Some(target) = self.world.row(hop.target, &row[hop.column.0 as usize]) else {
+            let world = if path.root == Root::User { self.at_start } else { self.world };
+            let Some(target) = world.row(hop.target, &row[hop.column.0 as usize]) else {
                 return Ok(None);
             };
             let seen = match (&hop.visible, scene.eyes) {
@@ -451,10 +454,10 @@ impl CallerView for Naive<'_> {
 
     fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Option<&Value> {
         let mut table = self.schema.user_table()?;
-        let mut row = self.world.row(table.id, self.asker.user.as_ref()?)?;
+        let mut row = self.at_start.row(table.id, self.asker.user.as_ref()?)?;
         for hop in hops {
             table = self.schema.table(table.column(*hop).target()?);
-            row = self.world.row(table.id, &row[hop.0 as usize])?;
+            row = self.at_start.row(table.id, &row[hop.0 as usize])?;
         }
         row.get(column.0 as usize)
     }

@@ -75,7 +75,7 @@ fn rules_of(texts: &[String]) -> (Arc<Schema>, Vec<usize>) {
     loop {
         let lines: Vec<String> = kept.iter().map(|at| format!("allow update if {}", texts[*at])).collect();
         let text = APP.replace("RULES", &lines.join("\n"));
-        let first = APP[..APP.find("RULES").unwrap()].matches('\n').count();
+        let first = APP[..APP.find("RULES").expect("the app has a place for rules")].matches('\n').count();
         match schema_of(&text) {
             Ok(schema) => return (schema, kept),
             Err(problems) => {
@@ -93,7 +93,7 @@ fn compile(schema: &Schema, table: TableId, text: &str, form: Form) -> Option<Ex
         Form::Rule => {
             let (schema, kept) = rules_of(&[text.to_owned()]);
             let rule = schema.table(table).rules.first()?;
-            (!kept.is_empty()).then(|| Expr::clone(rule.condition.as_ref().unwrap()))
+            (!kept.is_empty()).then(|| rule.condition.as_deref().cloned())?
         }
         Form::Filter => {
             let filter = compile_filter(schema, table, text).ok()?;
@@ -129,7 +129,7 @@ impl Setting {
     /// What is wrong with the evaluators' answers; `Ok(true)`: there was an answer to compare.
     async fn check(&self, expr: &Expr, case: &Case<'_>) -> Result<bool, String> {
         let schema = self.database.engine.schema();
-        let naive = Naive { schema, world: &self.world, asker: case.asker, now: NOW };
+        let naive = Naive { schema, world: &self.world, at_start: &self.world, asker: case.asker, now: NOW };
         let row = &self.world.rows(case.table)[case.row];
         let mut scene = Scene::of(case.table, row, Eyes::All);
         (scene.old, scene.new) = (Some(case.old), Some(case.new));
@@ -209,8 +209,10 @@ impl Setting {
             Bind::Value(value) => value.clone(),
             Bind::Param(_) => key.clone(),
             Bind::User { hops, column } => naive.user_value(hops, *column).cloned().unwrap_or(Value::Null),
-            Bind::Caller(fact) => naive.eval(&literal_of(Node::Caller(fact.clone())), &scene).unwrap(),
-            Bind::Clock(clock) => naive.eval(&literal_of(Node::Clock(*clock)), &scene).unwrap(),
+            Bind::Caller(fact) => {
+                naive.eval(&literal_of(Node::Caller(fact.clone())), &scene).expect("a fact")
+            }
+            Bind::Clock(clock) => naive.eval(&literal_of(Node::Clock(*clock)), &scene).expect("a time"),
             Bind::Old(column) => case.old[column.0 as usize].clone(),
             Bind::New(column) => case.new[column.0 as usize].clone(),
         };

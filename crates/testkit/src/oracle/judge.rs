@@ -48,7 +48,7 @@ pub async fn read(
     request: &Json,
 ) -> anyhow::Result<Verdict> {
     let schema = database.engine.schema().clone();
-    let oracle = Oracle { naive: Naive { schema: &schema, world, asker, now: NOW } };
+    let oracle = Oracle { naive: Naive { schema: &schema, world, at_start: world, asker, now: NOW } };
     let expected = oracle.answer(request);
     let found = execute(database, asker, request).await?;
     Ok(compare(&expected, &found))
@@ -132,8 +132,8 @@ pub async fn write(
             if !difference.is_empty() {
                 return differs("another state".into(), format!("{said}\n{difference}"));
             }
-            let naive = Naive { schema: &schema, world: &after, asker, now: NOW };
-            let before = Naive { schema: &schema, world, asker, now: NOW };
+            let naive = Naive { schema: &schema, world: &after, at_start: world, asker, now: NOW };
+            let before = Naive { schema: &schema, world, at_start: world, asker, now: NOW };
             let is_one = request.as_object().is_some_and(|document| document.len() == 1);
             match told(&[naive, before][..1 + usize::from(is_one)], answer) {
                 Ok(Some(leak)) => {

@@ -26,6 +26,7 @@ pub struct Simulation<'a> {
     schema: &'a Schema,
     asker: &'a Asker,
     now: Timestamp,
+    start: World,
     /// The rows as they stand now.
     pub world: World,
     afters: Vec<After>,
@@ -56,7 +57,8 @@ fn objects(json: &Json) -> Vec<&Part> {
 impl<'a> Simulation<'a> {
     /// Before anything has happened.
     pub fn new(schema: &'a Schema, asker: &'a Asker, now: Timestamp, world: World) -> Simulation<'a> {
-        Simulation { schema, asker, now, world, afters: Vec::new(), creating: Vec::new() }
+        let start = world.clone();
+        Simulation { schema, asker, now, start, world, afters: Vec::new(), creating: Vec::new() }
     }
 
     /// Carries out a document.
@@ -79,7 +81,13 @@ impl<'a> Simulation<'a> {
     }
 
     fn naive(&self) -> Naive<'_> {
-        Naive { schema: self.schema, world: &self.world, asker: self.asker, now: self.now }
+        Naive {
+            schema: self.schema,
+            world: &self.world,
+            at_start: &self.start,
+            asker: self.asker,
+            now: self.now,
+        }
     }
 
     fn part(&mut self, table: &Table, part: &Part) -> Predicted<()> {
