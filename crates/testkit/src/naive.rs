@@ -70,6 +70,15 @@ pub struct Asker {
     pub roles: BTreeSet<String>,
 }
 
+impl Asker {
+    /// The same, but nobody when the user is no longer there: as who has a row alone is a caller.
+    pub fn present(&self, schema: &Schema, world: &World) -> Asker {
+        let is_there =
+            |key: &&Value| schema.user_table().is_some_and(|users| world.row(users.id, key).is_some());
+        Asker { user: self.user.as_ref().filter(is_there).cloned(), ..self.clone() }
+    }
+}
+
 /// Who sees what while an expression is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eyes {

@@ -15,6 +15,15 @@ async fn reads_answer_what_the_oracle_says() {
     assert!(report.undecided * 5 < report.done, "most reads can be foretold");
 }
 
+#[tokio::test]
+async fn writes_leave_what_the_oracle_says() {
+    let report = run(Kind::Writes, 2_000).await.unwrap();
+    println!("{report}");
+    assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+    assert!(report.answered * 5 > report.done, "many writes are allowed");
+    assert!(report.undecided * 5 < report.done, "most writes can be foretold");
+}
+
 /// Runs a case again: `MAINSTAY_ORACLE_REPLAY=target/oracle/failure-reads-1.txt cargo test -p mainstay-testkit replays`
 #[tokio::test]
 async fn replays() {

@@ -48,6 +48,7 @@ pub async fn read(
     request: &Json,
 ) -> anyhow::Result<Verdict> {
     let schema = database.engine.schema().clone();
+    let asker = &asker.present(&schema, world);
     let oracle = Oracle { naive: Naive { schema: &schema, world, at_start: world, asker, now: NOW } };
     let expected = oracle.answer(request);
     let found = execute(database, asker, request).await?;
@@ -108,6 +109,7 @@ pub async fn write(
     request: &Json,
 ) -> anyhow::Result<Verdict> {
     let schema = database.engine.schema().clone();
+    let asker = &asker.present(&schema, world);
     let mut simulation = Simulation::new(&schema, asker, NOW, world.clone());
     let expected = simulation.run(request);
     let foretold = simulation.world.sorted();
