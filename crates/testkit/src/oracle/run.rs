@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::case::{AppText, Case};
+use super::generate;
 use super::judge::{self, Verdict};
 use super::request::Requests;
 use super::shrink::shrink;
-use super::{generate, model::Doc};
 use crate::cases::{cases, first_seed};
 use crate::database::Database;
 use crate::dice::Dice;
@@ -17,7 +17,7 @@ use crate::naive::Asker;
 use crate::rows::{self, key};
 
 /// How many requests are made on one database.
-const REQUESTS: usize = 40;
+const REQUESTS: usize = 30;
 /// After so many differences there is enough to look at.
 const FAILURES_MAX: usize = 4;
 /// How long one difference is made smaller.
@@ -30,6 +30,16 @@ pub enum Kind {
     Reads,
     /// Writes, each on what the one before left.
     Writes,
+}
+
+impl Kind {
+    /// How many callers make the same request, one after the other.
+    fn callers(self) -> usize {
+        match self {
+            Kind::Reads => 2,
+            Kind::Writes => 1,
+        }
+    }
 }
 
 /// What came of a run.
@@ -85,34 +95,30 @@ async fn one_app(kind: Kind, seed: u64, report: &mut Report) -> anyhow::Result<(
     let mut world = database.world().await?;
     anyhow::ensure!(world == made.sorted(), "rows come back as they went in");
     for _ in 0..REQUESTS {
-        let asker = asker(&mut dice, users);
         let mut requests = Requests { schema: &schema, world: &world, dice: &mut dice, extremes };
-        let (request, verdict): (Doc, Verdict) = match kind {
-            Kind::Reads => {
-                let request = requests.read();
-                let verdict = judge::read(&database, &world, &asker, &request.json()).await?;
-                (request, verdict)
-            }
-            Kind::Writes => {
-                let request = requests.write();
-                let verdict = judge::write(&database, &world, &asker, &request.json()).await?;
-                (request, verdict)
-            }
-        };
-        report.done += 1;
-        match verdict {
-            Verdict::Agreed { rows } => {
-                report.answered += 1;
-                report.rows += rows;
-            }
-            Verdict::Refused(key) => *report.refused.entry(key.text()).or_default() += 1,
-            Verdict::Undecided => report.undecided += 1,
-            Verdict::Differs { sort, expected, found } => {
-                let rows = Case::named_rows(&schema, &world);
-                let case = Case { app: AppText::Model(app), rows, asker, request };
-                let (case, expected, found) = shrink(case, &sort, expected, found, SHRINKING_MAX).await;
-                report.failures.push(write_down(kind, seed, &case, &expected, &found));
-                break;
+        let request = if kind == Kind::Reads { requests.read() } else { requests.write() };
+        // Plans are kept: what one caller asked, another one asks again.
+        let askers: Vec<Asker> = (0..kind.callers()).map(|_| asker(&mut dice, users)).collect();
+        for asker in askers {
+            let verdict = match kind {
+                Kind::Reads => judge::read(&database, &world, &asker, &request.json()).await?,
+                Kind::Writes => judge::write(&database, &world, &asker, &request.json()).await?,
+            };
+            report.done += 1;
+            match verdict {
+                Verdict::Agreed { rows } => {
+                    report.answered += 1;
+                    report.rows += rows;
+                }
+                Verdict::Refused(key) => *report.refused.entry(key.text()).or_default() += 1,
+                Verdict::Undecided => report.undecided += 1,
+                Verdict::Differs { sort, expected, found } => {
+                    let rows = Case::named_rows(&schema, &world);
+                    let case = Case { app: AppText::Model(app), rows, asker, request };
+                    let (case, expected, found) = shrink(case, &sort, expected, found, SHRINKING_MAX).await;
+                    report.failures.push(write_down(kind, seed, &case, &expected, &found));
+                    return Ok(());
+                }
             }
         }
         if kind == Kind::Writes {
