@@ -98,6 +98,8 @@ pub fn scalar(dice: &mut Dice, ty: &Type, extremes: bool) -> Value {
             let one = 10i64.pow(u32::from(*scale));
             let usual = [0, one, one / 2, -one * 9 / 4, 1];
             let mantissa = if extreme { *dice.pick(&[limit - 1, 1 - limit]) } else { *dice.pick(&usual) };
+            // One is too large for a column with all its digits behind the point.
+            let mantissa = mantissa.clamp(1 - limit, limit - 1);
             Value::Decimal(Decimal { mantissa, scale: *scale })
         }
         Type::Text { .. } => Value::Text((*dice.pick(TEXTS)).to_owned()),
