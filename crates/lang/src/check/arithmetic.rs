@@ -126,7 +126,8 @@ impl Checker<'_> {
         }
         let folded = match &inner.node {
             Node::Literal(Value::Int(value)) => value.checked_neg().map(Value::Int),
-            Node::Literal(Value::Float(value)) => Some(Value::Float(-value)),
+            // From zero, so that zero stays the one zero that there is.
+            Node::Literal(Value::Float(value)) => Some(Value::Float(0.0 - value)),
             Node::Literal(Value::Decimal(value)) => {
                 Some(Value::Decimal(Decimal { mantissa: -value.mantissa, scale: value.scale }))
             }
