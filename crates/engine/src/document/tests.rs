@@ -1,5 +1,7 @@
 //! Bodies and the parts that they become, or the words that refuse them.
 
+use mainstay_lang::reserved::is_reserved;
+
 use super::{keyword, parse, parse_rows};
 use crate::part::{Field, Get};
 
@@ -10,8 +12,11 @@ fn refused(body: &[u8]) -> String {
 }
 
 #[test]
-fn keywords_are_sorted() {
+fn keywords_are_sorted_and_reserved() {
     assert!(keyword::words().is_sorted());
+    for word in keyword::words() {
+        assert!(is_reserved(word), "{word} could be a column's name");
+    }
 }
 
 #[test]
