@@ -22,6 +22,7 @@ const APP: &str = include_str!("world.stay");
 pub struct World {
     /// Its engine.
     pub engine: Arc<Engine>,
+    routes: axum::Router,
     runtime: tokio::runtime::Runtime,
     // The folder goes when the process ends.
     _folder: tempfile::TempDir,
@@ -41,13 +42,16 @@ impl World {
         let limits = Limits { rows: 200, ..Limits::default() };
         let options = mainstay_engine::Options { may_change_tables: true, limits };
         let engine = runtime.block_on(Engine::open(Arc::new(schema), store, options)).expect("a fitting database");
-        World { engine: Arc::new(engine), runtime, _folder: folder }
+        let engine = Arc::new(engine);
+        let secret = TokenSecret::new([7; 32]).expect("long enough");
+        let open = Options { development: true, ..Options::new(secret) };
+        let routes = mainstay_http::service(open, Arc::clone(&engine));
+        World { engine, routes, runtime, _folder: folder }
     }
 
     /// The app's routes.
     pub fn routes(&self) -> axum::Router {
-        let secret = TokenSecret::new([7; 32]).expect("long enough");
-        mainstay_http::service(Options { development: true, ..Options::new(secret) }, Arc::clone(&self.engine))
+        self.routes.clone()
     }
 
     /// Waits for a future on the app's runtime.

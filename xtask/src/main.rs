@@ -11,6 +11,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::steps::Fuzzing;
+
 const USAGE: &str = "\
 cargo xtask test            everything: format, lints, tests, documents, fuzzing in short, the API's document
 cargo xtask test --quick    format, lints, tests
@@ -36,13 +38,13 @@ fn run(words: &[&str]) -> Result<()> {
         ["test"] => {
             quick()?;
             steps::doc_tests()?;
-            steps::fuzz(10)?;
+            steps::fuzz(&Fuzzing::Runs(2000))?;
             steps::api(steps::CONFORMANCE)
         }
         ["test", "--quick"] => quick(),
         ["tidy"] => tidy::run(),
-        ["fuzz"] => steps::fuzz(60),
-        ["fuzz", seconds] => steps::fuzz(seconds.parse()?),
+        ["fuzz"] => steps::fuzz(&Fuzzing::Seconds(60)),
+        ["fuzz", seconds] => steps::fuzz(&Fuzzing::Seconds(seconds.parse()?)),
         ["api"] => steps::api("all"),
         _ => bail!("unknown command\n{USAGE}"),
     }

@@ -31,8 +31,16 @@ pub(crate) fn doc_tests() -> Result<()> {
     run("cargo", &["test", "--workspace", "--doc", "--quiet"])
 }
 
-/// Every fuzz target for some seconds, from its kept corpus on.
-pub(crate) fn fuzz(seconds: u32) -> Result<()> {
+/// How long a fuzz target runs.
+pub(crate) enum Fuzzing {
+    /// So many inputs, the same each time: for a test.
+    Runs(u32),
+    /// So long, other inputs each time: for a search.
+    Seconds(u32),
+}
+
+/// Every fuzz target, from its kept corpus on.
+pub(crate) fn fuzz(fuzzing: &Fuzzing) -> Result<()> {
     if !run_silently("rustup", &["toolchain", "list"])?.contains("nightly") {
         bail!("fuzzing needs a nightly toolchain: rustup toolchain install nightly");
     }
@@ -40,7 +48,10 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
         run("cargo", &["install", "--locked", "--quiet", "cargo-fuzz"])?;
     }
     let listed = run_silently("cargo", &["+nightly", "fuzz", "list"])?;
-    let time = format!("-max_total_time={seconds}");
+    let (length, seed) = match fuzzing {
+        Fuzzing::Runs(runs) => (format!("-runs={runs}"), "-seed=1"),
+        Fuzzing::Seconds(seconds) => (format!("-max_total_time={seconds}"), "-seed=0"),
+    };
     for target in listed.lines().filter(|line| !line.is_empty()) {
         // New inputs go to a folder beside, so that the kept corpus changes only when somebody means it.
         let found = format!("fuzz/target/found/{target}");
@@ -54,7 +65,8 @@ pub(crate) fn fuzz(seconds: u32) -> Result<()> {
             &found,
             &kept,
             "--",
-            &time,
+            &length,
+            seed,
             "-timeout=10",
             "-rss_limit_mb=4096",
         ];
