@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// Commands that the steps call, and the Debian packages that bring them.
-const TOOLS: &[(&str, &str)] = &[("cc", "build-essential"), ("python3", "python3"), ("clang", "clang")];
+const TOOLS: &[(&str, &str)] = &[("c++", "build-essential"), ("python3", "python3-venv"), ("curl", "curl")];
 
 /// Installs the system packages that are missing.
 pub(crate) fn prepare() -> Result<()> {
