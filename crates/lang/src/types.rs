@@ -5,6 +5,24 @@ use std::sync::Arc;
 
 use crate::schema::TableId;
 
+/// Names of the types that are not tables.
+pub(crate) const SCALARS: [&str; 14] = [
+    "bool",
+    "int",
+    "float",
+    "decimal",
+    "text",
+    "uuid",
+    "date",
+    "time",
+    "timestamp",
+    "duration",
+    "json",
+    "bytes",
+    "enum",
+    "file",
+];
+
 /// The type of a column or of an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Type {

@@ -3,12 +3,13 @@
 use std::mem::discriminant;
 
 use super::Parser;
-use super::words::{Line, MODIFIERS, SCALARS};
+use super::words::{Line, MODIFIERS};
 use crate::diagnostic::Diagnostic;
 use crate::source::Span;
 use crate::suggest::nearest;
 use crate::syntax::{Column, Field, Modifier, ModifierKind, Name, TypeArg, TypeExpr};
 use crate::token::Kind;
+use crate::types::SCALARS;
 
 impl Parser<'_> {
     /// A column; the next token is its name.

@@ -6,24 +6,7 @@
 
 use super::Parser;
 use crate::token::{Kind, Token};
-
-/// Names of the scalar types.
-pub(super) const SCALARS: &[&str] = &[
-    "bool",
-    "int",
-    "float",
-    "decimal",
-    "text",
-    "uuid",
-    "date",
-    "time",
-    "timestamp",
-    "duration",
-    "json",
-    "bytes",
-    "enum",
-    "file",
-];
+use crate::types::SCALARS;
 
 /// Words that may follow a column's type.
 pub(super) const MODIFIERS: &[&str] = &[

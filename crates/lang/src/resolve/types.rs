@@ -9,24 +9,6 @@ use crate::syntax::{TypeArg, TypeExpr};
 use crate::types::{EnumType, Type};
 use std::sync::Arc;
 
-/// Names of the types that are not tables.
-const SCALARS: [&str; 14] = [
-    "bool",
-    "int",
-    "float",
-    "decimal",
-    "text",
-    "uuid",
-    "date",
-    "time",
-    "timestamp",
-    "duration",
-    "json",
-    "bytes",
-    "enum",
-    "file",
-];
-
 /// What other languages call these types.
 const ALIASES: [(&str, &str); 19] = [
     ("string", "text"),
@@ -123,7 +105,10 @@ impl Resolver<'_> {
         let tables = self.table_names();
         let help = match alias {
             Some((_, meant)) => Some(format!("did you mean `{meant}`?")),
-            None => naming::did_you_mean(&name.text, tables.iter().map(String::as_str).chain(SCALARS)),
+            None => naming::did_you_mean(
+                &name.text,
+                tables.iter().map(String::as_str).chain(crate::types::SCALARS),
+            ),
         };
         let message = format!("there is no type or table `{}`", name.text);
         self.report(with_help(Diagnostic::error("type.unknown", name.span, message), help));
