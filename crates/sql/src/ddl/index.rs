@@ -73,11 +73,7 @@ fn table_indexes(schema: &Schema, table: &Table) -> Vec<IndexPlan> {
     }
 
     let mut kept: Vec<Wanted> = Vec::new();
-    for (mut columns, unique) in wanted {
-        // An int key is the row's address, which ends every index of itself.
-        if !unique && columns.last() == Some(&BY_KEY) && table.columns[0].ty == Type::Int {
-            columns.pop();
-        }
+    for (columns, unique) in wanted {
         let is_of_key = columns.first().is_none_or(|first| first.column == ColumnId::ID);
         if !is_of_key && !kept.iter().any(|kept| serves(kept, &columns, unique)) {
             kept.push((columns, unique));
@@ -85,9 +81,15 @@ fn table_indexes(schema: &Schema, table: &Table) -> Vec<IndexPlan> {
     }
     let all = kept.clone();
     let is_begun = |columns: &[OrderBy]| {
-        all.iter().any(|(other, _)| other.len() > columns.len() && is_prefix(columns, other))
+        all.iter().any(|(other, _)| other.len() > columns.len() && begins(columns, other))
     };
     kept.retain(|(columns, unique)| *unique || !is_begun(columns));
+    for (columns, unique) in &mut kept {
+        // An int key is the row's address, which ends every index of itself.
+        if !*unique && columns.last() == Some(&BY_KEY) && table.columns[0].ty == Type::Int {
+            columns.pop();
+        }
+    }
     kept.into_iter().map(|(columns, unique)| named(table, &columns, unique)).collect()
 }
 
@@ -97,12 +99,13 @@ fn serves((kept, kept_unique): &Wanted, columns: &[OrderBy], unique: bool) -> bo
         // A constraint is kept for what it refuses.
         return *kept_unique && kept == columns;
     }
-    // Behind columns that find one row nothing more is to be told. Rows that are the same but for their key are few, and
-    // sorted quickly.
-    let without_key = columns.strip_suffix(&[BY_KEY]).unwrap_or(columns);
-    *kept_unique && is_prefix(kept, columns)
-        || is_prefix(without_key, kept)
-        || is_prefix(&reversed(without_key), kept)
+    // Behind columns that find one row nothing more is to be told.
+    *kept_unique && is_prefix(kept, columns) || begins(columns, kept)
+}
+
+/// Whether an index serves whoever wants one of the columns that it begins with: read forwards or backwards.
+fn begins(columns: &[OrderBy], index: &[OrderBy]) -> bool {
+    is_prefix(columns, index) || is_prefix(&reversed(columns), index)
 }
 
 /// Read backwards, but for the first column, which is asked for one value.
