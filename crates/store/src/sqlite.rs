@@ -67,6 +67,7 @@ impl Sqlite {
             counters: counters.clone(),
             foreign: options.exclusive.then_some(foreign_sender),
             readers: readers.clone(),
+            guarded_groups: 0,
         };
         let thread = std::thread::Builder::new().name("mainstay-write".to_owned()).spawn(move || {
             writer.run();

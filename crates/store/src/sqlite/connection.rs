@@ -114,8 +114,7 @@ fn prepare(session: &mut Session, options: &StoreOptions) -> rusqlite::Result<()
     connection.execute_batch(&format!(
         "PRAGMA cache_size = -{};
          PRAGMA mmap_size = {};
-         PRAGMA temp_store = MEMORY;
-         PRAGMA cell_size_check = ON;",
+         PRAGMA temp_store = MEMORY;",
         options.page_cache_bytes / 1024,
         options.mmap_bytes
     ))?;

@@ -1,16 +1,22 @@
 //! The one thread that writes: group commit.
 //!
-//! It begins a transaction, runs every job that waits (those that arrive meanwhile too, up to a bound) under a
-//! savepoint each, commits once, and only then answers them all: one wait for the disk for many callers. A lone job
-//! is not delayed; groups form while the previous one waits for the disk.
+//! It begins a transaction, runs every job that waits (those that arrive meanwhile too, up to a bound), commits once,
+//! and only then answers them all: one wait for the disk for many callers. A lone job is not delayed; groups form
+//! while the previous one waits for the disk.
 //!
-//! A job that fails is undone to its savepoint. Some failures (a full disk, `RAISE(ROLLBACK)`) take the whole
-//! transaction with them; then the one that failed gets its error, and the others run again one by one, because
-//! what they have come to, success or failure, may rest on rows that are gone.
+//! A job that fails is undone alone. Savepoints around all jobs would do that, but they make SQLite copy every page
+//! that a job touches first, a fifth of the work of a small write. So jobs run without, as most succeed or fail before
+//! they have written; when one fails later, the transaction is rolled back and its jobs run again with a savepoint
+//! each, as do those of some groups to come, so that a client whose writes fail cannot make others' run twice for ever.
+//!
+//! Some failures (a full disk, `RAISE(ROLLBACK)`) take the whole transaction with them; then the one that failed gets
+//! its error, and the others run again one by one, because what they have come to, success or failure, may rest on
+//! rows that are gone.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
@@ -26,6 +32,9 @@ use crate::{StoreError, Tx};
 /// Most jobs in one group, and how long one may grow: what the first of them waits for the others.
 const GROUP_JOBS_MAX: usize = 256;
 const GROUP_TIME_MAX: Duration = Duration::from_millis(10);
+
+/// So many groups run with a savepoint for each job after a job has spoilt one without.
+const GUARDED_GROUPS: u32 = 100;
 
 /// After so long without an idle moment the writer lets go of the database for a moment. Other processes poll for the
 /// lock twice as often, so that they get it at the first pause.
@@ -61,12 +70,16 @@ pub(crate) struct Writer {
     pub(crate) foreign: Option<watch::Sender<u64>>,
     /// Waited for before the last checkpoint, which a reader would keep from emptying the log.
     pub(crate) readers: Arc<Readers>,
+    /// How many groups to come run with a savepoint for each job.
+    pub(crate) guarded_groups: u32,
 }
 
-/// What has become of a job's savepoint.
+/// What has become of a job's changes.
 enum Fate {
-    /// Released, or undone alone.
+    /// They are kept, or undone alone, or there were none.
     Settled,
+    /// They are to be undone, and only the whole transaction can be.
+    Spoilt,
     /// The whole transaction is gone.
     Lost,
 }
@@ -112,6 +125,8 @@ impl Writer {
             return;
         }
         let begun = Instant::now();
+        let guarded = self.guarded_groups > 0;
+        self.guarded_groups = self.guarded_groups.saturating_sub(1);
         let mut ran: Vec<Box<dyn Job>> = Vec::new();
         loop {
             let may_grow = ran.len() + waiting.len() < jobs_max && begun.elapsed() < GROUP_TIME_MAX;
@@ -120,8 +135,12 @@ impl Writer {
             if job.is_abandoned() {
                 continue;
             }
-            match self.run_job(&mut *job) {
+            match self.run_job(&mut *job, guarded) {
                 Fate::Settled => ran.push(job),
+                Fate::Spoilt => {
+                    self.roll_back();
+                    return self.run_guarded(ran, job, waiting);
+                }
                 Fate::Lost => {
                     self.answer(job);
                     self.run_again(ran, waiting);
@@ -169,12 +188,13 @@ impl Writer {
         }
     }
 
-    /// Runs one job under its savepoint.
-    fn run_job(&mut self, job: &mut dyn Job) -> Fate {
-        if let Err(error) = self.execute("SAVEPOINT job") {
+    /// Runs one job, under a savepoint when it is guarded.
+    fn run_job(&mut self, job: &mut dyn Job, guarded: bool) -> Fate {
+        if guarded && let Err(error) = self.execute("SAVEPOINT job") {
             job.fail(error);
             return self.lose();
         }
+        let changes = self.connection().total_changes();
         let kept = job.run(&mut self.tx);
         if self.connection().is_autocommit() {
             if kept {
@@ -182,6 +202,10 @@ impl Writer {
                 job.fail(StoreError::Lost { detail: "a statement of it ended it".to_owned() });
             }
             return Fate::Lost;
+        }
+        if !guarded {
+            let is_clean = kept || self.connection().total_changes() == changes;
+            return if is_clean { Fate::Settled } else { Fate::Spoilt };
         }
         let undone = if kept { Ok(()) } else { self.execute("ROLLBACK TO job") };
         match undone.and_then(|()| self.execute("RELEASE job")) {
@@ -195,14 +219,33 @@ impl Writer {
         }
     }
 
+    /// What a group becomes after one of its jobs has failed behind its first change, now undone with all others.
+    fn run_guarded(&mut self, ran: Vec<Box<dyn Job>>, failed: Box<dyn Job>, waiting: VecDeque<Box<dyn Job>>) {
+        if ran.is_empty() {
+            // Nobody else was in it, so the failure stands; who waits begins anew.
+            self.answer(failed);
+            if !waiting.is_empty() {
+                self.run_group(waiting, GROUP_JOBS_MAX);
+            }
+            return;
+        }
+        self.guarded_groups = GUARDED_GROUPS;
+        self.counters.reruns.fetch_add(ran.len() as u64 + 1, Ordering::Relaxed);
+        self.run_group(ran.into_iter().chain([failed]).chain(waiting).collect(), GROUP_JOBS_MAX);
+    }
+
     /// Makes sure that nothing of the transaction stays.
     fn lose(&mut self) -> Fate {
+        self.roll_back();
+        Fate::Lost
+    }
+
+    fn roll_back(&mut self) {
         if !self.connection().is_autocommit()
             && let Err(error) = self.execute("ROLLBACK")
         {
             tracing::error!(%error, "the writer could not roll back");
         }
-        Fate::Lost
     }
 
     fn run_again(&mut self, ran: Vec<Box<dyn Job>>, waiting: VecDeque<Box<dyn Job>>) {

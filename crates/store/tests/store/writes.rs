@@ -59,6 +59,49 @@ async fn a_failing_job_is_undone_alone() {
     assert_eq!(test.all_numbers().await, [1, 2]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_spoils_its_group_makes_others_run_again_once() {
+    let test = TestStore::numbers().await;
+    let half = |n: i64| {
+        job(vec![
+            change("INSERT INTO Number (n) VALUES (?)", vec![Value::Int(n)]),
+            change("INSERT INTO Number (n) VALUES (?)", vec![Value::Int(n)]),
+        ])
+    };
+    let failed = Err(taken("Number", &["n"]));
+    assert_eq!(
+        in_one_group(&test, vec![insert(1), half(7), insert(2)]).await,
+        [Ok(()), failed.clone(), Ok(())]
+    );
+    let reruns = test.store.metrics().reruns;
+    assert!(
+        (2..=3).contains(&reruns),
+        "the first, the one that failed, and the gate's if it is with them: {reruns}"
+    );
+    // From now on each has a savepoint for a while, so that nobody can do that again and again.
+    assert_eq!(in_one_group(&test, vec![insert(3), half(8), insert(4)]).await, [Ok(()), failed, Ok(())]);
+    assert_eq!(test.store.metrics().reruns, reruns);
+    assert_eq!(test.all_numbers().await, [1, 2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_fails_before_it_writes_or_all_alone_spoils_nothing() {
+    let test = TestStore::numbers().await;
+    let failed = Err(taken("Number", &["n"]));
+    let results = in_one_group(&test, vec![insert(1), insert(1), insert(2)]).await;
+    assert_eq!(results, [Ok(()), failed.clone(), Ok(())]);
+    let half = || {
+        job(vec![
+            change("INSERT INTO Number (n) VALUES (3)", vec![]),
+            change("INSERT INTO Number (n) VALUES (1)", vec![]),
+        ])
+    };
+    assert_eq!(test.store.write(soon(), half()).await, failed);
+    assert_eq!(test.store.write(soon(), insert(4)).await, Ok(()));
+    assert_eq!(test.store.metrics().reruns, 0);
+    assert_eq!(test.all_numbers().await, [1, 2, 4]);
+}
+
 const ROLLING_BACK: &str = "CREATE TRIGGER unlucky BEFORE INSERT ON Number WHEN new.n = 13
     BEGIN SELECT RAISE(ROLLBACK, 'thirteen'); END";
 
