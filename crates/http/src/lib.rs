@@ -3,6 +3,7 @@
 mod app;
 mod body;
 mod call;
+mod compress;
 mod credentials;
 mod docs;
 mod files;

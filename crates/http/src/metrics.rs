@@ -3,9 +3,12 @@
 //! The recorder is the process's: several servers in one process (tests) share it.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use mainstay_store::Store;
+use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::RwLock;
 
 /// How a metric is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +114,54 @@ fn recorder() -> Option<&'static PrometheusHandle> {
             Some(handle)
         })
         .as_ref()
+}
+
+/// What every request is counted in, looked up once: finding a metric by its labels costs as much as reading a row.
+pub(crate) struct Meters {
+    /// Requests being worked on.
+    pub(crate) in_flight: Gauge,
+    requests: RwLock<Vec<RequestMeter>>,
+}
+
+/// The requests of one method, route and status. There are few of these, so a list is the fastest map.
+#[derive(Clone)]
+struct RequestMeter {
+    of: (&'static str, &'static str, u16),
+    count: Counter,
+    duration: Histogram,
+}
+
+/// The meters of this process, once it counts.
+pub(crate) fn meters() -> &'static Meters {
+    static METERS: OnceLock<Meters> = OnceLock::new();
+    METERS.get_or_init(|| {
+        recorder();
+        Meters { in_flight: metrics::gauge!(IN_FLIGHT), requests: RwLock::default() }
+    })
+}
+
+impl Meters {
+    /// Counts a request that has ended.
+    pub(crate) fn request(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
+        let of = (method, route, status);
+        if let Some(meter) = self.requests.read().iter().find(|meter| meter.of == of) {
+            return meter.note(took);
+        }
+        let meter = RequestMeter {
+            of,
+            count: metrics::counter!(REQUESTS, "method" => method, "route" => route, "status" => status.to_string()),
+            duration: metrics::histogram!(DURATION, "method" => method, "route" => route),
+        };
+        meter.note(took);
+        self.requests.write().push(meter);
+    }
+}
+
+impl RequestMeter {
+    fn note(&self, took: Duration) {
+        self.count.increment(1);
+        self.duration.record(took.as_secs_f64());
+    }
 }
 
 fn describe() {

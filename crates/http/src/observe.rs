@@ -12,7 +12,7 @@ use axum::response::Response;
 use mainstay_engine::ctx::Caller;
 
 use crate::credentials::REQUEST_ID;
-use crate::metrics::{DURATION, IN_FLIGHT, REQUESTS};
+use crate::metrics::meters;
 
 /// What the log says of a request whose client went away.
 const CLIENT_GONE: u16 = 499;
@@ -30,7 +30,7 @@ pub(crate) struct Observation {
 
 impl Observation {
     pub(crate) fn start(request_id: Arc<str>, method: Method, route: &'static str) -> Observation {
-        metrics::gauge!(IN_FLIGHT).increment(1.0);
+        meters().in_flight.increment(1.0);
         let started = Instant::now();
         Observation { request_id, caller_kind: "none", method, route, started, status: CLIENT_GONE, bytes: 0 }
     }
@@ -58,11 +58,8 @@ impl Drop for Observation {
     fn drop(&mut self) {
         let elapsed = self.started.elapsed();
         let method = method_label(&self.method);
-        metrics::gauge!(IN_FLIGHT).decrement(1.0);
-        metrics::counter!(REQUESTS, "method" => method, "route" => self.route, "status" => self.status.to_string())
-            .increment(1);
-        metrics::histogram!(DURATION, "method" => method, "route" => self.route)
-            .record(elapsed.as_secs_f64());
+        meters().in_flight.decrement(1.0);
+        meters().request(method, self.route, self.status, elapsed);
         tracing::info!(
             target: "mainstay::http",
             method,

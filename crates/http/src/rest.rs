@@ -24,6 +24,7 @@ mod etag;
 mod get;
 pub(crate) mod link;
 pub(crate) mod list;
+mod members;
 pub(crate) mod read;
 mod split;
 pub(crate) mod update;

@@ -2,32 +2,32 @@
 //!
 //! The table is the only list of what the server answers: the router, `Allow`, OpenAPI, the reference and the
 //! authorisation test are made of it. Every answer, failures and panics included, leaves through [`handle`].
+//!
+//! Paths are looked up here with axum's own matcher instead of by an `axum::Router`: its handlers' futures are moved
+//! several times and its routes cloned for each request, which costs as much as reading a row.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{RawPathParams, Request};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::Response;
-use axum::routing::any;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mainstay_engine::error::{Error, Key};
-use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use percent_encoding::percent_decode_str;
+use tower::util::{Either, option_layer};
+use tower::{BoxError, Layer, Service};
+use tower_http::cors::{AllowOrigin, Any, Cors, CorsLayer};
 use tracing::Instrument;
 
 use crate::app::App;
 use crate::call::Call;
 use crate::observe::Observation;
-use crate::{credentials, docs, files, health, metrics, openapi, problem, query, rest};
-
-/// Compressing less costs more than it saves: the answer fits one packet anyway.
-const COMPRESS_BYTES_MIN: u64 = 1024;
+use crate::{compress, credentials, docs, files, health, metrics, openapi, problem, query, rest};
 
 /// The route's name of requests that no route takes, in logs and metrics.
 const NO_ROUTE: &str = "(none)";
@@ -120,33 +120,67 @@ routes! {
     GET    "/docs/errors"                         Open  DocsErrors docs::serve_errors;
 }
 
-/// The service of an app: every route, and its static files behind them.
-pub(crate) fn router(app: &Arc<App>) -> Router {
-    let mut router = Router::new();
-    for routes in ROUTES.chunk_by(|a, b| a.path == b.path) {
-        let app = Arc::clone(app);
-        let endpoint =
-            any(move |captures: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
-                handle(Arc::clone(&app), routes, captures.ok(), request)
-            });
-        router = router.route(routes[0].path, endpoint);
+/// The service of an app: every route, its static files behind them, and what stands around all of them.
+pub(crate) type AppService = Either<Cors<Entry>, Entry>;
+
+/// The service of an app.
+pub(crate) fn service(app: &Arc<App>) -> AppService {
+    option_layer(cors(&app.options.origins)).layer(Entry::new(app))
+}
+
+/// The way in, without what stands around it.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    app: Arc<App>,
+    paths: Arc<matchit::Router<&'static [Route]>>,
+}
+
+impl Entry {
+    fn new(app: &Arc<App>) -> Entry {
+        let mut paths = matchit::Router::new();
+        for routes in ROUTES.chunk_by(|a, b| a.path == b.path) {
+            paths.insert(routes[0].path, routes).expect("no two routes of the table are in conflict");
+        }
+        Entry { app: Arc::clone(app), paths: Arc::new(paths) }
     }
-    let fallback = Arc::clone(app);
-    router = router.fallback(move |request: Request| handle(Arc::clone(&fallback), &[], None, request));
-    let compression = CompressionLayer::new()
-        .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_BYTES_MIN)));
-    let router = router.layer(compression);
-    match cors(&app.options.origins) {
-        Some(cors) => router.layer(cors),
-        None => router,
+}
+
+impl<B> Service<Request<B>> for Entry
+where
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (routes, captures) = match self.paths.at(request.uri().path()) {
+            Ok(found) => (*found.value, decoded(found.params.iter().map(|(_, value)| value))),
+            Err(_) => (&[] as &[Route], Some(Vec::new())),
+        };
+        let app = Arc::clone(&self.app);
+        let encodings = request.headers().get(header::ACCEPT_ENCODING).cloned();
+        Box::pin(async move {
+            let response = handle(app, routes, captures, request.map(Body::new)).await;
+            Ok(compress::apply(response, encodings).await)
+        })
+    }
+}
+
+/// Pieces of a path without their escapes; `None` when one is not UTF-8.
+fn decoded<'p>(pieces: impl Iterator<Item = &'p str>) -> Option<Vec<String>> {
+    pieces.map(|piece| Some(percent_decode_str(piece).decode_utf8().ok()?.into_owned())).collect()
 }
 
 /// One request, from its arrival to its answer.
 async fn handle(
     app: Arc<App>,
     routes: &'static [Route],
-    captures: Option<RawPathParams>,
+    captures: Option<Vec<String>>,
     request: Request,
 ) -> Response {
     let request_id = credentials::request_id(request.headers());
@@ -172,7 +206,7 @@ async fn handle(
 async fn answer(
     app: &Arc<App>,
     routes: &'static [Route],
-    captures: Option<RawPathParams>,
+    captures: Option<Vec<String>>,
     request: Request,
     observation: &mut Observation,
 ) -> Result<Response, Error> {
@@ -207,7 +241,7 @@ async fn answer(
         ctx,
         method,
         path: parts.uri.path().to_owned(),
-        captures: captures.iter().map(|(_, value)| value.to_owned()).collect(),
+        captures,
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,
         body,

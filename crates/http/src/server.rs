@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use crate::app::App;
 use crate::metrics::{self, CONNECTIONS};
 use crate::options::Options;
-use crate::router;
+use crate::router::{self, AppService};
 use mainstay_engine::Engine;
 
 /// How long to wait when the system has no file handle left.
@@ -48,7 +48,7 @@ pub struct BindError {
 /// The routes alone, with everything that stands around them but the connection: for a server of one's own, or to be
 /// called directly.
 pub fn service(options: Options, engine: Arc<Engine>) -> axum::Router {
-    router::router(&Arc::new(App::new(engine, options)))
+    axum::Router::new().fallback_service(router::service(&Arc::new(App::new(engine, options))))
 }
 
 impl Server {
@@ -89,7 +89,7 @@ impl Server {
 struct Connections {
     app: Arc<App>,
     http: http1::Builder,
-    router: axum::Router,
+    service: TowerToHyperService<AppService>,
     places: Arc<Semaphore>,
     graceful: GracefulShutdown,
 }
@@ -103,7 +103,7 @@ impl Connections {
             // Beyond its buffer hyper answers 431 by itself, without our words: ours come first.
             .max_buf_size((limits.header_bytes_max * 2).max(64 << 10));
         Connections {
-            router: router::router(&app),
+            service: TowerToHyperService::new(router::service(&app)),
             places: Arc::new(Semaphore::new(limits.connections_max.clamp(1, Semaphore::MAX_PERMITS))),
             graceful: GracefulShutdown::new(),
             http,
@@ -140,8 +140,7 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let service = TowerToHyperService::new(self.router.clone());
-        let connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let connection = self.http.serve_connection(TokioIo::new(stream), self.service.clone());
         self.graceful.watch(connection)
     }
 

@@ -3,11 +3,14 @@
 //! A token names a user or the administrator and nothing else: what the user may do is looked up with each request,
 //! so that a grant that was withdrawn is gone at once. HS256 with the app's own secret; the issuer is the app's name,
 //! so that a token of one app is nothing to another that happens to share the secret.
+//!
+//! A token that was found good is remembered until it ends: checking a signature costs more than reading a row.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -69,7 +72,7 @@ struct Claims {
 
 /// A token of the named app for a subject, good for `ttl` from now.
 pub fn issue_token(secret: &TokenSecret, app: &str, subject: &Subject, ttl: Duration) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = seconds_now();
     let (sub, admin) = match subject {
         Subject::User(key) => (Some(key.clone()), false),
         Subject::Admin => (None, true),
@@ -86,10 +89,26 @@ pub fn issue_token(secret: &TokenSecret, app: &str, subject: &Subject, ttl: Dura
         .expect("these claims are plain JSON and HS256 takes any key")
 }
 
+fn seconds_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Tokens remembered at a time.
+const KNOWN_MAX: usize = 10_000;
+
 /// Verifies tokens of one app.
 pub(crate) struct TokenVerifier {
     key: DecodingKey,
     validation: Validation,
+    known: Cache<Box<str>, Known>,
+}
+
+/// A token that was found good.
+#[derive(Clone)]
+struct Known {
+    subject: Subject,
+    /// Seconds since 1970, the leeway included.
+    ends: u64,
 }
 
 impl TokenVerifier {
@@ -98,17 +117,25 @@ impl TokenVerifier {
         validation.leeway = LEEWAY_S;
         validation.set_issuer(&[app]);
         validation.set_required_spec_claims(&["exp", "iss"]);
-        TokenVerifier { key: DecodingKey::from_secret(&secret.0), validation }
+        TokenVerifier { key: DecodingKey::from_secret(&secret.0), validation, known: Cache::new(KNOWN_MAX) }
     }
 
     /// Whom the token speaks for; `None`: it is not ours, was changed, or is too old.
     pub(crate) fn verify(&self, token: &str) -> Option<Subject> {
-        let claims = decode::<Claims>(token, &self.key, &self.validation).ok()?.claims;
-        match (claims.sub, claims.admin) {
-            (Some(key), false) => Some(Subject::User(key)),
-            (None, true) => Some(Subject::Admin),
-            _ => None,
+        if let Some(known) = self.known.get(token)
+            && seconds_now() < known.ends
+        {
+            return Some(known.subject);
         }
+        let claims = decode::<Claims>(token, &self.key, &self.validation).ok()?.claims;
+        let subject = match (claims.sub, claims.admin) {
+            (Some(key), false) => Subject::User(key),
+            (None, true) => Subject::Admin,
+            _ => return None,
+        };
+        let ends = claims.exp.saturating_add(LEEWAY_S);
+        self.known.insert(token.into(), Known { subject: subject.clone(), ends });
+        Some(subject)
     }
 }
 
@@ -116,7 +143,7 @@ impl TokenVerifier {
 mod tests {
     use std::time::Duration;
 
-    use super::{Subject, TokenSecret, TokenVerifier, issue_token};
+    use super::{Known, Subject, TokenSecret, TokenVerifier, issue_token, seconds_now};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -139,6 +166,18 @@ mod tests {
         assert_eq!(TokenVerifier::new(&secret(1), "chinook").verify(&token), None);
         assert_eq!(TokenVerifier::new(&secret(1), "festival").verify(&token[..token.len() - 2]), None);
         assert_eq!(TokenVerifier::new(&secret(1), "festival").verify("x.y.z"), None);
+    }
+
+    #[test]
+    fn a_token_that_was_good_is_nothing_once_it_ends() {
+        let verifier = TokenVerifier::new(&secret(1), "festival");
+        let token = issue_token(&secret(1), "festival", &Subject::Admin, HOUR);
+        assert_eq!(verifier.verify(&token), Some(Subject::Admin));
+        let ended = Known { subject: Subject::Admin, ends: seconds_now() };
+        let old = issue_token(&secret(2), "festival", &Subject::Admin, HOUR);
+        verifier.known.insert(old.as_str().into(), ended);
+        assert_eq!(verifier.verify(&old), None, "remembered beyond its end");
+        assert_eq!(verifier.verify(&token), Some(Subject::Admin));
     }
 
     #[test]

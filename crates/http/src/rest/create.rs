@@ -1,5 +1,6 @@
 //! `POST /api/{table}`: one row, or several, all or none.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,10 +8,9 @@ use axum::response::Response;
 use mainstay_engine::error::Error;
 use mainstay_lang::schema::Table;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::etag::TaggedRow;
+use super::members::members;
 use super::{get, only_entry, operation, shown, table};
 use crate::call::{Call, json};
 use mainstay_engine::document;
@@ -51,13 +51,11 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
 
 /// Where the new row is found.
 fn location(table: &Table, row: &str) -> Result<HeaderValue, Error> {
-    #[derive(Deserialize)]
-    struct Keyed {
-        id: Value,
-    }
-    let Keyed { id } = serde_json::from_str(row)
-        .map_err(|error| Error::internal(format!("the engine's new row has no id: {error}")))?;
-    let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+    let id = members(row).flatten().find(|member| member.name == "id").map(|member| member.value);
+    let id = id.ok_or_else(|| Error::internal("the engine's new row has no id"))?;
+    // A whole number, or the text of one.
+    let id: Cow<'_, str> =
+        if id.starts_with('"') { serde_json::from_str(id).map_err(Error::internal)? } else { id.into() };
     let path = format!("/api/{}/{}", table.name, utf8_percent_encode(&id, SEGMENT));
     HeaderValue::from_str(&path).map_err(Error::internal)
 }

@@ -8,11 +8,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Get;
 use mainstay_lang::schema::Table;
-use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::members::{Member, members};
 use crate::app::{App, hex};
 
 /// The column that is a row's version.
@@ -57,22 +55,50 @@ impl TaggedRow {
     }
 
     fn show_flat(&self, app: &App, row: String) -> Result<(String, Option<String>), Error> {
-        let Members(mut members) = serde_json::from_str(&row)
-            .map_err(|error| Error::internal(format!("the engine's row is no object: {error}")))?;
-        let version = members.iter().find(|(name, _)| *name == UPDATED).and_then(|(_, value)| version(value));
-        if self.is_updated_added {
-            members.retain(|(name, _)| *name != UPDATED);
+        let mut version = None;
+        let mut shown = ColumnsShown::default();
+        let mut updated = None;
+        for member in members(&row) {
+            let member = member.ok_or_else(|| Error::internal("the engine's row is no object"))?;
+            if member.name == UPDATED {
+                version = version_of(member.value);
+                updated = Some(member);
+            }
+            if !(FLAGS.contains(&member.name) || self.is_updated_added && member.name == UPDATED) {
+                shown.add(member.name);
+            }
         }
         let tag = version.map(|version| {
-            let mut names: Vec<&str> =
-                members.iter().map(|(name, _)| *name).filter(|name| !FLAGS.contains(name)).collect();
-            // A row that was written names its columns in the order written.
-            names.sort_unstable();
-            format!("\"{version}-{}\"", digest(names.into_iter().chain([app.schema_fingerprint()])))
+            let digest = hex(&shown.digest(app.schema_fingerprint()).to_be_bytes());
+            ["\"", version, "-", &digest, "\""].concat()
         });
-        let row = if self.is_updated_added { write(&members) } else { row };
+        let row = match updated {
+            Some(member) if self.is_updated_added => without(&row, &member),
+            _ => row,
+        };
         Ok((row, tag))
     }
+}
+
+/// Which columns a row shows, whatever their order: a row that was written names them in the order written.
+///
+/// The sum of their FNV-1a hashes: a tag tells versions of one row apart, it protects nothing.
+#[derive(Default)]
+struct ColumnsShown(u64);
+
+impl ColumnsShown {
+    fn add(&mut self, name: &str) {
+        self.0 = self.0.wrapping_add(fnv(0xcbf2_9ce4_8422_2325, name));
+    }
+
+    fn digest(&self, schema: &str) -> u64 {
+        fnv(self.0, schema)
+    }
+}
+
+/// FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv/>.
+fn fnv(start: u64, text: &str) -> u64 {
+    text.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// The version that `If-Match` asks for; `None`: any (no header, or `*`).
@@ -105,8 +131,8 @@ pub(super) fn as_precondition(mut error: Error) -> Error {
     error
 }
 
-fn version(value: &RawValue) -> Option<&str> {
-    value.get().strip_prefix('"')?.strip_suffix('"').filter(|text| is_version(text))
+fn version_of(value: &str) -> Option<&str> {
+    value.strip_prefix('"')?.strip_suffix('"').filter(|text| is_version(text))
 }
 
 fn is_version(text: &str) -> bool {
@@ -127,36 +153,13 @@ fn digest<'a>(pieces: impl Iterator<Item = &'a str>) -> String {
     hex(&hash.finalize()[..8])
 }
 
-/// The members of an object in their order, values as written. Names of columns need no escapes.
-struct Members<'a>(Vec<(&'a str, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(Object)
+/// An object without one of its members, which is not its only one.
+fn without(row: &str, member: &Member<'_>) -> String {
+    let (before, after) = (&row[..member.start], &row[member.end..]);
+    match before.strip_suffix(',') {
+        Some(before) => format!("{before}{after}"),
+        None => format!("{before}{}", after.strip_prefix(',').unwrap_or(after)),
     }
-}
-
-fn write(members: &[(&str, &RawValue)]) -> String {
-    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    format!("{{{}}}", members.join(","))
 }
 
 #[cfg(test)]
