@@ -65,10 +65,10 @@ pub fn parse_rows(body: &[u8]) -> Result<(Vec<Part>, bool), Error> {
 
 /// Appends a member's name to a JSON pointer.
 pub fn join_path(path: &str, name: &str) -> String {
-    if name.contains(['~', '/']) {
-        format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"))
+    if name.bytes().any(|byte| matches!(byte, b'~' | b'/')) {
+        [path, "/", &name.replace('~', "~0").replace('/', "~1")].concat()
     } else {
-        format!("{path}/{name}")
+        [path, "/", name].concat()
     }
 }
 

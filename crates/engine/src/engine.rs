@@ -17,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::ctx::{Caller, Ctx};
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::meters::OperationMeters;
 use crate::open::{self, OpenError};
 use crate::part::Operation;
 use crate::plan_cache::PlanCache;
@@ -40,9 +41,14 @@ pub struct Engine {
     pub(crate) store: Store,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) limits: Limits,
-    pub(crate) plans: PlanCache,
+    /// Plans of reads.
+    pub(crate) plans: PlanCache<read::Prepared>,
+    /// Plans of what is shown of new rows.
+    pub(crate) shown: PlanCache<Arc<write::Shown>>,
     pub(crate) writes: Arc<write::Prepared>,
     pub(crate) callers: Callers,
+    /// Of reads, and of writes.
+    meters: [OperationMeters; 2],
 }
 
 impl Engine {
@@ -62,8 +68,10 @@ impl Engine {
             dialect,
             limits: options.limits,
             plans: PlanCache::new(),
+            shown: PlanCache::new(),
             writes,
             callers,
+            meters: Default::default(),
         })
     }
 
@@ -99,11 +107,9 @@ impl Engine {
         }
         .instrument(span)
         .await;
-        let kind = if writes { "write" } else { "read" };
-        let outcome = result.as_ref().map_or_else(|error| error.key.text(), |_| "ok");
-        metrics::counter!("mainstay_operations_total", "kind" => kind, "outcome" => outcome).increment(1);
-        metrics::histogram!("mainstay_operation_seconds", "kind" => kind)
-            .record(started.elapsed().as_secs_f64());
+        let refused = result.as_ref().err().map(|error| error.key);
+        let (kind, meters) = if writes { ("write", &self.meters[1]) } else { ("read", &self.meters[0]) };
+        meters.note(kind, refused, started.elapsed());
         result
     }
 

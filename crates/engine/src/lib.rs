@@ -11,6 +11,7 @@ mod explain;
 mod expression;
 pub mod guard;
 pub mod limits;
+mod meters;
 mod open;
 pub mod part;
 mod plan_cache;

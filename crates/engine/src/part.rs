@@ -27,7 +27,7 @@ impl Raw {
 
     /// The JSON string of a text.
     pub fn of_text(text: &str) -> Raw {
-        Raw::new(serde_json::Value::from(text).to_string())
+        Raw::new(serde_json::to_string(text).expect("a text is always JSON"))
     }
 
     /// The JSON text.

@@ -1,6 +1,6 @@
 //! Plans that were made before.
 //!
-//! A plan depends on the shape of a part and on what the rules that went into it decide for the caller: the *facts*,
+//! Of reads, and of what writes show. A plan depends on the shape of a part and on what the rules that went into it decide for the caller: the *facts*,
 //! which are the conditions in those rules that no row can change. Both are the key; values are read anew for every
 //! request. A value that cannot be read, like everything else out of the ordinary, is left to the slow way, which has
 //! the words for it. The cache is bounded by the size of what it holds.
@@ -20,32 +20,40 @@ use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 use crate::expression::walk_all;
 use crate::part::Part;
-use crate::read::Prepared;
 use crate::resolve::params::{Reading, Source};
 use crate::resolve::read::int_value;
 use crate::shape::{Shape, ShapeValue, places_of};
 
-/// Bytes of SQL text that all kept plans may have.
+/// Bytes that all kept plans may take.
 const WEIGHT_MAX: u64 = 16 << 20;
 /// Plans kept for one shape: callers differ in few ways that matter to one.
 const VARIANTS_MAX: usize = 16;
 
 /// Plans by shape.
 #[derive(Debug)]
-pub(crate) struct PlanCache {
-    shapes: Cache<Box<[u8]>, Arc<Entry>, ByText>,
+pub(crate) struct PlanCache<T> {
+    shapes: Cache<Box<[u8]>, Arc<Entry<T>>, BySize>,
+}
+
+/// A plan that can be kept. Cloning it is cheap.
+pub(crate) trait Plan: Clone {
+    /// Roughly how many bytes it takes.
+    fn bytes(&self) -> usize;
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Entry<T> {
     facts: Vec<Compiled>,
-    variants: RwLock<Vec<(Vec<u8>, Arc<Kept>)>>,
+    variants: RwLock<Vec<Variant<T>>>,
 }
+
+/// What the facts are, and the plan for them.
+type Variant<T> = (Vec<u8>, Arc<Kept<T>>);
 
 /// A plan with the way from a request to its parameters.
 #[derive(Debug)]
-struct Kept {
-    prepared: Prepared,
+struct Kept<T> {
+    plan: T,
     params: Vec<Param>,
 }
 
@@ -56,29 +64,23 @@ enum Param {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct ByText;
+struct BySize;
 
-impl Weighter<Box<[u8]>, Arc<Entry>> for ByText {
-    fn weight(&self, key: &Box<[u8]>, entry: &Arc<Entry>) -> u64 {
+impl<T: Plan> Weighter<Box<[u8]>, Arc<Entry<T>>> for BySize {
+    fn weight(&self, key: &Box<[u8]>, entry: &Arc<Entry<T>>) -> u64 {
         let variants = entry.variants.read();
-        let plans =
-            variants.iter().map(|(_, kept)| kept.prepared.rows.sql.len() * 2 + kept.params.len() * 64);
+        let plans = variants.iter().map(|(_, kept)| kept.plan.bytes() + kept.params.len() * 64);
         (key.len() + plans.sum::<usize>() + 512) as u64
     }
 }
 
-impl PlanCache {
-    pub(crate) fn new() -> PlanCache {
-        PlanCache { shapes: Cache::with_weighter(1024, WEIGHT_MAX, ByText) }
+impl<T: Plan> PlanCache<T> {
+    pub(crate) fn new() -> PlanCache<T> {
+        PlanCache { shapes: Cache::with_weighter(1024, WEIGHT_MAX, BySize) }
     }
 
     /// The plan of a shape for a caller, with the request's values for it.
-    pub(crate) fn get(
-        &self,
-        catalog: &Catalog,
-        ctx: &Ctx,
-        shape: &Shape<'_>,
-    ) -> Option<(Prepared, Vec<Value>)> {
+    pub(crate) fn get(&self, catalog: &Catalog, ctx: &Ctx, shape: &Shape<'_>) -> Option<(T, Vec<Value>)> {
         let entry = self.shapes.get(shape.key.as_slice())?;
         let facts = decide(&entry.facts, catalog, ctx);
         let kept = {
@@ -86,7 +88,7 @@ impl PlanCache {
             variants.iter().find(|(known, _)| *known == facts).map(|(_, kept)| kept.clone())?
         };
         let values = kept.params.iter().map(|param| param.value(shape)).collect::<Option<Vec<_>>>()?;
-        Some((kept.prepared.clone(), values))
+        Some((kept.plan.clone(), values))
     }
 
     /// Keeps a plan, if the way to its parameters is known. `rules` are those that went into it.
@@ -95,13 +97,13 @@ impl PlanCache {
         catalog: &Catalog,
         ctx: &Ctx,
         (shape, part): (&Shape<'_>, &Part),
-        (prepared, rules): (&Prepared, &[Arc<Expr>]),
+        (plan, rules): (&T, &[Arc<Expr>]),
         (values, sources): (&[Value], &[Source]),
     ) {
         let Some(params) = params_of(part, values, sources) else { return };
         let Some(facts) = facts_of(rules) else { return };
         let decided = decide(&facts, catalog, ctx);
-        let kept = Arc::new(Kept { prepared: prepared.clone(), params });
+        let kept = Arc::new(Kept { plan: plan.clone(), params });
         let mut variants = vec![(decided, kept)];
         // An entry is replaced instead of grown, so that the cache weighs it anew.
         if let Some(known) = self.shapes.get(shape.key.as_slice())

@@ -14,6 +14,7 @@ use crate::error::{Error, Key};
 use crate::explain::Explained;
 use crate::guard::{Guard, Trace};
 use crate::part::{Document, Operation, Part};
+use crate::plan_cache::Plan;
 use crate::resolve::{Params, PartPlan, ReadPlan, Resolver, name};
 use crate::response::{DocumentAnswer, EntryAnswer, Response};
 use crate::shape::shape_of;
@@ -70,6 +71,12 @@ pub(crate) struct Prepared {
     pub(crate) rows: Arc<Statement>,
     pub(crate) count: Option<Arc<Statement>>,
     pub(crate) paged: bool,
+}
+
+impl Plan for Prepared {
+    fn bytes(&self) -> usize {
+        self.rows.sql.len() * 2
+    }
 }
 
 fn plan_document<'p>(

@@ -33,6 +33,22 @@ pub(crate) fn shape_of<'p>(table: &str, part: &'p Part) -> Option<Shape<'p>> {
     (walk.key.len() <= KEY_LENGTH_MAX).then_some(Shape { key: walk.key, values: walk.values })
 }
 
+/// The shape of a part that makes a row, as far as what is shown of the row depends on it: the columns that it names
+/// and what it asks for. `None` when more than columns is written.
+pub(crate) fn shape_of_created<'p>(table: &str, part: &Part) -> Option<Shape<'p>> {
+    let mut walk = Walk { key: Vec::with_capacity(128), values: Vec::new(), places: None };
+    walk.text(table);
+    walk.count(part.fields.len());
+    for (name, field) in &part.fields {
+        if !matches!(field, Field::Scalar(_)) {
+            return None;
+        }
+        walk.text(name);
+    }
+    walk.get(part.get.as_deref().unwrap_or_default());
+    (walk.key.len() <= KEY_LENGTH_MAX).then_some(Shape { key: walk.key, values: Vec::new() })
+}
+
 /// Where the values of [`Shape::values`] stand: JSON pointers, in the same order.
 pub(crate) fn places_of(part: &Part) -> Option<Vec<String>> {
     let mut walk = Walk { key: Vec::new(), values: Vec::new(), places: Some(Vec::new()) };

@@ -45,6 +45,7 @@ use crate::resolve::name;
 use crate::response::{DocumentAnswer, EntryAnswer, Response};
 use crate::why::Inquiry;
 
+pub(crate) use self::answer::Shown;
 pub(crate) use self::prepared::Prepared;
 pub(crate) use self::resolve::writes;
 
@@ -145,7 +146,7 @@ enum PartAnswer<'p> {
 
 fn plan(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Vec<Vec<EntryPlan>>, Error> {
     let schema = engine.schema();
-    let mut planner = Planner::new(&engine.catalog, ctx, &engine.limits);
+    let mut planner = Planner::new(engine, ctx);
     let mut documents = Vec::with_capacity(operation.documents.len());
     for document in &operation.documents {
         let mut entries = Vec::with_capacity(document.entries.len());

@@ -157,12 +157,10 @@ impl Writer<'_> {
 }
 
 /// A line of the change log. Parameters: tx, at, table, row, kind, before, after, actor, tenant.
-/// Answers its `seq`.
 pub fn change_insert(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.insert_system(&CHANGE);
-    w.text(" RETURNING \"seq\"");
-    w.finish(ResultShape::Values(vec![Type::Int]))
+    w.finish(ResultShape::Nothing)
 }
 
 /// Lines of the change log behind `Param(0)`, at most `Param(1)`: all columns, oldest first.

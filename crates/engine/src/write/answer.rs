@@ -4,6 +4,7 @@
 //! alone; a deleted one shows what was asked of it as it stood before.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
@@ -16,13 +17,14 @@ use super::rows::{Image, Kind, RowKey};
 use super::run::{AnswerRow, Run};
 use crate::bind;
 use crate::error::Error;
+use crate::plan_cache::Plan;
 
 /// Keys in one statement.
 const KEYS_MAX: usize = 512;
 
 /// What is shown of rows.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// Whose rows.
     pub(super) table: TableId,
     /// How they are read; its first condition stands for the keys, which are not known yet.
@@ -31,6 +33,13 @@ pub(super) struct Shown {
     pub(super) params: Vec<Value>,
     /// Equal when the same is shown.
     pub(super) signature: String,
+}
+
+impl Plan for Arc<Shown> {
+    fn bytes(&self) -> usize {
+        // A select's expressions are not counted one by one: an output takes some hundred bytes.
+        self.signature.len() + self.select.outputs.len() * 256
+    }
 }
 
 /// The JSON of rows, by what is shown of them and their key. Rows that the caller may not read are absent.

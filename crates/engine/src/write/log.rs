@@ -9,7 +9,6 @@ use mainstay_lang::schema::{RelationKind, Schema, Table};
 use mainstay_lang::value::Value;
 
 use super::rows::{Image, Kind, LinkWritten, Written};
-use super::rules::Change;
 use super::run::Run;
 use crate::error::Error;
 
@@ -42,7 +41,7 @@ impl Run<'_> {
         for [table, row, kind, before, after] in lines {
             let at = Value::Timestamp(self.ctx.now);
             let params = [Value::Int(tx), at, table, row, kind, before, after, actor.clone(), tenant.clone()];
-            self.values(&statement, &params, Change::default()).await?;
+            self.write(&statement, &params).await?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! A [`Step`] is one part of the request that writes, or that finds rows for one that does. It holds ids and values, no
 //! text of the request but the paths for errors; nothing here has asked the database anything.
 
+use std::sync::Arc;
+
 use mainstay_lang::expr::Expr;
 use mainstay_lang::schema::{ColumnId, RelationId, TableId};
 use mainstay_lang::value::{Timestamp, Value};
@@ -30,7 +32,7 @@ pub(super) struct Step {
     /// `delete: true`
     pub(super) deletes: bool,
     /// What the answer shows of each row.
-    pub(super) shown: Shown,
+    pub(super) shown: Arc<Shown>,
 }
 
 /// Where the rows of a [`Step`] come from.

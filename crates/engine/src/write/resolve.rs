@@ -10,6 +10,8 @@ mod find;
 mod list;
 mod shown;
 
+use std::sync::Arc;
+
 use mainstay_lang::schema::{Member, Schema, Table};
 
 use super::answer::Shown;
@@ -19,17 +21,23 @@ use super::value::Problems;
 use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 use crate::document::join_path;
+use crate::engine::Engine;
 use crate::error::{Error, Key, Kind};
-use crate::guard::Guard;
+use crate::guard::{Guard, Trace};
 use crate::limits::Limits;
 use crate::part::{Field, Part};
+use crate::plan_cache::PlanCache;
 use crate::resolve::Resolver;
 use crate::resolve::constraint::nested_part;
 use crate::resolve::name::unknown_member;
+use crate::resolve::params::Source;
+use crate::shape::shape_of_created;
 
 /// Reads the parts of one request.
 pub(super) struct Planner<'a> {
     catalog: &'a Catalog,
+    shown: &'a PlanCache<Arc<Shown>>,
+    ctx: &'a Ctx,
     guard: Guard<'a>,
     schema: &'a Schema,
     limits: &'a Limits,
@@ -53,12 +61,14 @@ pub(super) enum Role {
 
 impl<'a> Planner<'a> {
     /// For a caller.
-    pub(super) fn new(catalog: &'a Catalog, ctx: &'a Ctx, limits: &'a Limits) -> Planner<'a> {
+    pub(super) fn new(engine: &'a Engine, ctx: &'a Ctx) -> Planner<'a> {
         Planner {
-            catalog,
-            guard: Guard::new(catalog, ctx),
-            schema: catalog.schema(),
-            limits,
+            catalog: &engine.catalog,
+            shown: &engine.shown,
+            ctx,
+            guard: Guard::new(&engine.catalog, ctx),
+            schema: engine.schema(),
+            limits: &engine.limits,
             gives_tenant: ctx.caller.admin && ctx.tenant.is_none(),
             depth: 0,
             parts: 0,
@@ -102,15 +112,42 @@ impl<'a> Planner<'a> {
         step
     }
 
+    /// What the answer shows of the row that a part makes.
+    fn shown_of_created(&mut self, table: &Table, part: &Part) -> Result<Arc<Shown>, Error> {
+        let Some(shape) = shape_of_created(&table.name, part) else {
+            return self.shown(table, &shown::of_created(self.schema, table, part));
+        };
+        if let Some((shown, _)) = self.shown.get(self.catalog, self.ctx, &shape) {
+            return Ok(shown);
+        }
+        let part = shown::of_created(self.schema, table, part);
+        let trace = Trace::default();
+        let guard = Guard::traced(self.catalog, self.ctx, &trace);
+        let (shown, sources) = self.shown_under(guard, table, &part)?;
+        let (rules, values) = (trace.into_rules(), shown.params.as_slice());
+        self.shown.put(self.catalog, self.ctx, (&shape, &part), (&shown, &rules), (values, &sources));
+        Ok(shown)
+    }
+
     /// What the answer shows of the rows of a part.
-    fn shown(&mut self, table: &Table, part: &Part) -> Result<Shown, Error> {
+    fn shown(&mut self, table: &Table, part: &Part) -> Result<Arc<Shown>, Error> {
+        self.shown_under(self.guard, table, part).map(|(shown, _)| shown)
+    }
+
+    fn shown_under(
+        &self,
+        guard: Guard<'_>,
+        table: &Table,
+        part: &Part,
+    ) -> Result<(Arc<Shown>, Vec<Source>), Error> {
         let mut signature = format!("{} {:?}", table.name, part.get);
         for (name, field) in &part.fields {
             signature.push_str(&format!(" {name}:{}", field.raw()));
         }
-        let mut resolver = Resolver::new(self.catalog, self.guard, self.limits);
+        let mut resolver = Resolver::new(self.catalog, guard, self.limits);
         let select = resolver.shown(table.id, part, &[])?;
-        Ok(Shown { table: table.id, select, params: resolver.params.into_values(), signature })
+        let (params, sources) = resolver.params.into_parts();
+        Ok((Arc::new(Shown { table: table.id, select, params, signature }), sources))
     }
 
     /// What a name of a table means.
