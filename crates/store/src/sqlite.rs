@@ -152,8 +152,11 @@ impl Sqlite {
         task: impl FnOnce(&mut Connection) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
         let (reply, answer) = oneshot::channel();
+        let readers = self.readers.clone();
         let task = move |connection: &mut Connection| {
-            if reply.send(task(connection)).is_err() {
+            let result = task(connection);
+            readers.committed();
+            if reply.send(result).is_err() {
                 tracing::debug!("a task of the writer was finished after its caller had gone");
             }
         };

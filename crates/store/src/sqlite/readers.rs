@@ -4,12 +4,17 @@
 //! is asked for, with a budget of virtual-machine instructions; one that overruns is interrupted and begun again on a
 //! reader thread, with its deadline. Statements that overran go to a thread at once, until they turn out short
 //! there.
+//!
+//! Beginning and ending a snapshot takes locks on the file, which cost as much as the rest of a read by key. So a
+//! connection keeps its snapshot for as long as nobody commits: the writer counts commits before it answers them, those
+//! of other processes too as soon as it sees them, and a connection whose count is old begins anew. Snapshots that
+//! nobody uses are ended by the writer now and then, because the log cannot be emptied under them.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -40,7 +45,9 @@ struct Inner {
     options: StoreOptions,
     counters: Arc<Counters>,
     /// Connections for the callers' threads that nobody uses, the last one used on top.
-    free: Mutex<Vec<Session>>,
+    free: Mutex<Vec<Reader>>,
+    /// Commits of this process and, where the writer looks for them, of others.
+    commits: AtomicU64,
     opened: AtomicUsize,
     stopped: AtomicBool,
     queue: Queue<LongRead>,
@@ -74,12 +81,13 @@ impl Readers {
         options: &StoreOptions,
         counters: Arc<Counters>,
     ) -> Result<Readers, StoreError> {
-        let first = Session::open_reader(path, options)?;
+        let first = Reader::open(path, options)?;
         let inner = Arc::new(Inner {
             path: path.to_owned(),
             options: options.clone(),
             counters,
             free: Mutex::new(vec![first]),
+            commits: AtomicU64::new(0),
             opened: AtomicUsize::new(1),
             stopped: AtomicBool::new(false),
             queue: Queue::new(options.queue_max),
@@ -124,10 +132,26 @@ impl Readers {
     ) -> Result<R, StoreError> {
         let borrowed = match self.inner.borrow()? {
             Some(borrowed) => borrowed,
-            None => Borrowed::new(&self.inner, Session::open_reader(&self.inner.path, &self.inner.options)?),
+            None => Borrowed::new(&self.inner, Reader::open(&self.inner.path, &self.inner.options)?),
         };
-        borrowed.session().meter.start(u64::MAX, Pace::Unbound);
-        work(borrowed.session())
+        let session = &borrowed.reader().session;
+        session.meter.start(u64::MAX, Pace::Unbound);
+        work(session)
+    }
+
+    /// Says that something was committed: from now on every read sees it.
+    pub(crate) fn committed(&self) {
+        self.inner.commits.fetch_add(1, Ordering::Release);
+    }
+
+    /// Ends the snapshots that nobody uses and that are no longer of now.
+    pub(crate) fn release(&self) {
+        let commits = self.inner.commits.load(Ordering::Acquire);
+        for reader in self.inner.free.lock().iter_mut() {
+            if reader.snapshot.is_some_and(|of| of != commits) {
+                reader.end();
+            }
+        }
     }
 
     /// Long reads that wait.
@@ -158,15 +182,20 @@ impl Inner {
         if batch.iter().any(|query| self.is_long(&query.statement.sql)) {
             return None;
         }
-        let borrowed = match self.borrow() {
+        let mut borrowed = match self.borrow() {
             Ok(borrowed) => borrowed?,
             Err(error) => return Some(Err(error)),
         };
-        let session = borrowed.session();
+        let reader = borrowed.reader_mut();
         let calls_max = self.options.inline_steps_max / PROGRESS_STEPS;
-        session.meter.start(limits.rows, Pace::Inline { calls_max });
-        match session.read_batch(batch, limits) {
-            Err((at, _)) if session.meter.overran() => {
+        reader.session.meter.start(limits.rows, Pace::Inline { calls_max });
+        // Other processes' commits are seen only by who looks for them, which is who has the folder.
+        let result = match self.options.exclusive {
+            true => reader.read(batch, limits, &self.commits),
+            false => reader.session.read_batch(batch, limits),
+        };
+        match result {
+            Err((at, _)) if reader.session.meter.overran() => {
                 count(&self.counters.overruns);
                 self.remember(&batch[at].statement.sql);
                 None
@@ -186,17 +215,17 @@ impl Inner {
             return Err(StoreError::Closed);
         }
         let free = self.free.lock().pop();
-        if let Some(session) = free {
-            return Ok(Some(Borrowed::new(self, session)));
+        if let Some(reader) = free {
+            return Ok(Some(Borrowed::new(self, reader)));
         }
         if self.opened.fetch_add(1, Ordering::Relaxed) >= self.options.readers {
             self.opened.fetch_sub(1, Ordering::Relaxed);
             return Ok(None);
         }
-        let session = Session::open_reader(&self.path, &self.options).inspect_err(|_| {
+        let reader = Reader::open(&self.path, &self.options).inspect_err(|_| {
             self.opened.fetch_sub(1, Ordering::Relaxed);
         })?;
-        Ok(Some(Borrowed::new(self, session)))
+        Ok(Some(Borrowed::new(self, reader)))
     }
 
     fn is_long(&self, sql: &str) -> bool {
@@ -267,19 +296,61 @@ impl Inner {
     }
 }
 
+/// A connection for the callers' threads, and the snapshot that it keeps.
+#[derive(Debug)]
+struct Reader {
+    session: Session,
+    /// How many commits there were when its snapshot was begun.
+    snapshot: Option<u64>,
+}
+
+impl Reader {
+    fn open(path: &Path, options: &StoreOptions) -> Result<Reader, StoreError> {
+        Ok(Reader { session: Session::open_reader(path, options)?, snapshot: None })
+    }
+
+    /// Reads a batch from a snapshot in which all that was counted as committed is seen.
+    fn read(
+        &mut self,
+        batch: &[Query],
+        limits: ReadLimits,
+        commits: &AtomicU64,
+    ) -> Result<Vec<Outcome>, (usize, StoreError)> {
+        // Taken before the snapshot: what is committed in between makes it old from the start, and is seen all the same.
+        let commits = commits.load(Ordering::Acquire);
+        if self.snapshot != Some(commits) {
+            self.end();
+            self.session.execute("BEGIN").map_err(|error| (0, error))?;
+            self.snapshot = Some(commits);
+        }
+        self.session.run_batch(batch, limits).inspect_err(|_| self.end())
+    }
+
+    /// Ends its snapshot.
+    fn end(&mut self) {
+        if self.snapshot.take().is_some() {
+            self.session.end_snapshot();
+        }
+    }
+}
+
 /// A connection that goes back when it is dropped.
 struct Borrowed<'i> {
     inner: &'i Inner,
-    session: Option<Session>,
+    reader: Option<Reader>,
 }
 
 impl<'i> Borrowed<'i> {
-    fn new(inner: &'i Inner, session: Session) -> Borrowed<'i> {
-        Borrowed { inner, session: Some(session) }
+    fn new(inner: &'i Inner, reader: Reader) -> Borrowed<'i> {
+        Borrowed { inner, reader: Some(reader) }
     }
 
-    fn session(&self) -> &Session {
-        self.session.as_ref().expect("taken only when dropped")
+    fn reader(&self) -> &Reader {
+        self.reader.as_ref().expect("taken only when dropped")
+    }
+
+    fn reader_mut(&mut self) -> &mut Reader {
+        self.reader.as_mut().expect("taken only when dropped")
     }
 }
 
@@ -287,18 +358,23 @@ impl Drop for Borrowed<'_> {
     fn drop(&mut self) {
         let mut free = self.inner.free.lock();
         if free.len() < self.inner.options.readers && !self.inner.stopped.load(Ordering::Relaxed) {
-            free.extend(self.session.take());
+            free.extend(self.reader.take());
         }
     }
 }
 
 impl Session {
-    /// Runs a batch under the meter as it stands; an error with the index of the statement that failed.
+    /// Runs a batch from one snapshot of its own; an error with the index of the statement that failed.
     fn read_batch(&self, batch: &[Query], limits: ReadLimits) -> Result<Vec<Outcome>, (usize, StoreError)> {
         let _snapshot = match batch {
             [] | [_] => None,
             _ => Some(Snapshot::begin(self).map_err(|error| (0, error))?),
         };
+        self.run_batch(batch, limits)
+    }
+
+    /// Runs a batch under the meter as it stands.
+    fn run_batch(&self, batch: &[Query], limits: ReadLimits) -> Result<Vec<Outcome>, (usize, StoreError)> {
         let mut bytes_left = limits.bytes;
         let mut outcomes = Vec::with_capacity(batch.len());
         for (at, query) in batch.iter().enumerate() {
@@ -312,6 +388,15 @@ impl Session {
             outcomes.push(outcome);
         }
         Ok(outcomes)
+    }
+
+    fn end_snapshot(&self) {
+        // An interrupted statement leaves the transaction open, as nothing was written in it.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.execute("ROLLBACK")
+        {
+            tracing::error!(%error, "a reader could not end its snapshot");
+        }
     }
 }
 
@@ -327,11 +412,6 @@ impl Snapshot<'_> {
 
 impl Drop for Snapshot<'_> {
     fn drop(&mut self) {
-        // An interrupted statement leaves the transaction open, as nothing was written in it.
-        if !self.0.connection.is_autocommit()
-            && let Err(error) = self.0.execute("ROLLBACK")
-        {
-            tracing::error!(%error, "a reader could not end its snapshot");
-        }
+        self.0.end_snapshot();
     }
 }

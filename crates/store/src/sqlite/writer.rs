@@ -41,7 +41,7 @@ const GUARDED_GROUPS: u32 = 100;
 const BUSY_TIME_MAX: Duration = Duration::from_millis(50);
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// How often the idle writer looks for changes of other processes.
+/// How often the idle writer looks for changes of other processes, and for snapshots to be ended.
 const FOREIGN_POLL: Duration = Duration::from_millis(50);
 
 /// What the writer is asked to do.
@@ -68,7 +68,7 @@ pub(crate) struct Writer {
     pub(crate) counters: Arc<Counters>,
     /// Told of changes by other processes; none: nobody looks.
     pub(crate) foreign: Option<watch::Sender<u64>>,
-    /// Waited for before the last checkpoint, which a reader would keep from emptying the log.
+    /// Told of commits; waited for before the last checkpoint, which one of them would keep from emptying the log.
     pub(crate) readers: Arc<Readers>,
     /// How many groups to come run with a savepoint for each job.
     pub(crate) guarded_groups: u32,
@@ -90,6 +90,7 @@ impl Writer {
         let patience = self.foreign.as_ref().map(|_| FOREIGN_POLL);
         let mut version = self.data_version();
         let mut busy_since = Instant::now();
+        let mut released = Instant::now();
         loop {
             let idle = self.queue.len() == 0;
             if idle {
@@ -105,6 +106,10 @@ impl Writer {
                 Popped::Closed => break,
             }
             self.look_for_foreign_changes(&mut version);
+            if released.elapsed() >= FOREIGN_POLL {
+                self.readers.release();
+                released = Instant::now();
+            }
         }
         self.readers.join();
         self.checkpoint();
@@ -258,6 +263,7 @@ impl Writer {
     fn commit(&mut self, ran: Vec<Box<dyn Job>>) {
         let begun = Instant::now();
         let committed = self.execute("COMMIT");
+        self.readers.committed();
         match &committed {
             Ok(()) if ran.is_empty() => {}
             Ok(()) => self.counters.committed(ran.len(), begun.elapsed()),
@@ -293,6 +299,7 @@ impl Writer {
         let now = self.data_version();
         if now != *version {
             *version = now;
+            self.readers.committed();
             if let Some(foreign) = &self.foreign {
                 foreign.send_modify(|changes| *changes += 1);
             }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use mainstay_lang::value::Value;
 use mainstay_store::{Store, StoreError};
 
-use super::support::{TestStore, change, insert, job, options, soon};
+use super::support::{NUMBERS, TestStore, change, insert, ints, job, options, soon, wide};
 
 const ROLE: &str = "STORE_TEST_ROLE";
 const PATH: &str = "STORE_TEST_PATH";
@@ -165,6 +165,45 @@ async fn a_command_writes_beside_a_busy_server() {
     assert_eq!(commands, (1_000_000..1_000_050).collect::<Vec<_>>());
     assert_eq!(test.read_ints("SELECT count(*) FROM Number").await, [written + 50]);
     changes.changed().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_kept_its_snapshot_sees_what_others_committed_once_they_are_noticed() {
+    let test = TestStore::with(&TABLES, |options| options.exclusive = true).await;
+    let count = "SELECT count(*) FROM Number";
+    let mut changes = test.store.foreign_changes();
+    assert_eq!(test.read_ints(count).await, [0]);
+    changes.mark_unchanged();
+    let other = Store::open(&options(test.folder.path().join("test.db"))).unwrap();
+    other.write(soon(), insert(1)).await.unwrap();
+    changes.changed().await.unwrap();
+    assert_eq!(test.read_ints(count).await, [1]);
+    // Who does not look for others asks the file each time.
+    let read = |store: Arc<Store>| async move {
+        store.read(vec![ints("SELECT n FROM Number ORDER BY n", vec![])], wide()).await.unwrap()
+    };
+    let other = Arc::new(other);
+    read(other.clone()).await;
+    test.write(insert(2)).await.unwrap();
+    assert_eq!(read(other).await, read(test.store.clone()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kept_snapshot_does_not_keep_the_log_from_being_emptied() {
+    let test = TestStore::with(&[NUMBERS, "CREATE TABLE Page (bytes BLOB) STRICT"], |options| {
+        options.exclusive = true;
+    })
+    .await;
+    assert_eq!(test.read_ints("SELECT count(*) FROM Page").await, [0]);
+    let log = test.folder.path().join("test.db-wal");
+    let mut longest = 0;
+    for _ in 0..600 {
+        let page = change("INSERT INTO Page (bytes) VALUES (zeroblob(100000))", vec![]);
+        test.write(job(vec![page])).await.unwrap();
+        longest = longest.max(std::fs::metadata(&log).unwrap().len());
+    }
+    // 60 MB were written; the log is cut back whenever it has 8 MB and nobody reads from it.
+    assert!(longest < 40_000_000, "the log has grown to {longest} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread")]
