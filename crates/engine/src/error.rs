@@ -116,7 +116,7 @@ keys! {
     Limit = "limit.exceeded", Invalid, "Limit exceeded";
     /// A nested part that should find exactly one row finds none or several.
     NotOne = "part.not_one", Invalid, "Not exactly one row";
-    /// An expression overflows for some row.
+    /// An expression overflows for some row, or a pattern of `like` is too long to be looked for.
     Arithmetic = "expression.overflow", Invalid, "Arithmetic overflow";
     /// Too many requests in a short time.
     RateLimit = "rate.limited", TooMany, "Too many requests";

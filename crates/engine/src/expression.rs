@@ -85,13 +85,15 @@ pub(crate) fn asked_behind(rule: Option<&Expr>, of: Expr) -> Expr {
     }
 }
 
-/// Whether evaluating it may overflow.
+/// Whether evaluating it may overflow, or meet a pattern that is too long.
 fn can_fail(of: &Expr) -> bool {
     let mut fails = false;
     of.walk(&mut |expr| {
         fails |= match &expr.node {
             Node::Arithmetic { .. } | Node::Negate(_) | Node::Convert(_) => true,
-            Node::Call { function, .. } => matches!(function, Function::Abs | Function::Round),
+            Node::Call { function, .. } => {
+                matches!(function, Function::Abs | Function::Round | Function::Like)
+            }
             Node::Many(many) => many.ask == Ask::Sum,
             _ => false,
         };

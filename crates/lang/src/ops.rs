@@ -24,6 +24,9 @@ pub enum OpError {
         /// Which: `addition`, `a sum`.
         operation: &'static str,
     },
+    /// A pattern of `like` that would take too long to look for.
+    #[error("a pattern of `like` that has `_` may have at most {} characters", text::WILD_PATTERN_MAX)]
+    PatternTooLong,
     /// A database function was given what no typed expression gives it.
     #[error("an expression function was given a value of another type than it works on")]
     Argument,

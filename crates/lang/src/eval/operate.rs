@@ -115,7 +115,7 @@ fn binary<'a>(function: Function, a: Scalar<'a>, b: Scalar<'a>) -> Result<Scalar
         (_, Null, _) | (_, _, Null) => Null,
         (Function::StartsWith, Text(a), Text(b)) => Bool(a.starts_with(&*b)),
         (Function::EndsWith, Text(a), Text(b)) => Bool(a.ends_with(&*b)),
-        (Function::Like, Text(a), Text(b)) => Bool(text::like(&a, &b)),
+        (Function::Like, Text(a), Text(b)) => Bool(text::like(&a, &b)?),
         (Function::Round, Float(a), Int(digits)) => Float(number::float_round(a, digits)?),
         (Function::Round, Decimal(a), Int(digits)) => Decimal(number::decimal_round(a, digits, a.scale)?),
         (Function::Round, Int(a), Int(digits)) => Int(number::int_round(a, digits)?),

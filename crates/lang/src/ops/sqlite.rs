@@ -132,7 +132,10 @@ pub const FUNCTIONS: &[SqlFunction] = &[
     // (text, needle): 1 when it contains it, ASCII letters without case.
     function("ms_contains", 2, |args| test(args, text::contains)),
     // (text, pattern): `%`, `_`, `\` escapes, case-sensitive.
-    function("ms_like", 2, |args| test(args, text::like)),
+    function("ms_like", 2, |args| match args {
+        [Text(a), Text(b)] => text::like(a, b).map(|matches| SqlResult::Int(i64::from(matches))),
+        _ => other(args),
+    }),
     // (text, start), (text, end): case-sensitive.
     function("ms_starts", 2, |args| test(args, |text, start| text.starts_with(start))),
     function("ms_ends", 2, |args| test(args, |text, end| text.ends_with(end))),

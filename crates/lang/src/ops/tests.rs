@@ -179,6 +179,35 @@ fn rounding_is_half_away_from_zero() {
     }
 }
 
+/// What `like` costs at most, whoever writes text and pattern: counted, for time says nothing on a busy machine.
+#[test]
+fn like_takes_a_bounded_number_of_steps_for_each_character_of_the_text() {
+    let text = "a".repeat(100_000);
+    for pattern in [
+        format!("%{}_b%", "a".repeat(60)),
+        format!("%{}_b%", "a".repeat(990)),
+        format!("%{}b%", "_a".repeat(495)),
+        format!("%{}%b", "_a%".repeat(330)),
+        format!("{}b", "%_".repeat(499)),
+        "%a_".repeat(300) + "b%",
+        format!("%{}b%", "a".repeat(90_000)),
+    ] {
+        let mut steps = text::Steps::default();
+        assert_eq!(text::like_in_steps(&text, &pattern, &mut steps), Ok(false), "{pattern:.40}");
+        assert!(steps.0 <= 64 * text.len() as u64, "{pattern:.40}: {} steps", steps.0);
+    }
+    // Beyond that a pattern is refused before the text is looked at; an escaped `_` is no wildcard.
+    let long = "a".repeat(text::WILD_PATTERN_MAX);
+    assert_eq!(text::like("", &format!("{long}_")), Err(OpError::PatternTooLong));
+    assert_eq!(text::like("", &format!("{long}\\_")), Ok(false));
+    assert_eq!(text::like(&format!("{long}_"), &format!("{long}\\_")), Ok(true));
+    assert_eq!(
+        text::like(&format!("{}b", &long[1..]), &format!("{}_b", &long[2..])),
+        Ok(true),
+        "as long as it may be"
+    );
+}
+
 /// Every way to spend the pattern, tried one after the other.
 fn naive_like(text: &[char], pattern: &[char]) -> bool {
     match pattern {
@@ -197,8 +226,28 @@ proptest! {
     fn like_agrees_with_a_naive_matcher(given in "[ab%_\\\\é]{0,8}", pattern in "[ab%_\\\\é]{0,7}") {
         let chars = |text: &str| text.chars().collect::<Vec<_>>();
         let expect = naive_like(&chars(&given), &chars(&pattern));
-        prop_assert_eq!(text::like(&given, &pattern), expect);
-        prop_assert_eq!(text::like_by_pieces(&given, &pattern), expect);
+        prop_assert_eq!(text::like(&given, &pattern), Ok(expect));
+        prop_assert_eq!(text::like_by_pieces(&given, &pattern, &mut text::Steps::default()), expect);
+    }
+
+    #[test]
+    fn like_finds_long_pieces_as_a_naive_matcher_does(
+        at in 0..200usize, length in 1..200usize, wild in proptest::collection::vec(any::<proptest::sample::Index>(), 1..5),
+        broken in proptest::option::of(any::<proptest::sample::Index>()),
+    ) {
+        // Never the same character at two places that are near, so that one place alone can match.
+        let text: Vec<char> = (0..500u32).filter_map(|n| char::from_u32(0x4e00 + n)).collect();
+        let mut piece = text[at..at + length].to_vec();
+        if let Some(broken) = broken {
+            piece[broken.index(length)] = 'x';
+        }
+        let is_there = broken.is_none() || wild.iter().any(|wild| Some(wild.index(length)) == broken.map(|at| at.index(length)));
+        for wild in &wild {
+            piece[wild.index(length)] = '_';
+        }
+        let pattern = format!("%{}%", piece.into_iter().collect::<String>());
+        let text: String = text.into_iter().collect();
+        prop_assert_eq!(text::like_by_pieces(&text, &pattern, &mut text::Steps::default()), is_there);
     }
 
     #[test]

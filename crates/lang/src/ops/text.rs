@@ -3,6 +3,9 @@
 //! Letters change and compare without case in ASCII alone, because databases agree on nothing beyond it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::OpError;
 
 /// White space that `trim` removes.
 const SPACE: [char; 6] = [' ', '\t', '\n', '\r', '\x0c', '\x0b'];
@@ -27,21 +30,58 @@ pub fn contains(text: &str, needle: &str) -> bool {
 
 /// Whether all of `text` matches: `%` stands for any text, `_` for one code point, `\` makes the next character
 /// itself; a `\` at the very end is itself. Case-sensitive.
-pub fn like(text: &str, pattern: &str) -> bool {
-    if pattern.len() > NAIVE_BYTES_MAX {
-        like_by_pieces(text, pattern)
-    } else {
-        like_by_retries(text, pattern)
+///
+/// # Errors
+/// When a pattern with `_` has more than [`WILD_PATTERN_MAX`] characters.
+pub fn like(text: &str, pattern: &str) -> Result<bool, OpError> {
+    like_in_steps(text, pattern, &mut Steps::default())
+}
+
+/// Characters of a pattern that may have a `_`. Nothing finds such a pattern in time that is linear in both lengths, and a
+/// caller chooses both. Without `_` a pattern may be as long as it likes.
+pub const WILD_PATTERN_MAX: usize = 1000;
+
+/// The work that a search was: characters looked at, or 64 of them at a time.
+#[derive(Debug, Default)]
+pub(super) struct Steps(pub(super) u64);
+
+impl Steps {
+    fn add(&mut self, steps: usize) {
+        self.0 += steps as u64;
     }
 }
 
-/// Without a copy of anything; never slower than the product of both lengths.
-fn like_by_retries(text: &str, pattern: &str) -> bool {
+pub(super) fn like_in_steps(text: &str, pattern: &str, steps: &mut Steps) -> Result<bool, OpError> {
+    if pattern.len() <= NAIVE_BYTES_MAX {
+        return Ok(like_by_retries(text, pattern, steps));
+    }
+    if pattern.len() > WILD_PATTERN_MAX && has_wild(pattern) && pattern.chars().count() > WILD_PATTERN_MAX {
+        return Err(OpError::PatternTooLong);
+    }
+    Ok(like_by_pieces(text, pattern, steps))
+}
+
+/// Whether a `_` of the pattern stands for any character.
+fn has_wild(pattern: &str) -> bool {
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '_' => return true,
+            '\\' => drop(characters.next()),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Without a copy of anything; never slower than the product of both lengths, of which the pattern's is small.
+fn like_by_retries(text: &str, pattern: &str, steps: &mut Steps) -> bool {
     let (mut text, mut pattern) = (text, pattern);
     // Where to go on when a character doesn't match: behind the last `%`, one character further in the text. An
     // earlier `%` never needs another try, for the last one can take over whatever it would take.
     let mut retry: Option<(&str, &str)> = None;
     loop {
+        steps.add(1);
         if let Some(behind) = pattern.strip_prefix('%') {
             pattern = behind;
             retry = Some((text, behind));
@@ -81,10 +121,11 @@ fn next_of(pattern: &str) -> Option<(Option<char>, &str)> {
 }
 
 /// What stands between two `%` is looked for from left to right, each piece where it is found first: a later place can
-/// only leave less text to those behind it. A piece without `_` is found in linear time; one with `_` takes at most the
-/// product of its length and the text's.
-pub(super) fn like_by_pieces(text: &str, pattern: &str) -> bool {
+/// only leave less text to those behind it. A piece without `_` is found in linear time; one with `_` takes a step
+/// for each 64 of its characters and each of the text's.
+pub(super) fn like_by_pieces(text: &str, pattern: &str, steps: &mut Steps) -> bool {
     let (piece, mut rest) = piece_of(pattern);
+    steps.add(pattern.len());
     let Some(mut text) = piece.strip_start(text) else { return false };
     if rest.is_none() {
         return text.is_empty();
@@ -94,7 +135,7 @@ pub(super) fn like_by_pieces(text: &str, pattern: &str) -> bool {
         if behind.is_none() {
             return piece.ends(text);
         }
-        let Some(left) = piece.find(text) else { return false };
+        let Some(left) = piece.find(text, steps) else { return false };
         (text, rest) = (left, behind);
     }
     true
@@ -140,11 +181,44 @@ impl Piece {
     }
 
     /// The text behind the first place where the piece stands.
-    fn find<'t>(&self, text: &'t str) -> Option<&'t str> {
-        match &self.literal {
-            Some(literal) => text.find(literal).map(|at| &text[at + literal.len()..]),
-            None => text.char_indices().find_map(|(at, _)| self.strip_start(&text[at..])),
+    fn find<'t>(&self, text: &'t str, steps: &mut Steps) -> Option<&'t str> {
+        let Some(literal) = &self.literal else { return self.find_wild(text, steps) };
+        let at = text.find(literal);
+        steps.add(at.map_or(text.len(), |at| at + literal.len()));
+        at.map(|at| &text[at + literal.len()..])
+    }
+
+    /// Baeza-Yates and Gonnet's shift-and: bit `n` of the state says that the first `n + 1` characters of the piece
+    /// stand right before this place.
+    fn find_wild<'t>(&self, text: &'t str, steps: &mut Steps) -> Option<&'t str> {
+        let words = self.wanted.len().div_ceil(64);
+        let mut any = vec![0u64; words];
+        for (n, _) in self.wanted.iter().enumerate().filter(|(_, wanted)| wanted.is_none()) {
+            any[n / 64] |= 1 << (n % 64);
         }
+        let mut fits: HashMap<char, Vec<u64>> = HashMap::new();
+        for (n, wanted) in self.wanted.iter().enumerate() {
+            if let Some(wanted) = wanted {
+                fits.entry(*wanted).or_insert_with(|| any.clone())[n / 64] |= 1 << (n % 64);
+            }
+        }
+        let last = self.wanted.len() - 1;
+        let mut state = vec![0u64; words];
+        let mut characters = text.chars();
+        while let Some(character) = characters.next() {
+            let fits = fits.get(&character).unwrap_or(&any);
+            let mut carry = 1;
+            for (held, fits) in state.iter_mut().zip(fits) {
+                let next = ((*held << 1) | carry) & fits;
+                carry = *held >> 63;
+                *held = next;
+            }
+            steps.add(words);
+            if state[last / 64] >> (last % 64) & 1 == 1 {
+                return Some(characters.as_str());
+            }
+        }
+        None
     }
 
     /// Whether the text ends with the piece.

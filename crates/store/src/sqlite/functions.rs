@@ -127,7 +127,7 @@ fn raise_op(meter: &Meter, error: OpError) -> rusqlite::Error {
     raise(
         meter,
         match error {
-            OpError::Overflow { .. } => StoreError::Arithmetic(words),
+            OpError::Overflow { .. } | OpError::PatternTooLong => StoreError::Arithmetic(words),
             OpError::Argument => StoreError::Other(words),
         },
     )

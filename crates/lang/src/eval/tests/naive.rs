@@ -281,7 +281,7 @@ fn call(function: Function, args: &[Value]) -> Answer {
             Value::Bool(of.len() >= end.len() && of.as_bytes()[of.len() - end.len()..] == *end.as_bytes())
         }
         // The matcher has a naive one of its own, beside it.
-        (Function::Like, _) => Value::Bool(crate::ops::text::like(&text(0), &text(1))),
+        (Function::Like, _) => Value::Bool(crate::ops::text::like(&text(0), &text(1)).map_err(|_| Failed)?),
         (Function::Abs, [Value::Int(value)]) => Value::Int(value.checked_abs().ok_or(Failed)?),
         (Function::Abs, [Value::Float(value)]) => Value::Float(value.abs()),
         (Function::Round, [Value::Decimal(value), Value::Int(digits)]) => {
