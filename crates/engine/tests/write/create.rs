@@ -2,6 +2,7 @@
 
 use mainstay_engine::ctx::Caller;
 
+use crate::app::App;
 use crate::shop::shop;
 use crate::support::{changes, check, refused, rows};
 
@@ -279,4 +280,29 @@ async fn a_json_value_may_look_like_a_part() {
 /T/set/data must not be null"#,
     )
     .await;
+}
+
+/// `User = user` has nothing to give when nobody is signed in, and a default may break what its column declares.
+#[tokio::test]
+async fn a_default_that_does_not_fit_its_column_is_the_request_s_fault() {
+    let app = App::new(
+        r#"
+table Note {
+  text   text(100)
+  year   int = year(today())  max 2000
+  owner  User = user
+  allow all
+}
+"#,
+        serde_json::json!([]),
+    )
+    .await;
+    check(
+        &app,
+        anybody(),
+        r#"{"Note": {"create": true, "text": "too long by far"}}"#,
+        "value.invalid\n/Note/year must be at most 2000\n/Note/owner is required: its default gives no value for this caller and row",
+    )
+    .await;
+    assert_eq!(changes(&app).await, Vec::<String>::new());
 }

@@ -8,10 +8,12 @@ use uuid::{Timestamp, Uuid};
 
 use super::step::{AnswerRow, Assigning};
 use super::{After, Run};
+use crate::document::join_path;
 use crate::error::{Error, Key};
 use crate::write::plan::Step;
 use crate::write::rows::{Image, Kind, RowKey};
 use crate::write::rules::Change;
+use crate::write::value::{self, Problems};
 
 impl<'a> Run<'a> {
     /// Makes the row of a step; `given` fills the column that refers to the row around.
@@ -80,6 +82,7 @@ impl<'a> Run<'a> {
             };
             row[tenant.0 as usize] = id.clone();
         }
+        let mut problems = Problems::default();
         for column in &table.columns {
             let Some(default) =
                 self.prepared.default(table.id, column.id).filter(|_| !named.contains(&column.id))
@@ -89,8 +92,16 @@ impl<'a> Run<'a> {
             let eyes = self.eyes();
             let value = default.eval(&Env::of_row(row, &eyes, self.ctx.now));
             let value = value.map_err(|error| Error::new(Key::Arithmetic, error.to_string()))?.into_value();
+            let place = join_path(path, &column.name);
+            if value.is_null() && !column.nullable {
+                let message = "is required: its default gives no value for this caller and row";
+                problems.add(place, "required", message);
+            } else {
+                value::check(column, self.schema().storage_type(&column.ty), &value, &place, &mut problems);
+            }
             row[column.id.0 as usize] = value;
         }
+        problems.into_result()?;
         self.fill_key(table, row).await?;
         for column in table.columns.iter().filter(|column| column.auto.is_some()) {
             row[column.id.0 as usize] = self.next_number(table, column, row).await?;
