@@ -1,6 +1,6 @@
 //! The `mainstay` binary: parses the command line, runs one command, turns its end into an exit status.
 //!
-//! 0: done. 1: refused or failed, said on standard error. 2: wrong usage, said by the parser.
+//! 0: done. 1: refused or failed, said on standard error. 2: wrong usage, said by the parser or as a [`Usage`].
 
 mod app;
 mod cli;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::cli::{Cli, Command};
-use crate::output::Output;
+use crate::output::{Output, Usage};
 
 // Answers are many small allocations on many threads, where the system's allocator is 1.4–1.6 times slower.
 #[global_allocator]
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output.say(format!("error: {error:#}"));
-            ExitCode::from(1)
+            ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
         }
     }
 }
@@ -37,8 +37,8 @@ fn main() -> ExitCode {
 fn run(output: Output, command: Command) -> anyhow::Result<()> {
     match command {
         Command::New { name } => commands::new::run(output, &name),
-        Command::Check { app } => commands::check::run(output, &app.folder),
-        Command::Fmt { app, check } => commands::fmt::run(output, &app.folder, check),
+        Command::Check { app } => commands::check::run(output, &app),
+        Command::Fmt { app, check } => commands::fmt::run(output, &app, check),
         Command::Serve { app } => commands::serve::run(output, &app),
         Command::Query { app, document, caller, explain } => {
             commands::query::run(output, &app, &document, &caller, explain)

@@ -1,5 +1,6 @@
 //! What commands say: words for people on standard error, results on standard output.
 
+use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::{Context, Result};
@@ -39,3 +40,15 @@ impl Output {
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
     }
 }
+
+/// What was typed is wrong in itself, whatever the app and its data are: exit status 2.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::output::Usage;
+
 pub(crate) use flags::SettingFlags;
 pub(crate) use table::SETTINGS;
 
@@ -108,7 +110,12 @@ pub(crate) fn load(app: &Path, flags: &SettingFlags) -> Result<Loaded> {
         if !(text.is_empty() && origin == Origin::Default) {
             (setting.apply)(&mut config, &text).map_err(|expected| {
                 let shown = if setting.secret { "the value".to_owned() } else { format!("{text:?}") };
-                anyhow::anyhow!("{} ({origin}): expected {expected}, not {shown}", setting.name)
+                let words = format!("{} ({origin}): expected {expected}, not {shown}", setting.name);
+                // A flag was typed; a file or variable may be wrong for all that is typed.
+                match origin {
+                    Origin::Flag(_) => Usage(words).into(),
+                    _ => anyhow::Error::msg(words),
+                }
             })?;
         }
         values.push((text, origin));
@@ -116,17 +123,26 @@ pub(crate) fn load(app: &Path, flags: &SettingFlags) -> Result<Loaded> {
     Ok(Loaded { config, values, warnings })
 }
 
+/// Refuses flags with wrong values, for commands that need no settings: files and variables are nothing to them.
+pub(crate) fn check_flags(app: &Path, flags: &SettingFlags) -> Result<()> {
+    match load(app, flags) {
+        Err(error) if error.is::<Usage>() => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// `development` unless said. It chooses the files, so it cannot stand in one.
 fn environment_name(flags: &SettingFlags) -> Result<String> {
-    let name = match flags.environment() {
-        Some(name) => name.to_owned(),
-        None => std::env::var("MAINSTAY_ENV").unwrap_or_else(|_| "development".to_owned()),
+    let (place, name) = match flags.environment() {
+        Some(name) => ("--env", name.to_owned()),
+        None => ("MAINSTAY_ENV", std::env::var("MAINSTAY_ENV").unwrap_or_else(|_| "development".to_owned())),
     };
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if name.is_empty() || name == "local" || !name.chars().all(plain) {
-        bail!(
-            "--env: expected a name of letters, digits, - and _ (development, production, …), not {name:?}"
+        let words = format!(
+            "{place}: expected a name of letters, digits, - and _ (development, production, …), not {name:?}"
         );
+        return Err(if place == "--env" { Usage(words).into() } else { anyhow::Error::msg(words) });
     }
     Ok(name)
 }

@@ -10,10 +10,14 @@ use mainstay_lang::schema::Schema;
 use serde_json::json;
 
 use crate::app;
+use crate::cli::App;
 use crate::output::Output;
+use crate::settings::check_flags;
 
 /// Prints every problem; fails when one is an error.
-pub(crate) fn run(output: Output, folder: &Path) -> Result<()> {
+pub(crate) fn run(output: Output, app: &App) -> Result<()> {
+    check_flags(&app.folder, &app.settings)?;
+    let folder = &app.folder;
     let sources = app::sources(folder)?;
     let Analysis { schema, diagnostics } = analyse(&sources);
     if !diagnostics.is_empty() {

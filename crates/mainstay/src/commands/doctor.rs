@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::App;
 use crate::commands::check;
-use crate::output::Output;
+use crate::output::{Output, Usage};
 use crate::runtime::{Runtime, load_settings};
 use crate::settings::{self, Config};
 
@@ -30,7 +30,11 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
         findings.push(Finding { subject, well, words });
         well
     };
-    let loaded = load_settings(output, app);
+    let loaded = match load_settings(output, app) {
+        // What was typed wrong is no finding about the app.
+        Err(error) if error.is::<Usage>() => return Err(error),
+        loaded => loaded,
+    };
     let config = loaded.as_ref().ok().map(|loaded| loaded.config.clone());
     note(
         "settings",

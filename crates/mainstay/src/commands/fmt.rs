@@ -1,7 +1,5 @@
 //! `mainstay fmt`: one canonical layout.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use mainstay_lang::diagnostic::render;
 use mainstay_lang::format::format;
@@ -9,11 +7,15 @@ use mainstay_lang::source::Sources;
 use serde_json::json;
 
 use crate::app;
+use crate::cli::App;
 use crate::output::Output;
+use crate::settings::check_flags;
 
 /// Rewrites the files that are laid out otherwise, or only names them. A file that cannot be parsed stops all: nothing
 /// is written.
-pub(crate) fn run(output: Output, folder: &Path, check: bool) -> Result<()> {
+pub(crate) fn run(output: Output, app: &App, check: bool) -> Result<()> {
+    check_flags(&app.folder, &app.settings)?;
+    let folder = &app.folder;
     let mut changed = Vec::new();
     let mut broken = 0;
     for (path, text) in app::stay_files(folder)? {

@@ -11,7 +11,7 @@ use mainstay_engine::{document, render};
 use mainstay_lang::value::Value;
 
 use crate::cli::{App, CallerArgs};
-use crate::output::Output;
+use crate::output::{Output, Usage};
 use crate::runtime::{Runtime, context};
 
 /// Runs the document and prints its answer; a refusal is printed as the server would answer it, and fails.
@@ -62,7 +62,8 @@ pub(super) fn caller_context(runtime: &Runtime, caller: &CallerArgs) -> Result<C
 pub(super) fn user_key(runtime: &Runtime, text: &str) -> Result<Value> {
     let schema = runtime.engine.schema();
     let Some(users) = schema.user_table() else { bail!("the app has no users") };
-    Value::parse_text(text, schema.key_type(users.id)).map_err(|error| anyhow!("the user's id: {error}"))
+    Value::parse_text(text, schema.key_type(users.id))
+        .map_err(|error| Usage(format!("the user's id {error}, not {text:?}")).into())
 }
 
 /// An engine's error in words for the shell, each offending value on a line of its own.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use mainstay_engine::part::{Document, Entry, Field, Get, Operation, Part, Raw};
 use mainstay_http::{Subject, TokenSecret, issue_token};
 use mainstay_lang::value::Value;
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::query::{refusal, user_key};
 use crate::cli::UserCommand;
-use crate::output::Output;
+use crate::output::{Output, Usage};
 use crate::runtime::Runtime;
 use crate::settings::{self, parse::duration};
 
@@ -43,7 +43,8 @@ pub(crate) fn run(output: Output, command: UserCommand) -> Result<()> {
             }
         }
         UserCommand::Token { app, user, admin: _, ttl } => {
-            let ttl = duration(&ttl).map_err(|expected| anyhow!("--ttl: expected {expected}"))?;
+            let ttl = duration(&ttl)
+                .map_err(|expected| Usage(format!("--ttl: expected {expected}, not {ttl:?}")))?;
             let runtime = Runtime::open(output, &app)?;
             // The parser asks for a user or --admin.
             let subject = match &user {

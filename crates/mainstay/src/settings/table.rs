@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use mainstay_store::DatabaseUrl;
+
 use super::Config;
 use super::parse::{bytes, count, duration, list, size};
 
@@ -55,6 +57,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "Where the data is: sqlite:PATH; DATA/mainstay.db unless said.",
         secret: true,
         apply: |config, text| {
+            // What is wrong with it could tell a password, so it is not repeated.
+            if text.parse::<DatabaseUrl>().is_err() {
+                return Err("a database URL, such as sqlite:data/mainstay.db".to_owned());
+            }
             config.database_url = Some(text.to_owned());
             Ok(())
         },
@@ -263,6 +269,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "error, warn, info, debug or trace; or a filter: info,mainstay_engine=debug.",
         secret: false,
         apply: |config, text| {
+            if tracing_subscriber::EnvFilter::try_new(text).is_err() {
+                return Err("a level (error, warn, info, debug, trace) or a filter".to_owned());
+            }
             config.log_level = text.to_owned();
             Ok(())
         },
