@@ -6,7 +6,7 @@ mod run;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -61,8 +61,11 @@ pub(crate) fn into(
 ) -> Result<Report> {
     let target = run::Target::find(runtime.engine.schema(), target)?;
     bar.set_message("reading");
-    let rows = read::rows(file, bar)?;
-    run::import(runtime, &target, rows, mode, bar)
+    let content = read::content(file, bar)?;
+    if let Some(head) = &content.head {
+        target.check_head(runtime.engine.schema(), head).with_context(|| format!("{}:1", file.display()))?;
+    }
+    run::import(runtime, &target, content.rows, mode, bar)
 }
 
 fn progress(output: Output) -> ProgressBar {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::App;
+use crate::support::{App, Ran};
 
 /// 28 thousand airports; see the note beside it for where they are from.
 const AIRPORTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/acceptance/data/airports.csv");
@@ -203,15 +203,27 @@ fn rows_that_are_there_are_changed_when_asked() {
     app.run(&["import", "APP", "Shelf", &shelves]).succeeded();
     let links = app.write("links.csv", "id,shelf,book\n1,1,1\n2,1,9\n3,2,9\n");
     app.run(&["import", "APP", "Shelf.books", &links]).succeeded();
-    let bad = app.write("bad.csv", "shelf,book\n2,1\n2,77\n");
-    let ran = app.run(&["import", "APP", "Shelf.books", &bad]).ended(1);
-    assert!(ran.stderr.contains("bad.csv:"), "{}", ran.stderr);
+    let bad = app.write("bad.csv", "shelf,book\n2,1\n2,77\n1,2\n2,9\n88,1\n");
+    let lines = |ran: &Ran| -> Vec<u64> {
+        let problems = ran.json()["problems"].as_array().unwrap().clone();
+        problems.iter().map(|problem| problem["line"].as_u64().unwrap()).collect()
+    };
+    // A link of nobody is named, for a part that finds nothing would count as done.
+    let ran = app.run(&["import", "APP", "Shelf.books", &bad, "--json"]).ended(1);
+    assert_eq!(lines(&ran), [6], "{ran:#?}");
+    // The link that is bad is named, not those that share its owner.
+    let one = app.write("one.csv", "shelf,book\n2,1\n2,77\n1,2\n");
+    let ran = app.run(&["import", "APP", "Shelf.books", &one, "--json"]).ended(1);
+    assert_eq!(lines(&ran), [3], "{ran:#?}");
     let document = json!({"Shelf": {"books": {"get": ["id"], "order": "id"}, "order": "id"}}).to_string();
     let shelves = app.run(&["query", "APP", &document]).succeeded().json();
     assert_eq!(
         shelves["Shelf"],
         json!([{"id": 1, "books": [{"id": 1}, {"id": 9}]}, {"id": 2, "books": [{"id": 9}]}])
     );
+
+    let ran = app.run(&["import", "APP", "Shelf.books", &bad, "--skip-bad", "--json"]).succeeded();
+    assert_eq!((lines(&ran), &ran.json()["imported"]), (vec![3, 6], &json!(3)), "{ran:#?}");
 
     // What cannot be begun is said with the nearest name, and leaves no file.
     let ran = app.run(&["import", "APP", "Bok", &links]).ended(1);
@@ -223,4 +235,35 @@ fn rows_that_are_there_are_changed_when_asked() {
     let column = app.write("column.csv", "id,titel\n7,x\n");
     let ran = app.run(&["import", "APP", "Book", &column]).ended(1);
     assert!(ran.stderr.contains("title"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_wrong_head_line_is_said_once_and_nothing_is_lost() {
+    let app = App::of(SHELF);
+    for (text, words) in [
+        ("id,titel\n1,a\n2,b\n", "f.csv:1: titel: no such column; did you mean title?"),
+        ("id,title,title\n1,a,b\n", "f.csv:1: title stands twice in the head line"),
+        ("id;title\n1;a\n", "f.csv:1: id;title: no such column (columns are separated by commas)"),
+        ("", "line 1: expected the names of the columns, and the file is empty"),
+    ] {
+        let file = app.write("f.csv", text);
+        // It is the file that is wrong, not a row that could be skipped.
+        for flags in [&[][..], &["--skip-bad"]] {
+            let ran = app.run(&[&["import", "APP", "Book", &file], flags].concat()).ended(1);
+            assert!(ran.stderr.contains(words), "{text:?}: {}", ran.stderr);
+            assert_eq!(ran.stderr.matches("titel").count(), words.matches("titel").count(), "{}", ran.stderr);
+        }
+    }
+    let file = app.write("f.csv", b"id,ti\xfftle\n1,a\n");
+    let ran = app.run(&["import", "APP", "Book", &file]).ended(1);
+    assert!(ran.stderr.contains("the name of column 2 is not UTF-8"), "{}", ran.stderr);
+    assert_eq!(count(&app, "Book"), 0);
+
+    let file = app.write("f.csv", "\u{feff}id,title\r\n1,\"two\r\nlines, \"\"q\"\"\"\r\n");
+    app.run(&["import", "APP", "Book", &file]).succeeded();
+    let found = app.run(&["query", "APP", "{\"Book\": {\"get\": [\"title\"]}}"]).succeeded().json();
+    assert_eq!(found["Book"][0]["title"], "two\r\nlines, \"q\"");
+    let file = app.write("f.csv", b"id,title\n2,\xff\n3,c\n");
+    let ran = app.run(&["import", "APP", "Book", &file, "--skip-bad"]).succeeded();
+    assert!(ran.stderr.contains("f.csv:2: not UTF-8 in field 2"), "{}", ran.stderr);
 }

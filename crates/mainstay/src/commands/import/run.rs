@@ -134,18 +134,32 @@ fn write_chunk(
     problems: &mut Vec<Problem>,
 ) -> Result<usize> {
     while !rows.is_empty() {
-        let existing = if mode.upsert { existing_keys(runtime, target, &rows)? } else { HashSet::new() };
-        let (operation, owners) = target.operation(runtime.engine.schema(), &rows, &existing);
+        let existing = match target {
+            Target::Rows(table) if mode.upsert => existing_keys(runtime, *table, &rows, "id")?,
+            Target::Rows(_) => HashSet::new(),
+            Target::Links { table, owner, .. } => {
+                let owners = existing_keys(runtime, *table, &rows, owner)?;
+                let lost = without_owner(runtime.engine.schema().table(*table), &mut rows, owner, &owners);
+                let is_refused = !lost.is_empty() && !mode.skip_bad;
+                problems.extend(lost);
+                if is_refused {
+                    return Ok(0);
+                }
+                owners
+            }
+        };
+        let (operation, places) = target.operation(runtime.engine.schema(), &rows, &existing);
         let Err(error) = runtime.block_on(runtime.engine.execute(&runtime.admin(), &operation)) else {
             return Ok(rows.len());
         };
         let mut bad = BTreeMap::new();
-        for (index, message) in refused_rows(&error) {
-            // Several links share the part of their owner: they stand and fall together.
-            for (row, owner) in owners.iter().enumerate() {
-                if *owner == index {
-                    bad.entry(row).or_insert_with(|| message.clone());
-                }
+        for (place, message) in refused_places(&error) {
+            // What is said of an owner without a link is true of all of its lines.
+            let is_meant = |row: &&(usize, Option<usize>)| {
+                row.0 == place.0 && (place.1.is_none() || row.1.is_none() || row.1 == place.1)
+            };
+            for row in places.iter().enumerate().filter(|(_, row)| is_meant(row)).map(|(row, _)| row) {
+                bad.entry(row).or_insert_with(|| message.clone());
             }
         }
         if bad.is_empty() || matches!(error.key.kind(), Kind::Internal | Kind::Unavailable) {
@@ -167,18 +181,26 @@ fn write_chunk(
     Ok(0)
 }
 
-/// Indexes of the parts that an error names, with what is wrong.
-fn refused_rows(error: &Error) -> Vec<(usize, String)> {
+/// Where in an operation a row went: its part, and for a link its place among those of its owner.
+type Place = (usize, Option<usize>);
+
+/// The places that an error names, with what is wrong there.
+fn refused_places(error: &Error) -> Vec<(Place, String)> {
     error
         .errors
         .iter()
         .map(|field| (&field.path, &field.message))
         .chain(error.warnings.iter().map(|warning| (&warning.path, &warning.message)))
         .filter_map(|(path, message)| {
-            let mut steps = path.split('/').skip(2);
-            let index = steps.next()?.parse().ok()?;
-            let column = steps.collect::<Vec<_>>().join(".");
-            Some((index, if column.is_empty() { message.clone() } else { format!("{column}: {message}") }))
+            let steps: Vec<&str> = path.split('/').skip(2).collect();
+            let (index, column) = steps.split_first()?;
+            let index = index.parse().ok()?;
+            if let [_, "add", link, ..] = column {
+                return Some(((index, link.parse().ok()), message.clone()));
+            }
+            let column = column.join(".");
+            let words = if column.is_empty() { message.clone() } else { format!("{column}: {message}") };
+            Some(((index, None), words))
         })
         .collect()
 }
@@ -186,6 +208,36 @@ fn refused_rows(error: &Error) -> Vec<(usize, String)> {
 type Fields = Vec<(String, Raw)>;
 
 impl Target {
+    /// Refuses a head line that no row could go with, once instead of for each row.
+    pub(super) fn check_head(&self, schema: &Schema, head: &[String]) -> Result<()> {
+        for (index, name) in head.iter().enumerate() {
+            if head[..index].contains(name) {
+                bail!("{name} stands twice in the head line");
+            }
+        }
+        match self {
+            Target::Rows(id) => {
+                for name in head {
+                    column(schema.table(*id), name).map_err(|message| match head {
+                        [only] if only.contains([';', '\t']) => {
+                            anyhow!("{message} (columns are separated by commas)")
+                        }
+                        _ => anyhow!("{message}"),
+                    })?;
+                }
+                Ok(())
+            }
+            Target::Links { owner, target, .. } => {
+                let is_known = |name: &String| name == owner || name == target || name == "id";
+                if head.iter().all(is_known) && head.contains(owner) && head.contains(target) {
+                    Ok(())
+                } else {
+                    bail!("expected the columns {owner} and {target}")
+                }
+            }
+        }
+    }
+
     fn row(&self, schema: &Schema, cells: Vec<(String, Cell)>) -> Result<Fields, String> {
         match self {
             Target::Rows(id) => {
@@ -219,20 +271,20 @@ impl Target {
         }
     }
 
-    /// The operation for some rows, and for each row the index of its part.
+    /// The operation for some rows, and for each row its place in it.
     fn operation(
         &self,
         schema: &Schema,
         rows: &[(u64, Fields)],
         existing: &HashSet<String>,
-    ) -> (Operation, Vec<usize>) {
+    ) -> (Operation, Vec<Place>) {
         let mut parts: Vec<Part> = Vec::new();
-        let mut owners = Vec::with_capacity(rows.len());
+        let mut places = Vec::with_capacity(rows.len());
         let table = match self {
             Target::Rows(id) => {
                 let table = schema.table(*id);
                 for (index, (_, fields)) in rows.iter().enumerate() {
-                    owners.push(index);
+                    places.push((index, None));
                     parts.push(row_part(&table.name, index, fields, existing));
                 }
                 table
@@ -250,15 +302,14 @@ impl Target {
                         parts.push(link_part(&table.name, index, relation, from));
                         index
                     });
-                    owners.push(index);
-                    add_link(&mut parts[index], to);
+                    places.push((index, Some(add_link(&mut parts[index], to))));
                 }
                 table
             }
         };
         let entry = Entry { table: table.name.clone(), parts };
         let documents = vec![Document { entries: vec![entry] }];
-        (Operation { documents, ..Operation::default() }, owners)
+        (Operation { documents, ..Operation::default() }, places)
     }
 }
 
@@ -294,16 +345,18 @@ fn link_part(table: &str, index: usize, relation: &str, owner: Raw) -> Part {
     }
 }
 
-fn add_link(part: &mut Part, target: Raw) {
-    if let Some((_, Field::Object(_, Ok(links)))) = part.fields.last_mut() {
-        let path = format!("{}/add/{}", links.path, links.add.len());
-        links.add.push(Part {
-            path,
-            fields: vec![("id".to_owned(), Field::Scalar(target))],
-            get: Some(Vec::new()),
-            ..Part::default()
-        });
-    }
+/// Adds a link to those of its owner; says which of them it is.
+fn add_link(part: &mut Part, target: Raw) -> usize {
+    let Some((_, Field::Object(_, Ok(links)))) = part.fields.last_mut() else { return 0 };
+    let index = links.add.len();
+    let path = format!("{}/add/{index}", links.path);
+    links.add.push(Part {
+        path,
+        fields: vec![("id".to_owned(), Field::Scalar(target))],
+        get: Some(Vec::new()),
+        ..Part::default()
+    });
+    index
 }
 
 /// A raw value in the form that parts have.
@@ -327,12 +380,7 @@ fn table_field(
     name: String,
     cell: Cell,
 ) -> Result<Option<(String, Raw)>, String> {
-    let Some(column) = table.column_named(&name) else {
-        let nearest =
-            mainstay_lang::suggest::nearest(&name, table.columns.iter().map(|column| &*column.name));
-        let suggestion = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
-        return Err(format!("{name}: no such column{suggestion}"));
-    };
+    let column = column(table, &name)?;
     if is_stamp(column) {
         return Ok(None);
     }
@@ -344,6 +392,16 @@ fn table_field(
     })
 }
 
+/// A column by its name in a file.
+fn column<'t>(table: &'t Table, name: &str) -> Result<&'t Column, String> {
+    table.column_named(name).ok_or_else(|| {
+        let known = table.columns.iter().map(|column| &*column.name);
+        let nearest = mainstay_lang::suggest::nearest(name.trim(), known);
+        let suggestion = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
+        format!("{name}: no such column{suggestion}")
+    })
+}
+
 /// `created` and `updated` are the server's own, so an export can be imported again.
 fn is_stamp(column: &Column) -> bool {
     column.id == ColumnId::CREATED || column.id == ColumnId::UPDATED
@@ -352,7 +410,13 @@ fn is_stamp(column: &Column) -> bool {
 /// A cell's JSON; `None`: empty.
 fn raw(cell: Cell, ty: &Type) -> Result<Option<Raw>, String> {
     match cell {
-        Cell::Json(raw) => Ok(Some(raw).filter(|raw| raw.get() != "null")),
+        Cell::Json(raw) if raw.get() == "null" => Ok(None),
+        // Keys are compared as texts, and a UUID may be written in several ways.
+        Cell::Json(raw) if *ty == Type::Uuid => match Value::from_json(raw.get(), ty) {
+            Ok(key) => Ok(Some(Raw::new(key.to_json()))),
+            Err(error) => Err(error.to_string()),
+        },
+        Cell::Json(raw) => Ok(Some(raw)),
         Cell::Text(text) if text.is_empty() => Ok(None),
         Cell::Text(text) => {
             let value = Value::parse_text(&text, ty).map_err(|error| error.to_string())?;
@@ -364,14 +428,38 @@ fn raw(cell: Cell, ty: &Type) -> Result<Option<Raw>, String> {
     }
 }
 
-/// Which of the rows' keys are in the table already, as raw JSON.
-fn existing_keys(runtime: &Runtime, target: &Target, rows: &[(u64, Fields)]) -> Result<HashSet<String>> {
-    let Target::Rows(table) = target else { return Ok(HashSet::new()) };
-    let name = &runtime.engine.schema().table(*table).name;
-    let keys: Vec<Raw> = rows
-        .iter()
-        .filter_map(|(_, fields)| fields.iter().find(|(name, _)| name == "id").map(|(_, key)| key.clone()))
-        .collect();
+/// Takes out the links of owners that are not there. A part that finds no row does nothing, which would count as done.
+fn without_owner(
+    table: &Table,
+    rows: &mut Vec<(u64, Fields)>,
+    owner: &str,
+    existing: &HashSet<String>,
+) -> Vec<Problem> {
+    let mut lost = Vec::new();
+    rows.retain(|(line, fields)| {
+        let is_there = fields.iter().any(|(name, key)| name == owner && existing.contains(key.get()));
+        if !is_there {
+            lost.push(Problem { line: *line, message: format!("{owner}: there is no such {}", table.name) });
+        }
+        is_there
+    });
+    lost
+}
+
+/// Which of the keys that rows have in a column are in the table already, as raw JSON.
+fn existing_keys(
+    runtime: &Runtime,
+    table: TableId,
+    rows: &[(u64, Fields)],
+    column: &str,
+) -> Result<HashSet<String>> {
+    let name = &runtime.engine.schema().table(table).name;
+    let mut keys: Vec<Raw> = Vec::new();
+    let mut seen = HashSet::new();
+    for (_, fields) in rows {
+        let key = fields.iter().find(|(name, _)| name == column).map(|(_, key)| key);
+        keys.extend(key.filter(|key| seen.insert(key.get())).cloned());
+    }
     let mut found = HashSet::new();
     for some in keys.chunks(CHUNK_ROWS) {
         let list = format!("[{}]", some.iter().map(|key| key.get()).collect::<Vec<_>>().join(","));
