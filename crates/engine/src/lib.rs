@@ -28,4 +28,4 @@ mod write;
 pub use engine::{Engine, Options};
 pub use open::OpenError;
 pub use render::render;
-pub use why::Why;
+pub use why::{Beyond, Clause, Line, Reasons, Why};

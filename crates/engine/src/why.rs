@@ -4,6 +4,7 @@
 //! `and`, `or` and `not`, and their parts asked of the row as it stands, in one statement. A change is really tried, asked
 //! where it is refused, and undone.
 
+mod nested;
 mod probe;
 mod read;
 
@@ -19,6 +20,26 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::part::Operation;
 use crate::write;
+
+/// All that a request did not get or was not let do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Reasons {
+    /// One for each row left out, column withheld, and change refused.
+    pub refusals: Vec<Why>,
+    /// Where there were more rows than are looked at.
+    pub beyond: Vec<Beyond>,
+}
+
+/// Rows of a part that were not looked at.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Beyond {
+    /// JSON pointer to the part.
+    pub path: String,
+    /// Whose rows.
+    pub table: String,
+    /// How many.
+    pub rows: usize,
+}
 
 /// One refusal.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -106,7 +127,7 @@ impl Engine {
         ctx: &Ctx,
         operation: &Operation,
         sources: &Arc<Sources>,
-    ) -> Result<Vec<Why>, Error> {
+    ) -> Result<Reasons, Error> {
         let mut found = read::left_out(self, ctx, operation, sources).await?;
         if self.writes_in(operation) {
             let inquiry = Arc::new(Inquiry::new(sources.clone()));
@@ -115,8 +136,10 @@ impl Engine {
             let refusals = std::mem::take(&mut *inquiry.found.lock());
             match tried {
                 // Something else than a rule or a check is in the way, and says so itself.
-                Err(error) if !is_complete && refusals.is_empty() && found.is_empty() => return Err(error),
-                _ => found.extend(refusals),
+                Err(error) if !is_complete && refusals.is_empty() && found.refusals.is_empty() => {
+                    return Err(error);
+                }
+                _ => found.refusals.extend(refusals),
             }
         }
         Ok(found)

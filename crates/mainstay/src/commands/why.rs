@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use mainstay_engine::Why;
-use serde_json::json;
+use mainstay_engine::{Line, Reasons, Why};
 
 use super::query::{caller_context, operation, refusal};
 use crate::app::sources;
@@ -18,42 +17,66 @@ pub(crate) fn run(output: Output, app: &App, document: &str, caller: &CallerArgs
     let sources = Arc::new(sources(&app.folder)?);
     let ctx = caller_context(&runtime, caller)?;
     let (operation, _) = operation(document)?;
-    let found =
+    let reasons =
         runtime.block_on(runtime.engine.why(&ctx, &operation, &sources)).map_err(|error| refusal(&error))?;
-    output.result(words(&found).trim_end(), &json!({"refusals": found}))
+    output.result(words(&reasons).trim_end(), &serde_json::to_value(&reasons)?)
 }
 
 /// Each refusal with the lines that speak of it and their clauses.
-fn words(found: &[Why]) -> String {
-    if found.is_empty() {
-        return "nothing is left out or refused".to_owned();
-    }
+fn words(reasons: &Reasons) -> String {
     let mut out = String::new();
-    for why in found {
-        let row = why.row.as_str().map_or_else(|| why.row.to_string(), str::to_owned);
-        let column = why.column.as_ref().map(|column| format!(".{column}")).unwrap_or_default();
-        out.push_str(&format!("{} {}{column} {row}  ({})\n", why.operation, why.table, why.path));
+    for why in &reasons.refusals {
+        out.push_str(&format!("{}: {}\n", why.path, subject(why)));
         if why.lines.is_empty() {
             out.push_str("  no line of the app allows it\n");
         }
         for line in &why.lines {
-            out.push_str(&format!("  {}  {}  is {}\n", line.place, line.text, truth(line.result)));
-            for clause in &line.clauses {
-                out.push_str(&format!("    {} is {}", clause.text, truth(clause.result)));
-                for read in &clause.values {
-                    out.push_str(&format!("; {} is {}", read.path, read.value));
-                }
-                out.push('\n');
-            }
+            out.push_str(&line_words(line));
         }
+    }
+    if out.is_empty() {
+        out.push_str("nothing is left out or refused\n");
+    }
+    for beyond in &reasons.beyond {
+        let (path, rows, table) = (&beyond.path, beyond.rows, &beyond.table);
+        out.push_str(&format!(
+            "{path}: {rows} more of {table} were not looked at; constrain the part to see them\n"
+        ));
     }
     out
 }
 
+/// What happened to what.
+fn subject(why: &Why) -> String {
+    let row = why.row.as_str().map_or_else(|| why.row.to_string(), str::to_owned);
+    let row = format!("{} {row}", why.table);
+    match (why.operation, &why.column) {
+        ("read", None) => format!("{row} is left out"),
+        ("read", Some(column)) => format!("`{column}` of {row} is withheld"),
+        ("check", _) => format!("{row} fails a check"),
+        ("warn", _) => format!("{row} is warned of"),
+        (operation, None) => format!("{operation} of {row} is refused"),
+        (operation, Some(column)) => format!("{operation} of `{column}` of {row} is refused"),
+    }
+}
+
+fn line_words(line: &Line) -> String {
+    let place = if line.place.is_empty() { String::new() } else { format!("{}  ", line.place) };
+    let mut out = format!("  {:7}  {place}{}\n", truth(line.result), line.text);
+    for clause in &line.clauses {
+        let values: Vec<String> =
+            clause.values.iter().map(|read| format!("{} = {}", read.path, read.value)).collect();
+        let values = if values.is_empty() { String::new() } else { format!("   ({})", values.join(", ")) };
+        out.push_str(&format!("    {:7}  {}{values}\n", truth(clause.result), clause.text));
+    }
+    out
+}
+
+/// Unknown is what a comparison with null is; it allows as little as false.
 fn truth(result: Option<bool>) -> &'static str {
     match result {
         Some(true) => "true",
         Some(false) => "false",
-        None => "unknown (a value in it is null)",
+        None => "unknown",
     }
 }
