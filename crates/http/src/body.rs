@@ -26,6 +26,7 @@ pub(crate) async fn read_json(
     in_flight: &InFlight,
 ) -> Result<Read, Error> {
     expect_json(headers)?;
+    expect_plain(headers)?;
     if content_length(headers).is_some_and(|bytes| bytes > limits.body_bytes_max as u64) {
         return Err(too_large(limits));
     }
@@ -82,6 +83,16 @@ fn expect_json(headers: &HeaderMap) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Bodies are not unpacked: a few bytes of one could become gigabytes.
+fn expect_plain(headers: &HeaderMap) -> Result<(), Error> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    if encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        Ok(())
+    } else {
+        Err(media_type("Compressed bodies are not read here; send it without `Content-Encoding`."))
+    }
 }
 
 fn media_type(words: &str) -> Error {

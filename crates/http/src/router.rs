@@ -211,6 +211,7 @@ async fn answer(
     observation: &mut Observation,
 ) -> Result<Response, Error> {
     check_header_size(app, request.uri(), request.headers())?;
+    check_host(request.headers())?;
     if routes.is_empty() {
         return files::serve(app, request).await;
     }
@@ -278,6 +279,14 @@ fn check_header_size(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), Er
         let words =
             format!("A request's target and headers may have {max} bytes; send long queries to /query.");
         return Err(Error::new(Key::Request, words));
+    }
+    Ok(())
+}
+
+/// Of two hosts a proxy may have believed the other one (RFC 9112, 3.2).
+fn check_host(headers: &HeaderMap) -> Result<(), Error> {
+    if headers.get_all(header::HOST).iter().nth(1).is_some() {
+        return Err(Error::new(Key::Request, "There are several `Host` headers."));
     }
     Ok(())
 }

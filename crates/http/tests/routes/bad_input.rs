@@ -1,5 +1,9 @@
 //! What nobody should send: the right 4xx with a useful sentence, never a 5xx, never a hang.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 
@@ -86,6 +90,35 @@ async fn other_media_types_are_415() {
         }
         check(&shop, path, Some("application/json; charset=latin1"), row(), 415, "body.media_type").await;
     }
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_415() {
+    let shop = Shop::open().await;
+    let send = |path: &str, encoding: &str| {
+        let request = shop.app.request(Method::POST, path).user(&shop.keeper).header("content-type", JSON);
+        request.header("content-encoding", encoding).body(b"{}".to_vec()).send()
+    };
+    for path in ["/query", "/api/Product"] {
+        // Whatever the bytes are: what they are said to be counts.
+        for encoding in ["gzip", "br", "identity, gzip"] {
+            send(path, encoding).await.expect_problem(415, "body.media_type");
+        }
+    }
+    assert_eq!(send("/query", "identity").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hosts_are_400() {
+    let shop = Shop::open().await;
+    let address = shop.app.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let request = "GET /health/live HTTP/1.1\r\nHost: a\r\nHost: b\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("request.malformed"), "{answer}");
 }
 
 #[tokio::test]
