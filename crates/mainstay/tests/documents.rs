@@ -41,6 +41,11 @@ fn command_line() {
     page(&root().join("docs/src/command-line.md"));
 }
 
+#[test]
+fn operations() {
+    page(&root().join("docs/src/operations.md"));
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -91,7 +91,7 @@ pub fn differences(
     ddl::links(schema).for_each(|link| found.link(link));
     found.indexes();
     let recorded = existing.declared_types.as_deref().unwrap_or_default();
-    found.problems.extend(types::changes(schema, recorded));
+    found.problems.extend(types::changes(schema, recorded, existing));
     if found.problems.is_empty() { Ok(found.statements) } else { Err(found.problems) }
 }
 

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 
-use super::Unsafe;
+use super::{Existing, Unsafe};
 
 /// The types of a schema's columns, to be recorded in the database and compared by [`super::differences`].
 pub fn declared_types(schema: &Schema) -> String {
@@ -32,24 +32,31 @@ fn meaning(schema: &Schema, ty: &Type) -> String {
     }
 }
 
-/// Columns whose values would mean something else than when they were recorded.
-pub(super) fn changes(schema: &Schema, recorded: &str) -> Vec<Unsafe> {
+/// Columns whose values would mean something else than when they were recorded. What somebody has dropped from the database
+/// since is of no matter.
+pub(super) fn changes(schema: &Schema, recorded: &str, existing: &Existing) -> Vec<Unsafe> {
     let now = declared_types(schema);
     let now: HashMap<(&str, &str), &str> = lines(&now).collect();
     let tables: Vec<&str> = schema.tables.iter().map(|table| table.db_name.as_str()).collect();
     let mut problems = Vec::new();
     let mut gone = Vec::new();
     for ((table, column), was) in lines(recorded) {
+        let found = existing.tables.iter().find(|found| found.name == table);
+        if !found.is_some_and(|found| found.columns.iter().any(|found| found.name == column)) {
+            continue;
+        }
         if !tables.contains(&table) {
             if !gone.contains(&table) {
                 gone.push(table);
-                let words = "is in the database but no longer declared; its rows would be out of reach";
+                let words =
+                    "is in the database but no longer declared: declare it, or drop it from the database";
                 problems.push(Unsafe { place: table.to_owned(), words: words.to_owned() });
             }
             continue;
         }
         let words = match now.get(&(table, column)) {
-            None => "is in the database but no longer declared; its values would be out of reach".to_owned(),
+            None => "is in the database but no longer declared: declare it, or drop it from the database"
+                .to_owned(),
             Some(is) if keeps_meaning(was, is) => continue,
             Some(is) => format!("was {was} and is declared to be {is}"),
         };
