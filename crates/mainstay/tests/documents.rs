@@ -257,6 +257,31 @@ fn copy_sources(from: &Path, to: &Path) {
     }
 }
 
+/// Whoever copies an app from a page and runs `mainstay fmt` finds it unchanged.
+#[test]
+fn apps_are_laid_out_as_fmt_does() {
+    let mut pages = vec![root().join("README.md")];
+    pages.extend(fs::read_dir(root().join("docs/src")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut apps = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            if !line.starts_with("```") {
+                continue;
+            }
+            let body: Vec<&str> = lines.by_ref().take_while(|line| !line.starts_with("```")).collect();
+            if line.starts_with("```stay") {
+                let app = body.join("\n") + "\n";
+                let laid_out = mainstay_lang::format::format(&app).unwrap();
+                assert_eq!(laid_out, app, "{}", page.display());
+                apps += 1;
+            }
+        }
+    }
+    assert!(apps > 5, "{apps} apps were found");
+}
+
 #[test]
 fn expectations_can_fail() {
     assert!(matches("a…c", "abbbc"));
