@@ -4,12 +4,13 @@
 //! outside, where an item is a plain column. Groups not named in the order come last in it, so that it is total.
 
 use mainstay_lang::expr::Ask;
+use mainstay_lang::filter::AggregateFunction;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 
 use crate::dialect::{Dialect, Operator};
 use crate::expr::{Relatives, is_never_null};
-use crate::plan::{Aggregate, AggregateFunction, AggregateOrder, Computed};
+use crate::plan::{Aggregate, AggregateOrder, Computed};
 use crate::select::json::{Pieces, key};
 use crate::statement::{Encoding, JsonMember, JsonShape, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};

@@ -4,6 +4,7 @@
 //! planted in it by whoever made it. Nothing here knows who asks or which database answers.
 
 use mainstay_lang::expr::Expr;
+use mainstay_lang::filter::AggregateFunction;
 use mainstay_lang::schema::{ColumnId, RelationId, TableId};
 
 /// A read of the rows of one table, with everything nested in it: one statement at any depth.
@@ -117,21 +118,6 @@ pub struct Computed {
     pub function: AggregateFunction,
     /// Over what; none only for `count()`.
     pub of: Option<Expr>,
-}
-
-/// An aggregate function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum AggregateFunction {
-    /// Sum of what is not null; 0 of nothing.
-    Sum,
-    /// Number of rows, or of values that are not null.
-    Count,
-    /// Least.
-    Min,
-    /// Greatest.
-    Max,
-    /// Mean as float; null of nothing.
-    Avg,
 }
 
 /// One item of the order of group rows.

@@ -1,8 +1,8 @@
 //! `aggregate` and `group`: values over rows that the caller may read.
 
-use mainstay_lang::filter::{self, compile_aggregate};
+use mainstay_lang::filter::compile_aggregate;
 use mainstay_lang::schema::{Member, TableId};
-use mainstay_sql::plan::{Aggregate, AggregateFunction, AggregateOrder, Computed};
+use mainstay_sql::plan::{Aggregate, AggregateOrder, Computed};
 
 use super::constraint::nested_part;
 use super::order::OrderText;
@@ -30,7 +30,7 @@ impl Resolver<'_> {
             let found = compile_aggregate(self.schema, table, written)
                 .map_err(|found| text::error(&path, written, &found))?;
             let of = found.arg.map(|arg| self.guard.eyes(table, &arg));
-            values.push((name.clone(), Computed { function: function(found.function), of }));
+            values.push((name.clone(), Computed { function: found.function, of }));
         }
         let order = group_order(part, &groups, &values)?;
         let limit = part.limit.map(|limit| self.number(part, "limit", limit, u64::MAX));
@@ -88,14 +88,4 @@ fn refuse_twice<'n>(
         return Err(Error::at(Key::Query, path, "duplicate", format!("`{name}` stands twice")));
     }
     Ok(())
-}
-
-fn function(of: filter::AggregateFunction) -> AggregateFunction {
-    match of {
-        filter::AggregateFunction::Count => AggregateFunction::Count,
-        filter::AggregateFunction::Sum => AggregateFunction::Sum,
-        filter::AggregateFunction::Min => AggregateFunction::Min,
-        filter::AggregateFunction::Max => AggregateFunction::Max,
-        filter::AggregateFunction::Avg => AggregateFunction::Avg,
-    }
 }

@@ -1,8 +1,9 @@
 //! Counts and aggregates, at the top level and over a relation.
 
+use mainstay_lang::filter::AggregateFunction;
 use mainstay_lang::value::Value;
 use mainstay_sql::SQLITE;
-use mainstay_sql::plan::{Aggregate, AggregateFunction, AggregateOrder, Computed, OutputKind};
+use mainstay_sql::plan::{Aggregate, AggregateOrder, Computed, OutputKind};
 
 use crate::harness::{Db, Run, int, output};
 
