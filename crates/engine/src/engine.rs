@@ -16,6 +16,7 @@ use crate::caller::Callers;
 use crate::catalog::Catalog;
 use crate::ctx::{Caller, Ctx};
 use crate::error::Error;
+use crate::history::LogStatements;
 use crate::limits::Limits;
 use crate::meters::OperationMeters;
 use crate::open::{self, OpenError};
@@ -47,6 +48,7 @@ pub struct Engine {
     pub(crate) shown: PlanCache<Arc<write::Shown>>,
     pub(crate) writes: Arc<write::Prepared>,
     pub(crate) callers: Callers,
+    pub(crate) log: LogStatements,
     /// Of reads, and of writes.
     meters: [OperationMeters; 2],
 }
@@ -62,6 +64,7 @@ impl Engine {
         let catalog = Arc::new(Catalog::new(schema));
         let callers = Callers::new(&catalog, dialect, &store);
         let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
+        let log = LogStatements::new(catalog.schema(), dialect);
         Ok(Engine {
             catalog,
             store,
@@ -71,6 +74,7 @@ impl Engine {
             shown: PlanCache::new(),
             writes,
             callers,
+            log,
             meters: Default::default(),
         })
     }

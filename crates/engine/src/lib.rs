@@ -10,6 +10,7 @@ pub mod error;
 mod explain;
 mod expression;
 pub mod guard;
+mod history;
 pub mod limits;
 mod meters;
 mod open;
@@ -26,6 +27,7 @@ mod why;
 mod write;
 
 pub use engine::{Engine, Options};
+pub use history::HistoryPage;
 pub use open::OpenError;
 pub use render::render;
 pub use why::{Beyond, Clause, Line, Reasons, Why};

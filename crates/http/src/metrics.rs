@@ -41,6 +41,9 @@ const STORE_POOL_READS: &str = "mainstay_store_pool_reads_total";
 const STORE_OVERRUNS: &str = "mainstay_store_overruns_total";
 const STORE_FOREIGN_CHANGES: &str = "mainstay_store_foreign_changes_total";
 
+/// Changes that were forgotten because their table's history had ended. Counted by the engine.
+const CHANGES_PRUNED: &str = "mainstay_changes_pruned_total";
+
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
     (DURATION, Measure::Histogram, "Seconds from a request's headers to its answer, by method and route."),
@@ -61,6 +64,7 @@ const METRICS: &[(&str, Measure, &str)] = &[
         "Reads begun on the thread of their request that took too long there.",
     ),
     (STORE_FOREIGN_CHANGES, Measure::Counter, "Changes of the database by other processes."),
+    (CHANGES_PRUNED, Measure::Counter, "Changes forgotten because their table's history had ended."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

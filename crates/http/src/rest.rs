@@ -22,6 +22,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 mod etag;
 mod get;
+pub(crate) mod history;
 pub(crate) mod link;
 pub(crate) mod list;
 mod members;

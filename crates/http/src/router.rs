@@ -47,6 +47,8 @@ pub enum Endpoint {
     Update,
     /// One row's end.
     Delete,
+    /// One row's versions.
+    History,
     /// A target added to a to-many relation.
     Link,
     /// A target taken from a to-many relation.
@@ -110,6 +112,7 @@ routes! {
     GET    "/api/{table}/{id}"                    Ruled Read       rest::read::run;
     PATCH  "/api/{table}/{id}"                    Ruled Update     rest::update::run;
     DELETE "/api/{table}/{id}"                    Ruled Delete     rest::delete::run;
+    GET    "/api/{table}/{id}/history"            Ruled History    rest::history::run;
     PUT    "/api/{table}/{id}/{relation}/{target}" Ruled Link      rest::link::link;
     DELETE "/api/{table}/{id}/{relation}/{target}" Ruled Unlink    rest::link::unlink;
     GET    "/health/live"                         Open  Live       health::live;

@@ -115,7 +115,8 @@ pub(crate) fn context(caller: Arc<Caller>) -> Ctx {
     }
 }
 
-fn now() -> Timestamp {
+/// The clock of this process.
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

@@ -16,5 +16,5 @@ mod writer;
 
 pub use aggregate::aggregate;
 pub use dialect::{Dialect, SQLITE};
-pub use rows::{count, delete, images, insert, last_key, link, linked, test, unlink, update};
+pub use rows::{count, delete, images, insert, last_key, link, linked, test, test_given, unlink, update};
 pub use select::select;

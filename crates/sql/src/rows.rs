@@ -100,6 +100,27 @@ pub fn test(schema: &Schema, dialect: &dyn Dialect, table: TableId, conditions: 
     ))
 }
 
+/// What each expression says of a row that is given instead of read: `Param(i)` is its column `i`. All other rows are as
+/// they stand.
+pub fn test_given(schema: &Schema, dialect: &dyn Dialect, table: TableId, conditions: &[Expr]) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    let alias = w.alias();
+    let scope = w.scope(&alias, table, None);
+    w.text("SELECT ");
+    w.separated(", ", conditions, |w, condition| w.alone(scope, |w| w.expr(condition)));
+    w.text(" FROM (SELECT ");
+    w.separated(", ", &schema.table(table).columns, |w, column| {
+        w.bind(Bind::Param(column.id.0), &column.ty);
+        w.text(" AS ");
+        w.identifier(&column.db_name);
+    });
+    w.text(") ");
+    w.text(&alias);
+    w.finish(ResultShape::Values(
+        conditions.iter().map(|condition| schema.storage_type(&condition.ty).clone()).collect(),
+    ))
+}
+
 /// A new row: `Param(i)` is the column `i` of the table, for every column.
 pub fn insert(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
     let columns = &schema.table(table).columns;

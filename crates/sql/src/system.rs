@@ -95,17 +95,28 @@ pub const META: SystemTable =
 /// Every table of the system.
 pub const TABLES: [&SystemTable; 4] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &META];
 
-/// The statements that make the system's tables where they are missing.
+/// The indexes of the system's tables: name, table, columns.
+pub const INDEXES: [(&str, &SystemTable, &[&str]); 3] = [
+    ("_change.table.row", &CHANGE, &["table", "row", "seq"]),
+    ("_change.table.at", &CHANGE, &["table", "at"]),
+    ("_idempotency.at", &IDEMPOTENCY, &["at"]),
+];
+
+/// The statements that make the system's tables and indexes where they are missing.
 pub fn create(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
-    let mut statements: Vec<String> =
-        TABLES.iter().map(|table| create_table(schema, dialect, table)).collect();
-    statements.push(
-        "CREATE INDEX IF NOT EXISTS \"_change.table.row\" ON \"_change\" (\"table\", \"row\", \"seq\")"
-            .to_owned(),
-    );
-    statements.push("CREATE INDEX IF NOT EXISTS \"_change.at\" ON \"_change\" (\"at\")".to_owned());
-    statements.push("CREATE INDEX IF NOT EXISTS \"_idempotency.at\" ON \"_idempotency\" (\"at\")".to_owned());
-    statements
+    let tables = TABLES.iter().map(|table| create_table(schema, dialect, table));
+    let indexes = INDEXES.iter().map(|(name, table, columns)| {
+        let mut w = Writer::new(schema, dialect);
+        w.text("CREATE INDEX IF NOT EXISTS ");
+        w.identifier(name);
+        w.text(" ON ");
+        w.identifier(table.name);
+        w.text(" (");
+        w.separated(", ", *columns, |w, column| w.identifier(column));
+        w.text(")");
+        w.into_text()
+    });
+    tables.chain(indexes).collect()
 }
 
 fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &SystemTable) -> String {
@@ -228,13 +239,51 @@ pub fn idempotency_purge(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Nothing)
 }
 
-/// Forgets a table's changes before a time, or any table's. Parameters: table, time.
+/// The columns of [`change_history`], in order.
+const HISTORY: [(&str, Type); 6] = [
+    ("seq", Type::Int),
+    ("at", Type::Timestamp),
+    ("kind", TEXT),
+    ("before", Type::Json),
+    ("after", Type::Json),
+    ("actor", TEXT),
+];
+
+/// The changes of one row itself, the newest first: seq, at, kind, before, after, actor. Parameters: table, row, seq that
+/// they stand before, oldest time, how many.
+pub fn change_history(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT ");
+    w.separated(", ", &HISTORY, |w, (name, _)| w.identifier(name));
+    w.text(" FROM \"_change\"");
+    w.where_system(&CHANGE, &["table", "row"]);
+    w.text(" AND \"seq\" < ");
+    w.bind(Bind::Param(2), &Type::Int);
+    w.text(" AND \"at\" >= ");
+    w.bind(Bind::Param(3), &Type::Timestamp);
+    w.text(" AND \"kind\" IN ('create', 'update', 'delete') ORDER BY \"seq\" DESC LIMIT ");
+    w.bind(Bind::Param(4), &Type::Int);
+    w.finish(ResultShape::Values(HISTORY.map(|(_, ty)| ty).to_vec()))
+}
+
+/// The first table behind the name `Param(0)` that has changes in the log, null when there is none.
+pub fn change_next_table(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT min(\"table\") FROM \"_change\" WHERE \"table\" > ");
+    w.bind(Bind::Param(0), &TEXT);
+    w.finish(ResultShape::Values(vec![TEXT]))
+}
+
+/// Forgets some of a table's changes before a time, the oldest first. Parameters: table, time, how many.
 pub fn change_purge(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.text("DELETE FROM \"_change\" WHERE \"table\" = ");
+    w.text("DELETE FROM \"_change\" WHERE \"seq\" IN (SELECT \"seq\" FROM \"_change\" WHERE \"table\" = ");
     w.bind(Bind::Param(0), &TEXT);
     w.text(" AND \"at\" < ");
     w.bind(Bind::Param(1), &Type::Timestamp);
+    w.text(" ORDER BY \"at\" LIMIT ");
+    w.bind(Bind::Param(2), &Type::Int);
+    w.text(")");
     w.finish(ResultShape::Nothing)
 }
 

@@ -8,6 +8,7 @@ mod app;
 mod checks;
 mod create;
 mod delete;
+mod history;
 mod links;
 mod requests;
 mod rules;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::components::{problem_name, row_or_group};
 use super::{QUERY_TAG, SERVER_TAG, answered_key, example, object, reference, rows};
+use crate::rest::history::PARAMETERS as HISTORY_PARAMETERS;
 use crate::rest::list::PARAMETERS;
 use crate::router::{Access, Endpoint, ROUTES, Route};
 
@@ -27,6 +28,7 @@ fn operations(schema: &Schema, route: &Route) -> Vec<(String, Value)> {
     match route.endpoint {
         Endpoint::List => schema.tables.iter().map(|table| (of(table), list(table))).collect(),
         Endpoint::Read => schema.tables.iter().map(|table| (of(table), read(schema, table))).collect(),
+        Endpoint::History => schema.tables.iter().map(|table| (of(table), history(schema, table))).collect(),
         Endpoint::Create => written().map(|table| (of(table), create(schema, table))).collect(),
         Endpoint::Update => written().map(|table| (of(table), update(schema, table))).collect(),
         Endpoint::Delete => written().map(|table| (of(table), delete(schema, table))).collect(),
@@ -81,6 +83,41 @@ fn read(schema: &Schema, table: &Table) -> Value {
         .answer(StatusCode::OK, "The row.", row_or_explained(table))
         .answer_header(StatusCode::OK, "ETag", "ETag")
         .bare(StatusCode::NOT_MODIFIED, "The row is as the client knows it.")
+        .failures(&[RULED])
+}
+
+fn history(schema: &Schema, table: &Table) -> Value {
+    let version = json!({
+        "type": "object",
+        "required": ["at", "kind", "actor", "row"],
+        "properties": {
+            "at": {"type": "string", "format": "date-time"},
+            "kind": {"enum": ["create", "update", "delete"]},
+            "actor": {
+                "type": ["string", "null"],
+                "description": "The key of the user, `admin` for an administrator without one; null for nobody, or a \
+                    user whom the caller may not read.",
+            },
+            "changed": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "The columns that an update changed; absent where the row as it was before may not be seen.",
+            },
+            "row": {"type": "object", "description": "The row as it was then: its columns, without those that are hidden."},
+        },
+    });
+    let page = json!({
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {"type": "array", "items": version},
+            "next": {"type": ["string", "null"], "description": "What `after` takes; null: no versions follow."},
+        },
+    });
+    Operation::new(&table.name, format!("history{}", table.name), format!("Versions of one {}", table.name))
+        .key(schema, table, "id")
+        .parameters(HISTORY_PARAMETERS)
+        .answer(StatusCode::OK, "The versions that the caller may see, the newest first.", page)
         .failures(&[RULED])
 }
 

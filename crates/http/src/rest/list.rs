@@ -79,7 +79,8 @@ fn list(parameters: &Parameters, name: &str) -> Result<Vec<String>, Error> {
     Ok(items.into_iter().map(str::to_owned).collect())
 }
 
-fn write(answer: &EntryAnswer, explain: Option<&str>) -> Result<String, Error> {
+/// `{"items":[…],"next":…}`
+pub(super) fn write(answer: &EntryAnswer, explain: Option<&str>) -> Result<String, Error> {
     let next = serde_json::to_string(&answer.next).map_err(Error::internal)?;
     let mut text = String::with_capacity(answer.rows.len() + next.len() + 64);
     text.push_str("{\"items\":[");

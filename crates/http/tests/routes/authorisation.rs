@@ -15,6 +15,7 @@ const EXPECTED: &[(Endpoint, [u16; 5])] = &[
     (Endpoint::List, [200, 200, 200, 200, 401]),
     (Endpoint::Create, [403, 403, 201, 201, 401]),
     (Endpoint::Read, [200, 200, 200, 200, 401]),
+    (Endpoint::History, [200, 200, 200, 200, 401]),
     (Endpoint::Update, [403, 403, 200, 200, 401]),
     (Endpoint::Link, [403, 403, 204, 204, 401]),
     (Endpoint::Unlink, [403, 403, 204, 204, 401]),

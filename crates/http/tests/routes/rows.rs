@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod history;
 mod link;
 mod list;
 mod read;

@@ -2,18 +2,23 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use mainstay_engine::Engine;
 use mainstay_http::{Limits, Options, Server, TokenSecret};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::MissedTickBehavior;
 
 use super::query::refusal;
 use crate::cli::App;
 use crate::output::Output;
-use crate::runtime::{limits, load_settings, open_engine, tokio_runtime};
+use crate::runtime::{limits, load_settings, now, open_engine, tokio_runtime};
 use crate::settings::{self, Config};
 use crate::{logging, seed};
+
+/// How often changes that are too old are looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// Serves until SIGTERM or Ctrl-C; then finishes what runs.
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
@@ -33,10 +38,26 @@ async fn serve(output: Output, engine: Arc<Engine>, options: Options) -> Result<
     let stop = stop_signal()?;
     let server = Server::bind(options, Arc::clone(&engine)).await?;
     output.say(format!("listening on http://{}", server.local_addr()));
+    let forgetting = tokio::spawn(forget_old_changes(Arc::clone(&engine)));
     server.serve(stop).await;
+    forgetting.abort();
     // What was acknowledged is on the disk already; this leaves one tidy file.
     engine.store().close().await;
     Ok(())
+}
+
+/// Keeps the change log as short as the tables' histories say, from the start on.
+async fn forget_old_changes(engine: Arc<Engine>) {
+    let mut ticks = tokio::time::interval(FORGET_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match engine.history_prune(now()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot changes that were older than their table's history"),
+            Err(error) => tracing::warn!(%error, "old changes could not be forgotten; tried again later"),
+        }
+    }
 }
 
 /// Completes when the process is asked to stop.

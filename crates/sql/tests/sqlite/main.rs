@@ -10,3 +10,4 @@ mod nesting;
 mod plans;
 mod schemas;
 mod texts;
+mod write_plans;

@@ -133,6 +133,16 @@ fn a_database_in_step_needs_nothing() {
 }
 
 #[test]
+fn a_database_made_before_an_index_of_the_system_is_given_it() {
+    let db = Db::new("table A { a text, allow read }");
+    db.conn.execute_batch("DROP INDEX \"_change.table.at\"").unwrap();
+    let steps = differences(&db.schema, SQLITE, &introspect(&db.conn, &db.schema)).unwrap();
+    steps.iter().for_each(|step| db.conn.execute_batch(step).unwrap());
+    let again = differences(&db.schema, SQLITE, &introspect(&db.conn, &db.schema)).unwrap();
+    assert_eq!((steps.is_empty(), again), (false, Vec::<String>::new()));
+}
+
+#[test]
 fn what_is_safe_is_done() {
     let before = "table A { a text unique, allow read }";
     let after = "table A { a text, b A?, c A[], n int = 5 index, t text = \"it's\", e enum(x, y) = y, on bool = true, allow read }\ntable B { a A, allow read }";
@@ -249,8 +259,16 @@ fn the_systems_statements() {
     let rows = db.values(&after, &Run::params(&[Value::Int(1), Value::Int(10)]));
     assert_eq!(rows, [[&[Value::Int(2)], &change[..]].concat()]);
     let purge = system::change_purge(&db.schema, SQLITE);
-    assert_eq!(db.write(&purge, &Run::params(&[text("A"), at.clone()])), 0);
-    assert_eq!(db.write(&purge, &Run::params(&[text("A"), later.clone()])), 2);
+    let purged = |name: &str, at: &Value, count: i64| {
+        db.write(&purge, &Run::params(&[text(name), at.clone(), Value::Int(count)]))
+    };
+    let next = system::change_next_table(&db.schema, SQLITE);
+    let next = |name: &str| db.values(&next, &Run::params(&[text(name)])).concat();
+    assert_eq!([next(""), next("A")].concat(), [text("A"), Value::Null]);
+    assert_eq!([purged("A", &at, 9), purged("B", &later, 9), purged("A", &later, 1)], [0, 0, 1]);
+    // The oldest goes first.
+    assert_eq!(db.values(&after, &Run::params(&[Value::Int(0), Value::Int(10)])).concat()[0], Value::Int(2));
+    assert_eq!(purged("A", &later, 9), 1);
 
     let bytes = |byte| Value::Bytes(vec![byte]);
     let key = [bytes(1), text("key"), text("POST /query")];
