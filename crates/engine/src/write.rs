@@ -18,6 +18,7 @@ mod resolve;
 mod rows;
 mod rules;
 mod run;
+mod tenants;
 mod value;
 mod why;
 
@@ -191,6 +192,7 @@ impl Job {
             }
             answers.push(document);
         }
+        run.check_tenants().await?;
         run.check(&self.accepted).await?;
         if let Some(inquiry) = &self.inquiry {
             inquiry.complete();

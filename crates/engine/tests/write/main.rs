@@ -15,3 +15,4 @@ mod rules;
 mod set;
 mod shop;
 mod support;
+mod tenants;
