@@ -213,6 +213,19 @@ pub(crate) fn for_children<'e>(of: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     }
 }
 
+/// Whether an expression looks at any row but the caller's.
+pub(crate) fn reads_row(expr: &Expr) -> bool {
+    let mut reads = false;
+    expr.walk(&mut |expr| {
+        reads |= match &expr.node {
+            Node::Column { row, .. } => row.root != Root::User,
+            Node::Many(many) => many.row.root != Root::User,
+            _ => false,
+        };
+    });
+    reads
+}
+
 /// Calls `visit` for every expression inside, `visible` conditions too.
 pub(crate) fn walk_all(of: &Expr, visit: &mut dyn FnMut(&Expr)) {
     let mut hidden = Vec::new();

@@ -57,11 +57,16 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
     }
     let watch = engine.callers.watch();
     let job = Arc::new(job(engine, ctx, operation, watch.clone(), None)?);
+    // A write that may find any number of rows does not stand in front of others under one commit.
+    let is_bounded = job.is_bounded();
     let work: WriteJob<(Response, Option<Explained>), Error> = Box::new(move |tx| {
         let job = job.clone();
         Box::pin(async move { job.run(tx).await })
     });
-    let written = engine.store.write(ctx.deadline, work).await;
+    let written = match is_bounded {
+        true => engine.store.write(ctx.deadline, work).await,
+        false => engine.store.write_alone(ctx.deadline, work).await,
+    };
     watch.settle();
     let (mut response, explained) = written?;
     if let Some(explained) = explained {
@@ -171,6 +176,15 @@ fn plan(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Vec<Vec<Ent
 }
 
 impl Job {
+    /// Whether the request says how many rows it writes.
+    fn is_bounded(&self) -> bool {
+        let mut parts = self.documents.iter().flatten().flat_map(|entry| &entry.parts);
+        parts.all(|part| match part {
+            PartPlan::Write(step) => step.is_bounded(self.catalog.schema()),
+            PartPlan::Read(..) => true,
+        })
+    }
+
     async fn run(&self, tx: &mut Tx) -> Result<(Response, Option<Explained>), Error> {
         let mut run = Run::new(tx, &self.catalog, &self.prepared, &self.ctx, &self.limits);
         run.explained = self.explain.then(Explained::default);

@@ -28,7 +28,7 @@ use tokio::sync::{oneshot, watch};
 
 pub(crate) use connection::Session;
 
-use self::job::TypedJob;
+use self::job::{Job, TypedJob};
 use self::lock::FolderLock;
 use self::queue::Queue;
 use self::readers::Readers;
@@ -99,8 +99,29 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
+        self.enqueue(deadline, job, Task::Write).await
+    }
+
+    pub(crate) async fn write_alone<T, E>(&self, deadline: Instant, job: WriteJob<T, E>) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.enqueue(deadline, job, Task::WriteAlone).await
+    }
+
+    async fn enqueue<T, E>(
+        &self,
+        deadline: Instant,
+        job: WriteJob<T, E>,
+        task: impl FnOnce(Box<dyn Job>) -> Task,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        self.queue.push(Task::Write(Box::new(TypedJob::new(job, deadline, reply))))?;
+        self.queue.push(task(Box::new(TypedJob::new(job, deadline, reply))))?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 

@@ -60,6 +60,16 @@ impl Store {
         self.sqlite.write(deadline, job).await
     }
 
+    /// Runs a job as [`Store::write`] does, but in a transaction that it shares with no other: for one that may touch so
+    /// many rows that others should not wait for it under the same commit.
+    pub async fn write_alone<T, E>(&self, deadline: Instant, job: WriteJob<T, E>) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.sqlite.write_alone(deadline, job).await
+    }
+
     /// Runs statements that change tables and indexes, in one transaction. References are checked once, at its end,
     /// so that a table may be built anew under the same name.
     pub async fn execute_script(&self, statements: Vec<String>) -> Result<(), StoreError> {

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use mainstay_lang::expr::Expr;
-use mainstay_lang::schema::{ColumnId, RelationId, TableId};
+use mainstay_lang::expr::{CompareOp, Expr, Node, Root};
+use mainstay_lang::schema::{ColumnId, RelationId, Schema, Table, TableId};
 use mainstay_lang::value::{Timestamp, Value};
 
 use super::answer::Shown;
 use super::operator::Operator;
+use crate::expression::reads_row;
 
 /// One part: the row that it makes or the rows that it finds, and what happens to them.
 ///
@@ -126,8 +127,61 @@ pub(super) enum ListChange {
 }
 
 impl Step {
+    /// Whether the request says itself how many rows are written: each is new, or found by its key, by values that are
+    /// unique, or by a relation to one row. What hangs on a deleted row is not counted.
+    pub(super) fn is_bounded(&self, schema: &Schema) -> bool {
+        let is_few = match &self.source {
+            Source::Create => true,
+            Source::Find(find) => find.key.is_some() || names_one(schema.table(self.table), &find.filter),
+        };
+        is_few && self.parts_are_bounded(schema)
+    }
+
+    fn parts_are_bounded(&self, schema: &Schema) -> bool {
+        self.ones.iter().all(|one| one.step.parts_are_bounded(schema))
+            && self.assigns.iter().all(|assign| match &assign.value {
+                // Exactly one row must be found.
+                NewValue::Row(step) => step.parts_are_bounded(schema),
+                _ => true,
+            })
+            && self.lists.iter().all(|list| match &list.change {
+                ListChange::Add { step, one: true } => step.parts_are_bounded(schema),
+                ListChange::Within(step) | ListChange::Add { step, .. } | ListChange::Remove(step) => {
+                    step.is_bounded(schema)
+                }
+                ListChange::Replace(steps) => steps.iter().all(|step| step.is_bounded(schema)),
+            })
+    }
+
     /// Whether rows that were found are written themselves, so that they are locked.
     pub(super) fn changes_rows(&self) -> bool {
         self.deletes || !self.assigns.is_empty()
+    }
+}
+
+/// Whether conditions give all values of a key or a unique constraint, so that they pass for a row or, with `in`, for as
+/// many as they name.
+fn names_one(table: &Table, conditions: &[Expr]) -> bool {
+    let mut named = Vec::new();
+    conditions.iter().for_each(|condition| named_columns(condition, &mut named));
+    let is_named = |columns: &[ColumnId]| columns.iter().all(|column| named.contains(column));
+    is_named(&[ColumnId::ID]) || table.uniques.iter().any(|unique| is_named(&unique.columns))
+}
+
+fn named_columns(condition: &Expr, named: &mut Vec<ColumnId>) {
+    let own = |expr: &Expr| match &expr.node {
+        Node::Column { row, column, .. } if row.root == Root::Scope(0) && row.hops.is_empty() => {
+            Some(*column)
+        }
+        _ => None,
+    };
+    match &condition.node {
+        Node::And(items) => items.iter().for_each(|item| named_columns(item, named)),
+        Node::Compare { op: CompareOp::Eq, left, right } => {
+            named.extend(own(left).filter(|_| !reads_row(right)));
+            named.extend(own(right).filter(|_| !reads_row(left)));
+        }
+        Node::In { value, items } if !items.iter().any(reads_row) => named.extend(own(value)),
+        _ => {}
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It begins a transaction, runs every job that waits (those that arrive meanwhile too, up to a bound), commits once,
 //! and only then answers them all: one wait for the disk for many callers. A lone job is not delayed; groups form
-//! while the previous one waits for the disk.
+//! while the previous one waits for the disk. A job that may take long is a group of its own.
 //!
 //! A job that fails is undone alone. Savepoints around all jobs would do that, but they make SQLite copy every page
 //! that a job touches first, a fifth of the work of a small write. So jobs run without, as most succeed or fail before
@@ -48,6 +48,8 @@ const FOREIGN_POLL: Duration = Duration::from_millis(50);
 pub(crate) enum Task {
     /// To be committed with others.
     Write(Box<dyn Job>),
+    /// To be committed by itself.
+    WriteAlone(Box<dyn Job>),
     /// Has the connection for itself, outside any transaction.
     Alone(Box<dyn FnOnce(&mut Connection) + Send>),
 }
@@ -56,6 +58,7 @@ impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Task::Write(_) => "Write",
+            Task::WriteAlone(_) => "WriteAlone",
             Task::Alone(_) => "Alone",
         })
     }
@@ -101,6 +104,7 @@ impl Writer {
             }
             match self.queue.pop(patience) {
                 Popped::Item(Task::Write(job)) => self.run_group(VecDeque::from([job]), GROUP_JOBS_MAX),
+                Popped::Item(Task::WriteAlone(job)) => self.run_group(VecDeque::from([job]), 1),
                 Popped::Item(Task::Alone(task)) => task(self.connection()),
                 Popped::Timeout => {}
                 Popped::Closed => break,
@@ -159,7 +163,7 @@ impl Writer {
     fn next_write(&self) -> Option<Box<dyn Job>> {
         match self.queue.pop_if(|task| matches!(task, Task::Write(_)))? {
             Task::Write(job) => Some(job),
-            Task::Alone(_) => None,
+            Task::WriteAlone(_) | Task::Alone(_) => None,
         }
     }
 

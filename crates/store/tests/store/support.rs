@@ -107,6 +107,15 @@ impl TestStore {
         tokio::spawn(async move { store.write(soon(), job).await })
     }
 
+    /// The same, in a transaction of its own.
+    pub(super) fn spawn_alone(
+        &self,
+        job: WriteJob<(), StoreError>,
+    ) -> tokio::task::JoinHandle<Result<(), StoreError>> {
+        let store = self.store.clone();
+        tokio::spawn(async move { store.write_alone(soon(), job).await })
+    }
+
     pub(super) async fn write(&self, job: WriteJob<(), StoreError>) -> Result<(), StoreError> {
         self.store.write(soon(), job).await
     }

@@ -48,6 +48,29 @@ async fn writers_that_wait_share_a_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_writes_alone_shares_no_commit() {
+    let test = TestStore::numbers().await;
+    let commits_before = test.store.metrics().commits;
+    let gate = test.close_gate().await;
+    let mut handles = Vec::new();
+    for number in 1..=4 {
+        let job = insert(number);
+        handles.push(if number % 2 == 0 { test.spawn_alone(job) } else { test.spawn(job) });
+        test.queued(number.unsigned_abs()).await;
+    }
+    gate.open().await;
+    for handle in handles {
+        assert_eq!(handle.await.unwrap(), Ok(()));
+    }
+    let commits = test.store.metrics().commits - commits_before;
+    assert!(
+        commits >= 4,
+        "the gate's, which the first may share, and one for each of the others, not {commits}"
+    );
+    assert_eq!(test.all_numbers().await, [1, 2, 3, 4]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_failing_job_is_undone_alone() {
     let test = TestStore::numbers().await;
     let half = job(vec![

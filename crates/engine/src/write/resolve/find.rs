@@ -1,12 +1,12 @@
 //! Parts that find rows: for `set`, `delete`, nested writes, and as rows for a relation.
 
-use mainstay_lang::expr::{Expr, Node, Root};
 use mainstay_lang::schema::{ColumnId, Member, Table};
 use mainstay_lang::value::{Timestamp, Value};
 
 use super::{Planner, Role, malformed, nested, nested_writes, refuse_keywords, shown};
 use crate::document::join_path;
 use crate::error::{Error, Key};
+use crate::expression::reads_row;
 use crate::part::{Field, Part};
 use crate::resolve::Resolver;
 use crate::write::plan::{Assign, Find, NewValue, OneStep, Source, Step};
@@ -185,18 +185,6 @@ impl<'a> Planner<'a> {
         }
         version
     }
-}
-
-fn reads_row(expr: &Expr) -> bool {
-    let mut reads = false;
-    expr.walk(&mut |expr| {
-        reads |= match &expr.node {
-            Node::Column { row, .. } => row.root != Root::User,
-            Node::Many(many) => many.row.root != Root::User,
-            _ => false,
-        };
-    });
-    reads
 }
 
 /// What a part under a to-one relation of a found row comes to.
