@@ -10,7 +10,7 @@ mod cursor;
 mod keyword;
 pub mod name;
 mod order;
-mod output;
+pub(crate) mod output;
 pub(crate) mod params;
 pub(crate) mod read;
 mod text;

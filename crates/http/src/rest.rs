@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response as Reply;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::{Document, Entry, Field, Get, Operation, Part, Raw};
 use mainstay_engine::response::{EntryAnswer, Response};
@@ -13,7 +15,7 @@ use mainstay_lang::schema::{Schema, Table};
 use mainstay_lang::types::Type;
 
 use crate::app::App;
-use crate::call::Call;
+use crate::call::{Call, json};
 use crate::credentials::key_value;
 use crate::parameters::Parameters;
 use mainstay_lang::suggest::nearest;
@@ -80,6 +82,26 @@ fn shown(parameters: &Parameters) -> Result<Vec<Get>, Error> {
 fn operation(call: &Call, table: &Table, parts: Vec<Part>, body: &[u8]) -> Result<Operation, Error> {
     let entries = vec![Entry { table: table.name.clone(), parts }];
     call.operation(vec![Document { entries }], body)
+}
+
+/// A body under its name beside what explains it; without an explanation the body alone.
+fn with_explanation(name: &str, body: String, explained: Option<String>) -> String {
+    match explained {
+        Some(explained) => format!("{{\"{name}\":{body},\"explain\":{explained}}}"),
+        None => body,
+    }
+}
+
+/// 204, or with an explanation 200 and that.
+fn done(explained: Option<String>) -> Reply {
+    match explained {
+        Some(explained) => json(format!("{{\"explain\":{explained}}}")),
+        None => {
+            let mut response = Reply::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+    }
 }
 
 /// The answer to the only entry of an operation.

@@ -19,7 +19,7 @@ impl Resolver<'_> {
             match get {
                 Get::All => {
                     for column in table.columns.iter().filter(|column| !column.secret && !column.hidden) {
-                        if !self.is_nested(column, part)? {
+                        if !self.is_nested(column, part)? && !is_asked_into(part, &column.name) {
                             outputs.put(self.column(table, column));
                         }
                     }
@@ -166,6 +166,12 @@ impl Resolver<'_> {
         beside.into_iter().for_each(|beside| outputs.put(beside));
         Ok(())
     }
+}
+
+/// Whether `get` asks for more of a relation than its key.
+pub(crate) fn is_asked_into(part: &Part, name: &str) -> bool {
+    let asks = |get: &Get| matches!(get, Get::Member(got, members) if got == name && !members.is_empty());
+    part.get.iter().flatten().any(asks)
 }
 
 /// The members of a row; the first of a name stays.

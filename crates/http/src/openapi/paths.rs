@@ -124,22 +124,29 @@ fn history(schema: &Schema, table: &Table) -> Value {
 /// With `explain` the row stands in `row`.
 fn row_or_explained(table: &Table) -> Value {
     let row = reference("schemas", &table.name);
-    let explained =
-        json!({"type": "object", "required": ["row", "explain"], "properties": {"row": row, "explain": {}}});
-    json!({"anyOf": [row, explained]})
+    json!({"anyOf": [row, explained("row", &row)]})
+}
+
+fn explained(name: &str, value: &Value) -> Value {
+    json!({"type": "object", "required": [name, "explain"], "properties": {name: value, "explain": {}}})
+}
+
+fn only_explained() -> Value {
+    json!({"type": "object", "required": ["explain"], "properties": {"explain": {}}})
 }
 
 fn create(schema: &Schema, table: &Table) -> Value {
     let row = reference("schemas", &table.name);
+    let rows = json!({"type": "array", "items": row});
     let body = reference("schemas", &rows::create_name(table));
     Operation::new(&table.name, format!("create{}", table.name), format!("New {}", table.name))
-        .parameters(&["get"])
+        .parameters(&["get", "explain"])
         .write_headers()
         .body(json!({"anyOf": [body, {"type": "array", "items": body}]}), example::create(schema, table))
         .answer(
             StatusCode::CREATED,
             "The new row, or an array when an array was sent: all or none.",
-            json!({"anyOf": [row, {"type": "array", "items": row}]}),
+            json!({"anyOf": [row, rows, explained("row", &row), explained("rows", &rows)]}),
         )
         .answer_header(StatusCode::CREATED, "Location", "Location")
         .answer_header(StatusCode::CREATED, "ETag", "ETag")
@@ -150,10 +157,10 @@ fn create(schema: &Schema, table: &Table) -> Value {
 fn update(schema: &Schema, table: &Table) -> Value {
     Operation::new(&table.name, format!("update{}", table.name), format!("Change one {}", table.name))
         .key(schema, table, "id")
-        .parameters(&["get", "If-Match"])
+        .parameters(&["get", "explain", "If-Match"])
         .write_headers()
         .body(reference("schemas", &rows::update_name(table)), example::update(schema, table))
-        .answer(StatusCode::OK, "The row as it is now.", reference("schemas", &table.name))
+        .answer(StatusCode::OK, "The row as it is now.", row_or_explained(table))
         .answer_header(StatusCode::OK, "ETag", "ETag")
         .failures(&[RULED, WRITTEN, WITH_BODY, &[412]])
 }
@@ -161,9 +168,10 @@ fn update(schema: &Schema, table: &Table) -> Value {
 fn delete(schema: &Schema, table: &Table) -> Value {
     Operation::new(&table.name, format!("delete{}", table.name), format!("Delete one {}", table.name))
         .key(schema, table, "id")
-        .parameters(&["If-Match"])
+        .parameters(&["explain", "If-Match"])
         .write_headers()
         .bare(StatusCode::NO_CONTENT, "It is gone.")
+        .answer(StatusCode::OK, "It is gone; with `explain`.", only_explained())
         .failures(&[RULED, WRITTEN, &[412]])
 }
 
@@ -180,8 +188,10 @@ fn link(schema: &Schema, table: &Table, relation: &Relation, adds: bool) -> Valu
         .describe(&words)
         .key(schema, table, "id")
         .key(schema, target, "target")
+        .parameters(&["explain"])
         .write_headers()
         .bare(StatusCode::NO_CONTENT, done)
+        .answer(StatusCode::OK, "It is done; with `explain`.", only_explained())
         .failures(&[RULED, WRITTEN])
 }
 

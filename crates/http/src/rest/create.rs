@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mainstay_engine::error::Error;
+use mainstay_engine::part::Operation;
 use mainstay_lang::schema::Table;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::etag::TaggedRow;
 use super::members::members;
-use super::{get, only_entry, operation, shown, table};
+use super::{get, only_entry, operation, shown, table, with_explanation};
 use crate::call::{Call, json};
 use mainstay_engine::document;
 
@@ -21,7 +22,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let app = Arc::clone(&call.app);
     let table = table(&app, &call)?;
-    let parameters = call.parameters(&["get"])?;
+    let parameters = call.parameters(&["get", "explain"])?;
+    let explain = call.explain(&parameters)?;
     let mut get = shown(&parameters)?;
     let body = call.read_body().await?;
     let (mut parts, was_array) = document::parse_rows(&body.bytes)?;
@@ -32,17 +34,19 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
         get::hand_down(&get, &mut part.fields);
         part.get = Some(get.clone());
     }
-    let operation = operation(&call, table, parts, &body.bytes)?;
-    let answer = only_entry(app.engine.execute(&call.ctx, &operation).await?)?;
+    let operation = Operation { explain, ..operation(&call, table, parts, &body.bytes)? };
+    let mut answer = app.engine.execute(&call.ctx, &operation).await?;
+    let explained = answer.explain.take();
+    let answer = only_entry(answer)?;
     let mut response = if let Some(tagged) = tagged {
         let location = location(table, &answer.rows)?;
         let (row, tag) = tagged.show(&app, answer.rows)?;
-        let mut response = json(row);
+        let mut response = json(with_explanation("row", row, explained));
         response.headers_mut().insert(header::LOCATION, location);
         response.headers_mut().insert(header::ETAG, tag);
         response
     } else {
-        json(format!("[{}]", answer.rows))
+        json(with_explanation("rows", format!("[{}]", answer.rows), explained))
     };
     *response.status_mut() = StatusCode::CREATED;
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

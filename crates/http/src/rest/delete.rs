@@ -2,20 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::StatusCode;
 use axum::response::Response;
 use mainstay_engine::error::Error;
-use mainstay_engine::part::Part;
+use mainstay_engine::part::{Operation, Part};
 
 use super::etag::{as_precondition, version_asked};
-use super::{by_id, not_found, only_entry, operation, table};
+use super::{by_id, done, not_found, only_entry, operation, table};
 use crate::call::Call;
 
 pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let app = Arc::clone(&call.app);
     let table = table(&app, &call)?;
-    call.parameters(&[])?;
+    let explain = call.explain(&call.parameters(&["explain"])?)?;
     let by_id = by_id(app.schema(), table, &call)?;
     let version = version_asked(&call.headers)?;
     let has_version = version.is_some();
@@ -24,19 +22,12 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
         keywords.push("if_updated");
     }
     let part = Part { keywords, fields: vec![by_id], delete: true, if_updated: version, ..Part::default() };
-    let operation = operation(&call, table, vec![part], &[])?;
+    let operation = Operation { explain, ..operation(&call, table, vec![part], &[])? };
     let answer = app.engine.execute(&call.ctx, &operation).await;
-    let answer =
-        only_entry(answer.map_err(|error| if has_version { as_precondition(error) } else { error })?)?;
-    if answer.row_count == 0 {
+    let mut answer = answer.map_err(|error| if has_version { as_precondition(error) } else { error })?;
+    let explained = answer.explain.take();
+    if only_entry(answer)?.row_count == 0 {
         return Err(not_found(table));
     }
-    Ok(no_content())
-}
-
-/// 204.
-pub(super) fn no_content() -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
+    Ok(done(explained))
 }

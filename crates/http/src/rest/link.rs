@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use mainstay_engine::error::{Error, Key};
-use mainstay_engine::part::{Field, Part, Raw};
+use mainstay_engine::part::{Field, Operation, Part, Raw};
 use mainstay_lang::schema::{Relation, Table};
 
-use super::delete::no_content;
-use super::{by_id, key_json, not_found, only_entry, operation, route_unknown, table};
+use super::{by_id, done, key_json, not_found, only_entry, operation, route_unknown, table};
 use crate::call::Call;
 use mainstay_lang::suggest::nearest;
 
@@ -31,7 +30,7 @@ pub(crate) async fn unlink(call: Call) -> Result<Response, Error> {
 async fn run(call: Call, place: impl FnOnce(&mut Part, Part)) -> Result<Response, Error> {
     let app = Arc::clone(&call.app);
     let table = table(&app, &call)?;
-    call.parameters(&[])?;
+    let explain = call.explain(&call.parameters(&["explain"])?)?;
     let relation = relation(table, &call)?;
     let target = call.captures.get(3).map_or("", String::as_str);
     // A key that no row can have is refused as an unknown one is.
@@ -47,9 +46,10 @@ async fn run(call: Call, place: impl FnOnce(&mut Part, Part)) -> Result<Response
         fields: vec![by_id(app.schema(), table, &call)?, (relation.name.clone(), members)],
         ..Part::default()
     };
-    let operation = operation(&call, table, vec![part], &[])?;
-    let answer = only_entry(app.engine.execute(&call.ctx, &operation).await?)?;
-    if answer.row_count == 0 { Err(not_found(table)) } else { Ok(no_content()) }
+    let operation = Operation { explain, ..operation(&call, table, vec![part], &[])? };
+    let mut answer = app.engine.execute(&call.ctx, &operation).await?;
+    let explained = answer.explain.take();
+    if only_entry(answer)?.row_count == 0 { Err(not_found(table)) } else { Ok(done(explained)) }
 }
 
 fn relation<'a>(table: &'a Table, call: &Call) -> Result<&'a Relation, Error> {

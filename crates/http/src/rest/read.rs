@@ -8,7 +8,7 @@ use mainstay_engine::error::Error;
 use mainstay_engine::part::{Operation, Part};
 
 use super::etag::TaggedRow;
-use super::{by_id, keep_private, not_found, only_entry, operation, shown, table};
+use super::{by_id, keep_private, not_found, only_entry, operation, shown, table, with_explanation};
 use crate::call::{Call, json, not_modified};
 
 pub(crate) async fn run(call: Call) -> Result<Response, Error> {
@@ -27,8 +27,8 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
         return Err(not_found(table));
     }
     let (row, tag) = tagged.show(&app, entry.rows)?;
-    if let Some(explained) = explained {
-        return Ok(json(format!("{{\"row\":{row},\"explain\":{explained}}}")));
+    if explained.is_some() {
+        return Ok(json(with_explanation("row", row, explained)));
     }
     let has_current = tag.to_str().is_ok_and(|tag| call.has_current(tag));
     let mut response = if has_current { not_modified() } else { json(row) };

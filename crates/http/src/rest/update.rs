@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use mainstay_engine::error::{Error, Key};
-use mainstay_engine::part::Part;
+use mainstay_engine::part::{Operation, Part};
 
 use super::etag::{TaggedRow, as_precondition, version_asked};
-use super::{by_id, not_found, only_entry, operation, shown, table};
+use super::{by_id, not_found, only_entry, operation, shown, table, with_explanation};
 use crate::call::{Call, json};
 use mainstay_engine::document;
 
 pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let app = Arc::clone(&call.app);
     let table = table(&app, &call)?;
-    let parameters = call.parameters(&["get"])?;
+    let parameters = call.parameters(&["get", "explain"])?;
+    let explain = call.explain(&parameters)?;
     let mut get = shown(&parameters)?;
     let tagged = TaggedRow::ask(table, &mut get);
     let by_id = by_id(app.schema(), table, &call)?;
@@ -40,15 +41,17 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
         if_updated: version,
         ..Part::default()
     };
-    let operation = operation(&call, table, vec![part], &body.bytes)?;
+    let operation = Operation { explain, ..operation(&call, table, vec![part], &body.bytes)? };
     let answer = app.engine.execute(&call.ctx, &operation).await;
-    let answer = answer.map_err(|error| in_body(if has_version { as_precondition(error) } else { error }))?;
+    let mut answer =
+        answer.map_err(|error| in_body(if has_version { as_precondition(error) } else { error }))?;
+    let explained = answer.explain.take();
     let answer = only_entry(answer)?;
     if answer.row_count == 0 {
         return Err(not_found(table));
     }
     let (row, tag) = tagged.show(&app, answer.rows)?;
-    let mut response = json(row);
+    let mut response = json(with_explanation("row", row, explained));
     response.headers_mut().insert(header::ETAG, tag);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

@@ -1,6 +1,7 @@
 //! `POST /query`.
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::shop::{Shop, id};
 
@@ -67,4 +68,45 @@ async fn explain_is_for_development_and_administrators() {
     let production = Shop::open_with(|options| options.development = false).await;
     production.app.post("/query?explain", read.clone()).send().await.expect_problem(403, "rule.refused");
     production.app.post("/query?explain", read).admin().send().await.expect_status(200);
+}
+
+#[tokio::test]
+async fn every_route_that_reads_or_writes_rows_explains_itself_in_its_own_place() {
+    let shop = Shop::open().await;
+    shop.create("/api/Tag", json!({"id": "new", "name": "New"})).await;
+    let row = shop.product("Ale").await;
+    let path = format!("/api/Product/{}", id(&row));
+    let send = async |method: Method, path: &str, body: Option<Value>, status: u16| {
+        let request = shop.app.request(method, &format!("{path}?explain")).user(&shop.keeper);
+        let request = match &body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        let answer = request.send().await.expect_status(status);
+        let statements = answer.body["explain"]["statements"].as_array().expect("an explanation");
+        assert!(
+            statements.iter().all(|told| told["sql"].is_string() && told["plan"].is_array()),
+            "{}",
+            answer.text
+        );
+        answer.body
+    };
+    let made = send(Method::POST, "/api/Product", Some(json!({"name": "Beer"})), 201).await;
+    assert_eq!(made["row"]["name"], "Beer");
+    let made =
+        send(Method::POST, "/api/Product", Some(json!([{"name": "Cider"}, {"name": "Dry"}])), 201).await;
+    assert_eq!(made["rows"][1]["name"], "Dry");
+    let changed = send(Method::PATCH, &path, Some(json!({"stock": 4})), 200).await;
+    assert_eq!(changed["row"]["stock"], 4);
+    let link = format!("{path}/tags/new");
+    assert_eq!(send(Method::PUT, &link, None, 200).await.as_object().unwrap().len(), 1);
+    send(Method::DELETE, &link, None, 200).await;
+    send(Method::DELETE, &path, None, 200).await;
+    shop.app.get(&path).send().await.expect_problem(404, "row.not_found");
+    // In production it is the administrator's, and whoever may not ask has written nothing.
+    let production = Shop::open_with(|options| options.development = false).await;
+    let refused =
+        production.app.post("/api/Product?explain", json!({"name": "Ale"})).user(&production.keeper);
+    refused.send().await.expect_problem(403, "rule.refused");
+    assert_eq!(production.app.get("/api/Product").send().await.body["items"], json!([]));
 }

@@ -7,6 +7,7 @@ use super::{Planner, Role, malformed, refuse_keywords, shown};
 use crate::document::join_path;
 use crate::error::Error;
 use crate::part::{Field, Part};
+use crate::resolve::output::is_asked_into;
 use crate::write::plan::{Assign, NewValue, Source, Step};
 use crate::write::value;
 
@@ -58,12 +59,13 @@ impl<'a> Planner<'a> {
                     }
                     let column = table.column(id);
                     if let Some(value) = self.created_value(table, column, field, &path)? {
-                        let is_shown = !shown::is_got(part, name);
+                        let is_shown = !is_asked_into(part, name);
                         step.assigns.push(Assign { column: id, path, is_shown, value });
                     }
                 }
                 Member::Relation(id) => {
-                    step.lists.extend(self.created_list(table.relation(id), field, &path)?)
+                    let is_shown = !is_asked_into(part, name);
+                    step.lists.extend(self.created_list(table.relation(id), field, &path, is_shown)?);
                 }
             }
         }

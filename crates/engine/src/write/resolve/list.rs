@@ -9,12 +9,13 @@ use crate::part::{Field, Part};
 use crate::write::plan::{ListChange, ListStep, Step};
 
 impl<'a> Planner<'a> {
-    /// Under a new row: every part makes or finds one row and adds it.
+    /// Under a new row: every part makes or finds one row and adds it. `is_shown`: the answer shows those rows.
     pub(super) fn created_list(
         &mut self,
         relation: &'a Relation,
         field: &Field,
         path: &str,
+        is_shown: bool,
     ) -> Result<Vec<ListStep>, Error> {
         let mut steps = Vec::new();
         for part in rows_of(field, path)? {
@@ -23,12 +24,12 @@ impl<'a> Planner<'a> {
             }
             if part.keywords.contains(&"add") {
                 for added in &part.add {
-                    steps.push(self.added(relation, added, path, true)?);
+                    steps.push(self.added(relation, added, path, is_shown)?);
                 }
                 continue;
             }
             let step = self.row_step(relation, &part)?;
-            steps.push(list_step(relation, path, ListChange::Add { step, one: true }, true));
+            steps.push(list_step(relation, path, ListChange::Add { step, one: true }, is_shown));
         }
         Ok(steps)
     }

@@ -7,6 +7,7 @@ use mainstay_lang::schema::{Member, Schema, Table};
 
 use super::{nested, nested_writes};
 use crate::part::{Field, Get, Part};
+use crate::resolve::output::is_asked_into;
 
 /// Keywords that say which rows are meant.
 const FINDING: &[&str] = &["params", "required", "where"];
@@ -52,12 +53,6 @@ fn constraint_field(schema: &Schema, target: &Table, field: &Field) -> Option<Fi
 pub(super) fn asks_beside_change(field: &Field) -> bool {
     let is_change = |part: &&Part| part.keywords.iter().any(|word| matches!(*word, "add" | "remove"));
     field.part().ok().flatten().filter(is_change).is_some_and(|part| part.get.is_some())
-}
-
-/// Whether `get` says itself what to show of a relation, so that the parts under it do not.
-pub(super) fn is_got(part: &Part, name: &str) -> bool {
-    let is_it = |get: &Get| matches!(get, Get::Member(got, members) if got == name && !members.is_empty());
-    part.get.iter().flatten().any(is_it)
 }
 
 /// What the answer shows of a row that the part makes.
@@ -111,14 +106,18 @@ fn shown(
         let mut fields = part.fields.iter().filter(|(field_name, _)| field_name == name);
         fields.any(|(_, field)| is_relation || nested(schema, table, name, field).is_some())
     };
-    // A relation that `get` asks into shows its row, not its key alone.
-    let is_asked_into = |name: &String| {
-        let mut asked = part.get.iter().flatten();
-        asked.any(|item| matches!(item, Get::Member(asked, members) if asked == name && !members.is_empty()))
+    // `*` names every column that stands there in no other way.
+    let columns = || {
+        let plain = table.columns.iter().filter(|column| !column.secret && !column.hidden);
+        let plain = plain.filter(|column| !is_nested(&column.name) && !is_asked_into(part, &column.name));
+        plain.map(|column| Get::Member(column.name.clone(), Vec::new())).collect()
     };
     let mut get: Vec<Get> = Vec::new();
-    let asked = part.get.iter().flatten().cloned();
-    let named = named.into_iter().filter(|name| is_plain(name) && !is_asked_into(name));
+    let asked = part.get.iter().flatten().flat_map(|item| match item {
+        Get::All if part.fields.iter().any(|(name, _)| is_nested(name)) => columns(),
+        item => vec![item.clone()],
+    });
+    let named = named.into_iter().filter(|name| is_plain(name) && !is_asked_into(part, name));
     let named = named.map(|name| Get::Member(name.clone(), Vec::new()));
     for item in named.chain(asked) {
         let is_doubled = matches!(&item, Get::Member(name, members) if members.is_empty() && is_nested(name))

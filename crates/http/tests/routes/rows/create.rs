@@ -155,3 +155,55 @@ async fn who_may_not_is_403_and_nothing_happens() {
     let count = shop.app.get("/api/Product?count&limit=1").send().await.body["count"].clone();
     assert_eq!(count, 0);
 }
+
+#[tokio::test]
+async fn a_relation_that_is_sent_and_asked_for_stands_in_the_answer_once() {
+    let shop = Shop::open().await;
+    for tag in ["a", "b"] {
+        shop.create("/api/Tag", json!({"id": tag, "name": tag})).await;
+    }
+    let reviews = json!([{"create": true, "author": shop.buyer, "stars": 5}]);
+    let body = |name: &str| {
+        json!({
+            "name": name, "tags": ["a", "b"], "reviews": reviews,
+            "supplier": {"create": true, "name": name},
+        })
+    };
+    let gets = [
+        "",
+        "get=*",
+        "get=name,tags",
+        "get=tags(name)",
+        "get=name,tags(name),reviews(stars),supplier(name)",
+        "get=*,reviews,supplier",
+        "get=supplier,supplier(name)",
+        "get=*,supplier(name),tags(name)",
+    ];
+    for (number, get) in gets.iter().enumerate() {
+        let name = number.to_string();
+        let request = shop.app.post(&format!("/api/Product?{get}"), body(&name)).admin();
+        let answer = request.send().await.expect_status(201);
+        for member in ["tags", "reviews", "supplier"] {
+            let places = count_members(&answer.text, member);
+            assert_eq!(places, 1, "{get}: `{member}` in {}", answer.text);
+        }
+        let shows = |part: &str| answer.text.contains(part);
+        assert_eq!(shows(r#"{"id":"a","name":"a"}"#), get.contains("tags(name)"), "{get}: {}", answer.text);
+        assert!(answer.body["supplier"]["name"] == name.as_str(), "{get}: {}", answer.text);
+    }
+}
+
+/// How often a member stands in the outermost object of a text.
+fn count_members(text: &str, name: &str) -> usize {
+    let mut depth = 0;
+    let mut found = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            b'"' if depth == 1 && text[at..].starts_with(&format!("\"{name}\":")) => found += 1,
+            _ => {}
+        }
+    }
+    found
+}

@@ -144,3 +144,15 @@ async fn a_guarded_column_is_absent_and_gives_no_order() {
     let guess = shop.app.get("/api/Product").query("where", "cost == 7").user(&shop.buyer).send().await;
     assert_eq!(guess.expect_status(200).body["items"], json!([]));
 }
+
+#[tokio::test]
+async fn a_relation_asked_into_beside_all_columns_is_shown_as_asked() {
+    let shop = Shop::open().await;
+    let supplier = shop.create("/api/Supplier", json!({"name": "Acme"})).await;
+    shop.create("/api/Product", json!({"name": "Ale", "supplier": supplier["id"]})).await;
+    for get in ["*,supplier(name)", "supplier(name),*"] {
+        let list = shop.app.get("/api/Product").query("get", get).send().await.expect_status(200);
+        assert_eq!(list.body["items"][0]["supplier"]["name"], "Acme", "{get}: {}", list.text);
+        assert_eq!(list.text.matches("\"supplier\":").count(), 1, "{get}: {}", list.text);
+    }
+}
