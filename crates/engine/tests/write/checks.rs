@@ -225,3 +225,33 @@ async fn a_new_row_has_the_same_warnings_when_it_is_sent_again() {
     assert_eq!(warnings(&app, body, &ids[..2]).await, ids[2..]);
     accepted(&app, body, &ids).await;
 }
+
+/// A check over a to-one relation to the rows beside its own fails for all of them at once.
+#[tokio::test]
+async fn a_check_that_fails_for_rows_beside_each_other_is_told_once_at_a_place() {
+    let item = |id: u32| json!(["Item", {"id": id, "box": 1, "weight": 3}]);
+    let app = App::new(
+        r#"
+        table Box { name text(10) items Item[] by box allow all }
+        table Item {
+          box    Box
+          weight int
+          allow all
+          check box.items.sum(weight) <= 10  "The box is full."
+          warn  box.items.count() < 4        "The box is nearly full."
+        }
+        "#,
+        json!([["Box", {"id": 1, "name": "a"}], item(11), item(12), item(13)]),
+    )
+    .await;
+    let full = "check.failed\n/Item The box is full.";
+    refused(&app, anybody(), r##"{"Item": {"id": "#11", "set": {"weight": 6}}}"##, full).await;
+    let full = "check.failed\n/Item/0 The box is full.\n/Item/1 The box is full.";
+    let body = r##"{"Item": [{"id": "#11", "set": {"weight": 4}}, {"id": "#12", "set": {"weight": 4}}]}"##;
+    refused(&app, anybody(), body, full).await;
+    // A warning is of one row, so that accepting it says yes to that one: each has a name of its own, once.
+    let body = r##"{"Item": {"create": true, "id": "#14", "box": "#1", "weight": 1}}"##;
+    let error = send(&app, &Request::new(anybody(), body)).await.unwrap_err();
+    let ids: std::collections::BTreeSet<_> = error.warnings.iter().map(|warning| &warning.id).collect();
+    assert_eq!((error.warnings.len(), ids.len()), (4, 4), "{error}");
+}
