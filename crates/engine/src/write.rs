@@ -32,7 +32,7 @@ use mainstay_store::{Outcome, ReadLimits, Tx, WriteJob};
 use self::explain::Explained;
 use self::plan::Step;
 use self::resolve::Planner;
-use self::run::{AnswerRow, Place, Run};
+use self::run::{AnswerRow, Careful, Place, Run};
 use crate::bind;
 use crate::caller::CallerWatch;
 use crate::catalog::Catalog;
@@ -100,8 +100,11 @@ fn job(
     watch: Arc<CallerWatch>,
     inquiry: Option<Arc<Inquiry>>,
 ) -> Result<Job, Error> {
+    let documents = plan(engine, ctx, operation)?;
+    let careful = Careful::of(engine.schema(), steps(&documents));
     Ok(Job {
-        documents: plan(engine, ctx, operation)?,
+        documents,
+        careful,
         catalog: engine.catalog.clone(),
         prepared: engine.writes.clone(),
         limits: engine.limits,
@@ -118,6 +121,7 @@ fn job(
 /// A planned operation with all that its transaction needs: it outlives the request that asked for it.
 struct Job {
     documents: Vec<Vec<EntryPlan>>,
+    careful: Careful,
     catalog: Arc<Catalog>,
     prepared: Arc<Prepared>,
     limits: Limits,
@@ -175,18 +179,22 @@ fn plan(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Vec<Vec<Ent
     Ok(documents)
 }
 
+/// The parts that write.
+fn steps(documents: &[Vec<EntryPlan>]) -> impl Iterator<Item = &Step> {
+    documents.iter().flatten().flat_map(|entry| &entry.parts).filter_map(|part| match part {
+        PartPlan::Write(step) => Some(&**step),
+        PartPlan::Read(..) => None,
+    })
+}
+
 impl Job {
     /// Whether the request says how many rows it writes.
     fn is_bounded(&self) -> bool {
-        let mut parts = self.documents.iter().flatten().flat_map(|entry| &entry.parts);
-        parts.all(|part| match part {
-            PartPlan::Write(step) => step.is_bounded(self.catalog.schema()),
-            PartPlan::Read(..) => true,
-        })
+        steps(&self.documents).all(|step| step.is_bounded(self.catalog.schema()))
     }
 
     async fn run(&self, tx: &mut Tx) -> Result<(Response, Option<Explained>), Error> {
-        let mut run = Run::new(tx, &self.catalog, &self.prepared, &self.ctx, &self.limits);
+        let mut run = Run::new(tx, &self.catalog, &self.prepared, &self.ctx, &self.limits, &self.careful);
         run.explained = self.explain.then(Explained::default);
         run.inquiry = self.inquiry.as_deref();
         if let Some(idempotency) = &self.idempotency
@@ -206,6 +214,7 @@ impl Job {
             }
             answers.push(document);
         }
+        run.settle().await?;
         run.check_tenants().await?;
         run.check(&self.accepted).await?;
         if let Some(inquiry) = &self.inquiry {

@@ -102,7 +102,12 @@ impl Run<'_> {
             let values =
                 bind::values(&statement.binds, self.catalog, self.ctx, &params, bind::Images::default());
             let limits = self.read_limits();
-            let rows = self.json(&Query { statement, values }, limits).await?;
+            let query = Query { statement, values };
+            // Rows whose columns wait were shown from memory.
+            let rows = match is_plain(shown) && self.reads_row_alone(shown.table) {
+                true => self.json_as_stored(&query, limits).await?,
+                false => self.json(&query, limits).await?,
+            };
             for row in split(&rows.text)? {
                 let id: Id<'_> = serde_json::from_str(row.get()).map_err(Error::internal)?;
                 let ty = self.schema().key_type(shown.table);

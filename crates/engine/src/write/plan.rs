@@ -127,6 +127,25 @@ pub(super) enum ListChange {
 }
 
 impl Step {
+    /// Calls `visit` for this step and every one inside it.
+    pub(super) fn visit<'s>(&'s self, visit: &mut dyn FnMut(&'s Step)) {
+        visit(self);
+        self.ones.iter().for_each(|one| one.step.visit(visit));
+        for assign in &self.assigns {
+            if let NewValue::Row(step) = &assign.value {
+                step.visit(visit);
+            }
+        }
+        for list in &self.lists {
+            match &list.change {
+                ListChange::Within(step) | ListChange::Add { step, .. } | ListChange::Remove(step) => {
+                    step.visit(visit);
+                }
+                ListChange::Replace(steps) => steps.iter().for_each(|step| step.visit(visit)),
+            }
+        }
+    }
+
     /// Whether the request says itself how many rows are written: each is new, or found by its key, by values that are
     /// unique, or by a relation to one row. What hangs on a deleted row is not counted.
     pub(super) fn is_bounded(&self, schema: &Schema) -> bool {

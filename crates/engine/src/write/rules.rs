@@ -45,7 +45,10 @@ impl Run<'_> {
             return local.test(&env).map_err(|error| Error::new(Key::Arithmetic, error.to_string()));
         }
         let statement = self.prepared.test_statement(table, test).clone();
-        let rows = self.values(&statement, &row[..1], change).await?;
+        if self.may_see_waiting(&test.condition) {
+            self.settle().await?;
+        }
+        let rows = self.values_as_stored(&statement, &row[..1], change).await?;
         Ok(match rows.first().and_then(|row| row.first()) {
             Some(Value::Bool(value)) => Some(*value),
             _ => None,

@@ -10,6 +10,7 @@ mod delete;
 mod find;
 mod list;
 mod step;
+mod unique;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -35,6 +36,7 @@ use crate::limits::Limits;
 use crate::why::Inquiry;
 
 pub(super) use step::{AnswerRow, Place};
+pub(super) use unique::Careful;
 
 /// One request that writes, while it runs.
 pub(super) struct Run<'a> {
@@ -53,6 +55,9 @@ pub(super) struct Run<'a> {
     afters: Vec<After>,
     /// Rows whose create rule is still to be asked: what is linked to them meanwhile is part of making them.
     creating: Vec<(TableId, RowKey)>,
+    /// Tables whose unique values may change hands, and the columns that wait for theirs.
+    pub(super) careful: &'a Careful,
+    waiting: Vec<unique::Waiting>,
     /// Keeps the keys of one request in order within its microsecond.
     uuids: ContextV7,
 }
@@ -76,6 +81,7 @@ impl<'a> Run<'a> {
         prepared: &'a Prepared,
         ctx: &'a Ctx,
         limits: &'a Limits,
+        careful: &'a Careful,
     ) -> Run<'a> {
         Run {
             tx,
@@ -88,6 +94,8 @@ impl<'a> Run<'a> {
             rows: Rows::new(limits.rows),
             afters: Vec::new(),
             creating: Vec::new(),
+            careful,
+            waiting: Vec::new(),
             uuids: ContextV7::new(),
         }
     }
@@ -105,8 +113,13 @@ impl<'a> Run<'a> {
         bind::CallerEyes::new(self.catalog, self.ctx)
     }
 
-    /// Runs a statement with its values.
-    pub(super) async fn outcome(&mut self, query: &Query) -> Result<Outcome, StoreError> {
+    /// Runs a statement with its values, on what the request has come to.
+    pub(super) async fn outcome(&mut self, query: &Query) -> Result<Outcome, Error> {
+        self.settle().await?;
+        Ok(self.run(query).await?)
+    }
+
+    async fn run(&mut self, query: &Query) -> Result<Outcome, StoreError> {
         let started = self.explained.is_some().then(Instant::now);
         let outcome = self.tx.query(query).await;
         self.explain(query, started);
@@ -114,7 +127,17 @@ impl<'a> Run<'a> {
     }
 
     /// Runs a statement whose rows are JSON objects.
-    pub(super) async fn json(&mut self, query: &Query, limits: ReadLimits) -> Result<JsonRows, StoreError> {
+    pub(super) async fn json(&mut self, query: &Query, limits: ReadLimits) -> Result<JsonRows, Error> {
+        self.settle().await?;
+        Ok(self.json_as_stored(query, limits).await?)
+    }
+
+    /// The same for what cannot see columns that wait.
+    pub(super) async fn json_as_stored(
+        &mut self,
+        query: &Query,
+        limits: ReadLimits,
+    ) -> Result<JsonRows, StoreError> {
         let started = self.explained.is_some().then(Instant::now);
         let rows = self.tx.json(query, limits).await;
         self.explain(query, started);
@@ -136,11 +159,22 @@ impl<'a> Run<'a> {
         let images =
             bind::Images { old: change.old.map(|image| &image[..]), new: change.new.map(|image| &image[..]) };
         let values = bind::values(&statement.binds, self.catalog, self.ctx, params, images);
-        self.outcome(&Query { statement: statement.clone(), values }).await
+        self.run(&Query { statement: statement.clone(), values }).await
     }
 
-    /// The rows of a statement that reads typed values.
+    /// The rows of a statement that reads typed values, on what the request has come to.
     pub(super) async fn values(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        change: Change<'_>,
+    ) -> Result<Vec<Vec<Value>>, Error> {
+        self.settle().await?;
+        Ok(self.values_as_stored(statement, params, change).await?)
+    }
+
+    /// The same for what cannot see columns that wait.
+    pub(super) async fn values_as_stored(
         &mut self,
         statement: &Arc<Statement>,
         params: &[Value],
@@ -171,8 +205,13 @@ impl<'a> Run<'a> {
         column: ColumnId,
         value: &Value,
     ) -> Result<Vec<Image>, Error> {
+        // A row that is asked for by its key is none of those that wait: they are in memory.
+        if column != ColumnId::ID && self.has_waiting(table) {
+            self.settle().await?;
+        }
         let statement = self.prepared.by_column(table, column).clone();
-        let rows = self.values(&statement, std::slice::from_ref(value), Change::default()).await?;
+        let value = std::slice::from_ref(value);
+        let rows = self.values_as_stored(&statement, value, Change::default()).await?;
         Ok(rows.into_iter().map(Image::from).collect())
     }
 

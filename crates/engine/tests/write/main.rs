@@ -16,3 +16,4 @@ mod set;
 mod shop;
 mod support;
 mod tenants;
+mod unique;

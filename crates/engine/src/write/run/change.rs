@@ -113,10 +113,13 @@ impl Run<'_> {
         if changed.is_empty() {
             return Ok(());
         }
-        let statement = self.prepared.update(table, changed);
+        let waiting = self.waiting_columns(table, next, changed, places, path).await?;
+        let stored: Vec<ColumnId> =
+            changed.iter().copied().filter(|column| !waiting.contains(column)).collect();
+        let statement = self.prepared.update(table, &stored);
         let key = std::iter::once(&current[0]);
         let params: Vec<Value> =
-            key.chain(changed.iter().map(|column| &next[column.0 as usize])).cloned().collect();
+            key.chain(stored.iter().map(|column| &next[column.0 as usize])).cloned().collect();
         match self.write(&statement, &params).await {
             Ok(_) => self.rows.note(table, Some(current.clone()), Some(next.clone()), path),
             Err(error) => Err(self.refused(error, table, places, path)),

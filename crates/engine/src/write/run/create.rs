@@ -38,6 +38,9 @@ impl<'a> Run<'a> {
             named.push(column);
         }
         self.fill(table, &mut row, &named, &step.path).await?;
+        if self.has_waiting(step.table) {
+            self.settle().await?;
+        }
         let row = Image::from(row);
         let statement = self.prepared.insert(step.table).clone();
         if let Err(error) = self.write(&statement, &row).await {
