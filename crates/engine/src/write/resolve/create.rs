@@ -3,7 +3,7 @@
 use mainstay_lang::schema::{Column, ColumnId, Member, Table};
 use mainstay_lang::types::Type;
 
-use super::{Planner, Role, malformed, refuse_keywords, shown};
+use super::{Planner, Role, malformed, refuse_keywords};
 use crate::document::join_path;
 use crate::error::Error;
 use crate::part::{Field, Part};
