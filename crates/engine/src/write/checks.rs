@@ -208,11 +208,12 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What a condition reads of its row and by its relations, as far as it can be read from there.
+/// What a condition reads of its row and by relations, as far as it can be read from the row. A question to many rows is
+/// read whole, wherever it starts: what stands in it speaks of those rows.
 fn collect_reads<'e>(expr: &'e Expr, reads: &mut Vec<&'e Expr>) {
     match &expr.node {
         Node::Column { row, .. } if row.root == Root::Scope(0) => reads.push(expr),
-        Node::Many(many) if many.row.root == Root::Scope(0) => reads.push(expr),
+        Node::Many(_) => reads.push(expr),
         _ => crate::expression::for_children(expr, &mut |child| collect_reads(child, reads)),
     }
 }

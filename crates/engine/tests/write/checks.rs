@@ -255,3 +255,16 @@ async fn a_check_that_fails_for_rows_beside_each_other_is_told_once_at_a_place()
     let ids: std::collections::BTreeSet<_> = error.warnings.iter().map(|warning| &warning.id).collect();
     assert_eq!((error.warnings.len(), ids.len()), (4, 4), "{error}");
 }
+
+#[tokio::test]
+async fn a_warning_may_look_at_what_is_the_callers() {
+    let schema = r#"
+        extend User { notes Note[] by owner }
+        table Note { owner User?  words text(20)?  big bool = false  allow all }
+        table Sign { allow all  warn user.notes.any(big) "Whoever puts up a sign should have a big note." }
+    "#;
+    let app = App::new(schema, json!([])).await;
+    let body = r##"{"Sign": {"create": true, "id": "#1"}}"##;
+    let ids = warnings(&app, body, &[]).await;
+    accepted(&app, body, &ids).await;
+}
