@@ -272,8 +272,14 @@ impl<'a> Author<'a> {
     }
 
     fn caller_fact(&mut self) -> Option<Phrase> {
-        let facts =
-            ["signed_in", "user.can(\"a\")", "user.can(\"b\")", "user.has_role(\"r\")", "(user != null)"];
+        let facts = [
+            "signed_in",
+            "user.can(\"a\")",
+            "user.can(\"b\")",
+            "user.has_role(\"r\")",
+            "(user != null)",
+            "(tenant != null)",
+        ];
         let text = *self.dice.pick(&facts);
         Some(self.word(&Type::Bool, text))
     }
@@ -343,7 +349,8 @@ impl<'a> Author<'a> {
         written
     }
 
-    fn relation_test(&mut self, depth: usize) -> Option<Phrase> {
+    /// A question to the rows of a to-many relation; `None` when the table has none.
+    pub fn relation_test(&mut self, depth: usize) -> Option<Phrase> {
         let (text, target) = self.relation()?;
         let ask = *self.dice.pick(&["any", "any", "any", "all", "none"]);
         if ask != "all" && self.dice.one_in(6) {

@@ -169,7 +169,7 @@ impl Database {
         caller.roles.clone_from(&asker.roles);
         Ok(Ctx {
             caller: Arc::new(caller),
-            tenant: None,
+            tenant: asker.tenant.clone(),
             session: None,
             now: NOW,
             deadline: Instant::now() + PATIENCE,

@@ -68,6 +68,8 @@ pub struct Asker {
     pub permissions: BTreeSet<String>,
     /// `user.has_role("…")`
     pub roles: BTreeSet<String>,
+    /// The tenant that the request is for.
+    pub tenant: Option<Value>,
 }
 
 impl Asker {
@@ -144,7 +146,19 @@ impl<'a> Naive<'a> {
     /// Whether the rules allow an operation on a row as it stands, without its columns' own.
     pub fn allowed(&self, operation: Operation, table: TableId, row: &'a [Value]) -> Answer<bool> {
         let rules = self.schema.table(table).rules_of(operation, None);
-        self.any_rule(rules.filter(|rule| rule.relations.is_empty()), &Scene::of(table, row, Eyes::All))
+        let allowed =
+            self.any_rule(rules.filter(|rule| rule.relations.is_empty()), &Scene::of(table, row, Eyes::All))?;
+        Ok(allowed && self.is_in_tenant(table, row))
+    }
+
+    /// Whether a row belongs to the tenant of the request, or to none at all. An administrator whose request is for no
+    /// tenant is in all of them.
+    pub fn is_in_tenant(&self, table: TableId, row: &[Value]) -> bool {
+        match (self.schema.table(table).tenant, &self.asker.tenant) {
+            (None, _) => true,
+            (Some(_), None) => self.asker.admin,
+            (Some(column), Some(tenant)) => row[column.0 as usize] == *tenant,
+        }
     }
 
     /// Whether the caller may read a column of a row that may be read.
@@ -278,7 +292,8 @@ impl<'a> Naive<'a> {
             CallerFact::SignedIn => Value::Bool(self.asker.user.is_some()),
             CallerFact::Can(what) => Value::Bool(self.asker.permissions.contains(what)),
             CallerFact::HasRole(what) => Value::Bool(self.asker.roles.contains(what)),
-            CallerFact::Tenant | CallerFact::Session => Value::Null,
+            CallerFact::Tenant => self.asker.tenant.clone().unwrap_or(Value::Null),
+            CallerFact::Session => Value::Null,
         }
     }
 
@@ -454,7 +469,7 @@ impl CallerView for Naive<'_> {
     }
 
     fn tenant(&self) -> Option<&Value> {
-        None
+        self.asker.tenant.as_ref()
     }
 
     fn session(&self) -> Option<&Value> {

@@ -1,6 +1,6 @@
 //! Random rows for a schema: few values, so that they meet, nulls, and the extremes of each type.
 
-use mainstay_lang::schema::{Column, ColumnId, RelationKind, Schema, TableId};
+use mainstay_lang::schema::{Column, ColumnId, Index, RelationKind, Schema, Table, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Date, Decimal, Duration, Time, Timestamp, Value};
 
@@ -14,6 +14,14 @@ pub const NOW: Timestamp = Timestamp(1_769_860_800_000_000);
 /// The key of a small number.
 pub fn key(number: usize) -> Value {
     Value::Uuid(key_text(number).parse().expect("the text of a uuid"))
+}
+
+/// How many tenants rows belong to.
+pub const TENANTS: usize = 2;
+
+/// The key of a tenant.
+pub fn tenant(number: usize) -> Value {
+    key(70 + number)
 }
 
 /// Rows for every table: `users` users, and up to `rows` of each other table that is the app's own.
@@ -36,6 +44,7 @@ pub fn world(schema: &Schema, dice: &mut Dice, users: usize, rows: usize, extrem
             let row = row(schema, dice, table.id, number, &counts, extremes);
             world.tables[table.id.0 as usize].push(row);
         }
+        keep_unique(table, &mut world.tables[table.id.0 as usize]);
         for relation in &table.relations {
             let RelationKind::Link(link) = &relation.kind else { continue };
             let (owners, targets) = (counts[table.id.0 as usize], counts[relation.target.0 as usize]);
@@ -50,6 +59,26 @@ pub fn world(schema: &Schema, dice: &mut Dice, users: usize, rows: usize, extrem
         }
     }
     world
+}
+
+/// Makes values null that an earlier row has, where they must be unique.
+fn keep_unique(table: &Table, rows: &mut [Row]) {
+    for index in &table.uniques {
+        let Some(column) = index.columns.iter().find(|column| table.column(**column).nullable) else {
+            continue;
+        };
+        for at in 1..rows.len() {
+            if rows[..at].iter().any(|other| collides(table, index, other, &rows[at])) {
+                rows[at][column.0 as usize] = Value::Null;
+            }
+        }
+    }
+}
+
+/// Whether two rows have the same values where they must be unique, which null never is.
+pub fn collides(table: &Table, index: &Index, a: &[Value], b: &[Value]) -> bool {
+    let columns = index.columns.iter().copied().chain(table.tenant);
+    columns.map(|column| column.0 as usize).all(|at| !a[at].is_null() && a[at] == b[at])
 }
 
 fn row(
@@ -67,6 +96,7 @@ fn row(
             let hours = i64::try_from(dice.below(3)).expect("few");
             Value::Timestamp(Timestamp(NOW.0 - hours * 3_600_000_000))
         }
+        (id, ..) if Some(id) == table.tenant => tenant(dice.below(TENANTS)),
         (_, "email", _) if table.platform => Value::Text(format!("user{number}@example.org")),
         _ if column.nullable && dice.one_in(5) => Value::Null,
         (_, _, Type::Ref(target)) => match counts[target.0 as usize] {

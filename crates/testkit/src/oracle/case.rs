@@ -65,6 +65,7 @@ impl Case {
             "admin": self.asker.admin,
             "permissions": self.asker.permissions,
             "roles": self.asker.roles,
+            "tenant": self.asker.tenant.as_ref().map(json_of),
         });
         let pretty = |json: &Json| serde_json::to_string_pretty(json).expect("JSON has a text");
         let rows = rows.as_object().into_iter().flatten().map(|(name, rows)| {
@@ -112,8 +113,12 @@ impl Case {
                         let items = caller[name].as_array().into_iter().flatten();
                         items.filter_map(Json::as_str).map(str::to_owned).collect()
                     };
+                    let key = |name: &str| {
+                        caller[name].as_str().map(|key| Value::Uuid(key.parse().expect("a uuid")))
+                    };
                     case.asker = Asker {
-                        user: caller["user"].as_str().map(|key| Value::Uuid(key.parse().expect("a uuid"))),
+                        user: key("user"),
+                        tenant: key("tenant"),
                         admin: caller["admin"] == true,
                         permissions: names("permissions"),
                         roles: names("roles"),

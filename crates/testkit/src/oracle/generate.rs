@@ -74,12 +74,14 @@ pub fn app(dice: &mut Dice, extremes: bool) -> (App, Arc<Schema>) {
 
 fn tables(dice: &mut Dice) -> App {
     let count = 2 + dice.below(3);
-    let text = |name: &str, extends| TableText { name: name.to_owned(), extends, lines: Vec::new() };
+    let text =
+        |name: &str, extends| TableText { name: name.to_owned(), extends, tenant: false, lines: Vec::new() };
     let mut tables = vec![text("User", true)];
     tables.extend(NAMES[..count].iter().map(|name| text(name, false)));
     let push = |tables: &mut Vec<TableText>, at: usize, line: String| tables[at].lines.push(Line::Text(line));
     push(&mut tables, 0, "level int?".into());
     for at in 1..=count {
+        tables[at].tenant = dice.one_in(4);
         for (name, ty) in COLUMNS {
             if dice.one_in(2) {
                 continue;
@@ -91,6 +93,8 @@ fn tables(dice: &mut Dice) -> App {
             let kept = match dice.below(12) {
                 0 => " secret",
                 1 => " hidden",
+                // Rows that exist may lack a value that is another row's already.
+                2 | 3 if null == "?" && ty != "text[]" => " unique",
                 _ => "",
             };
             push(&mut tables, at, format!("{name} {ty}{null}{default}{kept}"));
@@ -150,7 +154,7 @@ fn rules(schema: &Schema, dice: &mut Dice, table: &Table, extremes: bool) -> Vec
     let columns: Vec<&str> = table
         .columns
         .iter()
-        .filter(|column| column.id.0 > 2 && !column.secret)
+        .filter(|column| column.id.0 > 2 && !column.secret && Some(column.id) != table.tenant)
         .map(|column| column.name.as_str())
         .collect();
     for operation in ["read", "read", "update", "create"] {
@@ -160,6 +164,11 @@ fn rules(schema: &Schema, dice: &mut Dice, table: &Table, extremes: bool) -> Vec
         let column = *dice.pick(&columns);
         lines.push(rule(schema, dice, table, operation, column, extremes));
     }
+    for word in ["check", "warn"] {
+        if dice.one_in(3) {
+            lines.push(check(schema, dice, table, word));
+        }
+    }
     if !columns.is_empty() && dice.one_in(4) {
         let sign = if dice.one_in(2) { "-" } else { "" };
         let sortable: Vec<&&str> = columns.iter().filter(|name| **name != "tags").collect();
@@ -168,6 +177,16 @@ fn rules(schema: &Schema, dice: &mut Dice, table: &Table, extremes: bool) -> Vec
         }
     }
     lines
+}
+
+/// What must not be false: mostly of rows elsewhere, because those are what may be forgotten.
+fn check(schema: &Schema, dice: &mut Dice, table: &Table, word: &'static str) -> Line {
+    let place = Place { images: false, trusted: true, extremes: false };
+    let follows = !dice.one_in(3);
+    let mut author = Author::new(schema, dice, table.id, place);
+    let followed = if follows { author.relation_test(1) } else { None };
+    let condition = followed.unwrap_or_else(|| author.condition(2));
+    Line::Check { word, condition, message: format!("{word} of {}", table.name) }
 }
 
 fn rule(

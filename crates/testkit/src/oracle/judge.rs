@@ -1,17 +1,23 @@
 //! Runs a request through the engine on a real database and compares the answer with what was foretold.
 
+mod compare;
+mod pages;
+mod told;
+
+use std::collections::BTreeSet;
+
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Operation;
 use mainstay_engine::{document, render};
-use mainstay_lang::schema::{ColumnId, Member, Schema, Table};
-use mainstay_lang::value::Value;
 use serde_json::Value as Json;
 
-use super::case::{Case, json_of};
+use self::compare::{difference, same};
+use self::told::told;
+use super::case::Case;
 use super::predict::{Oracle, Stop};
-use super::simulate::Simulation;
+use super::simulate::{Said, Simulation, writes};
 use crate::database::{Database, schema_of};
-use crate::naive::{Answer, Asker, Naive, World, order};
+use crate::naive::{Asker, Naive, World};
 use crate::rows::NOW;
 
 /// How an answer compares with what was foretold.
@@ -51,8 +57,14 @@ pub async fn read(
     let asker = &asker.present(&schema, world);
     let oracle = Oracle { naive: Naive { schema: &schema, world, at_start: world, asker, now: NOW } };
     let expected = oracle.answer(request);
-    let found = execute(database, asker, request).await?;
-    Ok(compare(&expected, &found))
+    let found = execute(database, asker, request, &[]).await?;
+    let verdict = compare(&expected, &found);
+    match (&verdict, &found) {
+        (Verdict::Agreed { .. }, Ok(answer)) => {
+            pages::follow(database, &oracle, request, answer, verdict).await
+        }
+        _ => Ok(verdict),
+    }
 }
 
 /// The engine's answer to a document.
@@ -63,13 +75,14 @@ pub async fn execute(
     database: &Database,
     asker: &Asker,
     request: &Json,
+    accepted: &[String],
 ) -> anyhow::Result<Result<Json, Error>> {
     let ctx = database.context(asker).await?;
     let documents = match document::parse(request.to_string().as_bytes()) {
         Ok(documents) => documents,
         Err(error) => return Ok(Err(error)),
     };
-    let operation = Operation { documents, ..Operation::default() };
+    let operation = Operation { documents, accepted_warnings: accepted.to_vec(), ..Operation::default() };
     Ok(match database.engine.execute(&ctx, &operation).await {
         Ok(response) => Ok(serde_json::from_str(&render(&response, false))?),
         Err(error) => Err(error),
@@ -83,10 +96,7 @@ fn compare(expected: &Result<Json, Stop>, found: &Result<Json, Error>) -> Verdic
             Ok(answer) => format!("{answer:#}"),
             Err(stop) => format!("{stop:?}"),
         },
-        found: match found {
-            Ok(answer) => format!("{answer:#}"),
-            Err(error) => format!("{} ({error}) {:?}", error.key.text(), error.errors),
-        },
+        found: shown(found),
     };
     match (expected, found) {
         (Err(Stop::Undecided), Ok(_)) => Verdict::Undecided,
@@ -98,7 +108,7 @@ fn compare(expected: &Result<Json, Stop>, found: &Result<Json, Error>) -> Verdic
 }
 
 /// Judges one write on a database that holds `world`: the state afterwards, and that the answer tells nothing that may
-/// not be read.
+/// not be read. Warnings are accepted once they were told.
 ///
 /// # Errors
 /// When the database cannot be used.
@@ -112,40 +122,89 @@ pub async fn write(
     let asker = &asker.present(&schema, world);
     let mut simulation = Simulation::new(&schema, asker, NOW, world.clone());
     let expected = simulation.run(request);
+    let said = std::mem::take(&mut simulation.said);
     let foretold = simulation.world.sorted();
-    let found = execute(database, asker, request).await?;
-    let after = database.world().await?;
-    let sort = sort(expected.as_ref().err(), found.as_ref().err());
-    let differs = |expected: String, found: String| Ok(Verdict::Differs { sort, expected, found });
-    let said = match &found {
-        Ok(answer) => format!("{answer:#}"),
-        Err(error) => format!("{} ({error}) {:?}", error.key.text(), error.errors),
+    let sort = |found: &Result<Json, Error>| sort(expected.as_ref().err(), found.as_ref().err());
+    let differs = |expected: String, found: &Result<Json, Error>, more: &str| Verdict::Differs {
+        sort: sort(found),
+        expected,
+        found: format!("{}\n{more}", shown(found)),
     };
-    if found.is_err() && after != *world {
-        return differs("no change after a refusal".into(), difference(&schema, world, world, &after));
-    }
-    match (&expected, &found) {
-        (Err(Stop::Undecided), _) => Ok(Verdict::Undecided),
-        (Err(Stop::Refused(keys)), Err(error)) if keys.contains(&error.key) => {
-            Ok(Verdict::Refused(error.key))
+    let mut accepted: Vec<String> = Vec::new();
+    loop {
+        let found = execute(database, asker, request, &accepted).await?;
+        let after = database.world().await?;
+        if found.is_err() && after != *world {
+            let change = difference(&schema, world, world, &after);
+            return Ok(differs("no change after a refusal".into(), &found, &change));
         }
-        (Ok(()), Ok(answer)) => {
-            let difference = difference(&schema, world, &foretold, &after);
-            if !difference.is_empty() {
-                return differs("another state".into(), format!("{said}\n{difference}"));
-            }
-            let naive = Naive { schema: &schema, world: &after, at_start: world, asker, now: NOW };
-            let before = Naive { schema: &schema, world, at_start: world, asker, now: NOW };
-            let is_one = request.as_object().is_some_and(|document| document.len() == 1);
-            match told(&[naive, before][..1 + usize::from(is_one)], answer) {
-                Ok(Some(leak)) => {
-                    differs("an answer without what may not be read".into(), format!("{leak}\n{said}"))
+        let is_open = |key| (key == Key::Check && !said.open_checks.is_empty()) || key == Key::Warnings;
+        match (&expected, &found) {
+            (Err(Stop::Undecided), _) => return Ok(Verdict::Undecided),
+            (_, Err(error)) if error.key == Key::Warnings && said.has_warnings() => {
+                let told: BTreeSet<String> = error.warnings.iter().map(|w| w.message.clone()).collect();
+                let is_complete = said.is_told(&told, &said.warnings, &said.open_warnings);
+                if accepted.is_empty() && !is_complete {
+                    return Ok(differs(format!("{said:?}"), &found, ""));
                 }
-                Ok(None) => Ok(Verdict::Agreed { rows: count(answer) }),
-                Err(_) => Ok(Verdict::Undecided),
+                let ids: Vec<String> = error.warnings.iter().map(|warning| warning.id.clone()).collect();
+                if ids.iter().any(|id| accepted.contains(id)) || ids.is_empty() {
+                    return Ok(differs("accepted warnings let pass".into(), &found, ""));
+                }
+                // First all but one, to see that it still refuses.
+                let is_first = accepted.is_empty() && ids.len() > 1;
+                accepted.extend(ids.into_iter().skip(usize::from(is_first)));
             }
+            (Err(Stop::Refused(keys)), Err(error))
+                if keys.contains(&error.key) && error.key != Key::Warnings =>
+            {
+                let told: BTreeSet<String> = error.errors.iter().map(|e| e.message.clone()).collect();
+                if error.key == Key::Check && !said.is_told(&told, &said.checks, &said.open_checks) {
+                    return Ok(differs(format!("{said:?}"), &found, ""));
+                }
+                return Ok(Verdict::Refused(error.key));
+            }
+            (Ok(()), Err(error)) if is_open(error.key) => return Ok(Verdict::Refused(error.key)),
+            (expected, Ok(answer)) if expected.is_ok() || said.is_passed(&accepted) => {
+                let difference = difference(&schema, world, &foretold, &after);
+                if !difference.is_empty() {
+                    return Ok(differs("another state".into(), &found, &difference));
+                }
+                let naive = Naive { schema: &schema, world: &after, at_start: world, asker, now: NOW };
+                let before = Naive { world, ..naive };
+                return Ok(match told(&naive, before, request, answer) {
+                    Ok(Some(leak)) => differs("an answer without what may not be read".into(), &found, &leak),
+                    Ok(None) => Verdict::Agreed { rows: count(answer) },
+                    Err(_) => Verdict::Undecided,
+                });
+            }
+            _ => return Ok(differs(format!("{expected:?}"), &found, "")),
         }
-        _ => differs(format!("{expected:?}"), said),
+    }
+}
+
+impl Said {
+    fn has_warnings(&self) -> bool {
+        self.checks.is_empty() && !(self.warnings.is_empty() && self.open_warnings.is_empty())
+    }
+
+    /// Whether warnings alone stood in the way, and were accepted.
+    fn is_passed(&self, accepted: &[String]) -> bool {
+        self.has_warnings() && !accepted.is_empty()
+    }
+
+    /// Everything that must be told is, and nothing that may not.
+    fn is_told(&self, told: &BTreeSet<String>, must: &BTreeSet<String>, may: &BTreeSet<String>) -> bool {
+        must.is_subset(told) && told.iter().all(|message| must.contains(message) || may.contains(message))
+    }
+}
+
+fn shown(found: &Result<Json, Error>) -> String {
+    match found {
+        Ok(answer) => format!("{answer:#}"),
+        Err(error) => {
+            format!("{} ({error}) {:?} {:?}", error.key.text(), error.errors, error.warnings)
+        }
     }
 }
 
@@ -158,148 +217,9 @@ fn sort(expected: Option<&Stop>, found: Option<&Error>) -> String {
     format!("{expected}, {}", found.map_or("an answer", |error| error.key.text()))
 }
 
-/// How two worlds differ. A row's version is the server's: it must have grown where the row was to change.
-fn difference(schema: &Schema, before: &World, expected: &World, found: &World) -> String {
-    let mut words = Vec::new();
-    for table in &schema.tables {
-        let keys =
-            |world: &World| world.rows(table.id).iter().map(|row| row[0].to_json()).collect::<Vec<_>>();
-        if keys(expected) != keys(found) {
-            words.push(format!("{}: rows {:?}, not {:?}", table.name, keys(found), keys(expected)));
-            continue;
-        }
-        for (expected, found) in expected.rows(table.id).iter().zip(found.rows(table.id)) {
-            let before = before.row(table.id, &expected[0]);
-            for (at, column) in table.columns.iter().enumerate() {
-                let same = match (column.id == ColumnId::UPDATED, before) {
-                    (true, Some(before)) if before[at] != expected[at] => {
-                        order(&found[at], &before[at]) == Some(std::cmp::Ordering::Greater)
-                    }
-                    _ => expected[at] == found[at],
-                };
-                if !same {
-                    words.push(format!(
-                        "{} {}: {} is {}, not {}",
-                        table.name,
-                        found[0].to_json(),
-                        column.name,
-                        found[at].to_json(),
-                        expected[at].to_json(),
-                    ));
-                }
-            }
-        }
-    }
-    for (name, pairs) in &found.links {
-        let expected = expected.links.get(name).map_or(&[][..], Vec::as_slice);
-        if expected != pairs.as_slice() {
-            words.push(format!("{name}: {pairs:?}, not {expected:?}"));
-        }
-    }
-    words.join("\n")
-}
-
-/// What a write's answer tells that the caller may read neither afterwards nor, where rows were deleted, before.
-fn told(naives: &[Naive<'_>], answer: &Json) -> Answer<Option<String>> {
-    for (name, rows) in answer.as_object().into_iter().flatten() {
-        let Some(table) = naives[0].schema.table_named(name) else { continue };
-        for row in rows.as_array().into_iter().flatten() {
-            if let Some(leak) = told_of_row(naives, table, row)? {
-                return Ok(Some(leak));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn told_of_row(naives: &[Naive<'_>], table: &Table, shown: &Json) -> Answer<Option<String>> {
-    let ty = naives[0].schema.key_type(table.id);
-    let Ok(key) = Value::from_json(&shown["id"].to_string(), ty) else {
-        return Ok(Some(format!("{shown} has no key")));
-    };
-    let is_deleted = shown.get("deleted").is_some();
-    let naive = if is_deleted { naives.last().copied() } else { Some(naives[0]) };
-    let found = naive.and_then(|naive| Some((naive, naive.world.row(table.id, &key)?)));
-    for (name, value) in shown.as_object().into_iter().flatten() {
-        if matches!(name.as_str(), "id" | "new" | "edited" | "deleted") {
-            continue;
-        }
-        let leak = || Ok(Some(format!("{}.{name} of {}: {value}", table.name, shown["id"])));
-        let Some((naive, row)) = found else {
-            // Of a row that several parts touched, the state between them is not known here.
-            if is_deleted {
-                continue;
-            }
-            return leak();
-        };
-        if !naive.readable(table.id, row)? {
-            return leak();
-        }
-        match table.members.get(name) {
-            Some(Member::Column(id)) if value.is_object() => {
-                let target = table.column(*id).target().map(|target| naive.schema.table(target));
-                if let Some(target) = target
-                    && let Some(leak) = told_of_row(naives, target, value)?
-                {
-                    return Ok(Some(leak));
-                }
-            }
-            Some(Member::Column(id)) => {
-                let held = &row[id.0 as usize];
-                if !naive.column_readable(table.id, row, *id)? || json_of(held) != *value {
-                    return leak();
-                }
-            }
-            Some(Member::Relation(id)) => {
-                let target = naive.schema.table(table.relation(*id).target);
-                for row in value.as_array().into_iter().flatten() {
-                    if let Some(leak) = told_of_row(naives, target, row)? {
-                        return Ok(Some(leak));
-                    }
-                }
-            }
-            None => return leak(),
-        }
-    }
-    Ok(None)
-}
-
-/// Whether a request writes.
-fn is_write(json: &Json) -> bool {
-    match json {
-        Json::Object(members) => members.iter().any(|(name, member)| {
-            matches!(name.as_str(), "create" | "set" | "delete" | "add" | "remove") || is_write(member)
-        }),
-        Json::Array(items) => items.iter().any(is_write),
-        _ => false,
-    }
-}
-
 fn count(answer: &Json) -> usize {
     let lists = answer.as_object().into_iter().flatten().filter_map(|(_, list)| list.as_array());
     lists.map(Vec::len).sum()
-}
-
-/// Equal, but for what stands in a cursor and the last digit of a mean.
-fn same(expected: &Json, found: &Json) -> bool {
-    match (expected, found) {
-        (Json::Object(expected), Json::Object(found)) => {
-            expected.len() == found.len()
-                && expected.iter().all(|(name, value)| match (found.get(name), name.as_str()) {
-                    (Some(found), "next") => found.is_null() == value.is_null(),
-                    (Some(found), _) => same(value, found),
-                    (None, _) => false,
-                })
-        }
-        (Json::Array(expected), Json::Array(found)) => {
-            expected.len() == found.len() && expected.iter().zip(found).all(|(a, b)| same(a, b))
-        }
-        (Json::Number(a), Json::Number(b)) if a.is_f64() || b.is_f64() => {
-            let (a, b) = (a.as_f64().unwrap_or(f64::NAN), b.as_f64().unwrap_or(f64::NAN));
-            (a - b).abs() <= a.abs().max(b.abs()) * 1e-12
-        }
-        (expected, found) => expected == found,
-    }
 }
 
 /// Judges a case on a database of its own; `None` when it is none: the app or its rows do not hold together.
@@ -310,7 +230,7 @@ pub async fn case(case: &Case) -> Option<Verdict> {
     database.fill(&world).await.ok()?;
     let world = database.world().await.ok()?;
     let request = case.request.json();
-    match is_write(&request) {
+    match writes(&request) {
         true => write(&database, &world, &case.asker, &request).await.ok(),
         false => read(&database, &world, &case.asker, &request).await.ok(),
     }

@@ -16,6 +16,8 @@ pub struct TableText {
     pub name: String,
     /// Whether the platform declares it and this adds to it.
     pub extends: bool,
+    /// Whether its rows belong to a tenant.
+    pub tenant: bool,
     /// Columns, relations, rules: each on a line of its own.
     pub lines: Vec<Line>,
 }
@@ -32,6 +34,42 @@ pub enum Line {
         /// What stands behind `if`.
         condition: Option<Phrase>,
     },
+    /// A `check` or `warn` line.
+    Check {
+        /// Which.
+        word: &'static str,
+        /// What must not be false.
+        condition: Phrase,
+        /// What is said when it is.
+        message: String,
+    },
+}
+
+impl Line {
+    fn text(&self) -> String {
+        match self {
+            Line::Text(text) => text.clone(),
+            Line::Rule { head, condition: None } => head.clone(),
+            Line::Rule { head, condition: Some(condition) } => format!("{head} if {}", condition.text()),
+            Line::Check { word, condition, message } => format!("{word} {} \"{message}\"", condition.text()),
+        }
+    }
+
+    /// The line with less in its condition.
+    fn smaller(&self) -> Vec<Line> {
+        match self {
+            Line::Text(_) | Line::Rule { condition: None, .. } => Vec::new(),
+            Line::Rule { head, condition: Some(condition) } => {
+                let smaller = condition.smaller().into_iter().map(Some);
+                let conditions = std::iter::once(None).chain(smaller);
+                conditions.map(|condition| Line::Rule { head: head.clone(), condition }).collect()
+            }
+            Line::Check { word, condition, message } => {
+                let smaller = condition.smaller().into_iter();
+                smaller.map(|condition| Line::Check { word, condition, message: message.clone() }).collect()
+            }
+        }
+    }
 }
 
 impl App {
@@ -40,17 +78,11 @@ impl App {
         let (mut out, mut places) = (String::new(), Vec::new());
         for (table_at, table) in self.tables.iter().enumerate() {
             let word = if table.extends { "extend" } else { "table" };
-            out.push_str(&format!("{word} {} {{\n", table.name));
+            let tenant = if table.tenant { " (tenant)" } else { "" };
+            out.push_str(&format!("{word} {}{tenant} {{\n", table.name));
             places.push(None);
             for (line_at, line) in table.lines.iter().enumerate() {
-                let text = match line {
-                    Line::Text(text) => text.clone(),
-                    Line::Rule { head, condition: None } => head.clone(),
-                    Line::Rule { head, condition: Some(condition) } => {
-                        format!("{head} if {}", condition.text())
-                    }
-                };
-                out.push_str(&format!("  {text}\n"));
+                out.push_str(&format!("  {}\n", line.text()));
                 places.push(Some((table_at, line_at)));
             }
             out.push_str("}\n");
@@ -67,6 +99,11 @@ impl App {
             copy.tables.remove(at);
             found.push(copy);
         }
+        for at in (0..self.tables.len()).filter(|at| self.tables[*at].tenant) {
+            let mut copy = self.clone();
+            copy.tables[at].tenant = false;
+            found.push(copy);
+        }
         for (table_at, table) in self.tables.iter().enumerate() {
             for line_at in 0..table.lines.len() {
                 let mut copy = self.clone();
@@ -76,11 +113,9 @@ impl App {
         }
         for (table_at, table) in self.tables.iter().enumerate() {
             for (line_at, line) in table.lines.iter().enumerate() {
-                let Line::Rule { head, condition: Some(condition) } = line else { continue };
-                let smaller = condition.smaller().into_iter().map(Some);
-                for condition in std::iter::once(None).chain(smaller) {
+                for smaller in line.smaller() {
                     let mut copy = self.clone();
-                    copy.tables[table_at].lines[line_at] = Line::Rule { head: head.clone(), condition };
+                    copy.tables[table_at].lines[line_at] = smaller;
                     found.push(copy);
                 }
             }

@@ -4,18 +4,20 @@
 //! JSON. [`Stop::Undecided`] is said where some expression overflows, because which ones are evaluated at all is the
 //! database's choice.
 
-use std::cmp::Ordering;
+mod constraint;
+mod groups;
+mod order;
+mod refuse;
 
 use mainstay_engine::error::Key;
-use mainstay_lang::expr::Expr;
-use mainstay_lang::filter::{AggregateFunction, compile_aggregate, compile_filter, compile_value};
-use mainstay_lang::schema::{Column, ColumnId, Member, Operation, Relation, Schema, Table, TableId};
-use mainstay_lang::types::Type;
+use mainstay_lang::filter::compile_filter;
+use mainstay_lang::schema::{Column, ColumnId, Member, Relation, Schema, Table, TableId};
 use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json};
 
+use self::constraint::{holds, read};
 use super::case::json_of;
-use crate::naive::{Answer, Eyes, Failed, Naive, Scene, compare, order, sum};
+use crate::naive::{Answer, Eyes, Failed, Naive, Scene};
 
 /// Why there is no answer to foretell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +44,6 @@ const PAGE: usize = 100;
 pub struct Oracle<'a> {
     /// The rules, the rows and the caller.
     pub naive: Naive<'a>,
-}
-
-/// An item of an order.
-struct OrderItem {
-    by: Expr,
-    descending: bool,
-    nulls_first: bool,
 }
 
 /// Whether a word is one of the query language and no member of a table.
@@ -143,90 +138,6 @@ impl<'a> Oracle<'a> {
         Ok(Json::Object(answer))
     }
 
-    /// Every reason to refuse a part without looking at rows. What is not shown is not sorted or grouped either.
-    fn refusals(&self, table: &Table, part: &Map<String, Json>, is_shown: bool, refused: &mut Vec<Key>) {
-        let is_secret = |name: &str| match table.members.get(name) {
-            Some(Member::Column(id)) => table.column(*id).secret,
-            Some(Member::Relation(_)) => false,
-            None => true,
-        };
-        for name in texts(part, "get").into_iter().filter(|_| is_shown) {
-            if name != "*" && is_secret(name) {
-                refused.push(Key::NameUnknown);
-            }
-        }
-        for word in ["order", "group"] {
-            for item in texts(part, word) {
-                if !is_shown || part.contains_key("aggregate") && word == "order" {
-                    continue;
-                }
-                let path = item.trim_start_matches('-').split(' ').next().unwrap_or_default();
-                if compile_value(self.schema(), table.id, path).is_err() {
-                    refused.push(Key::Expression);
-                } else if !self.sortable(table, path) {
-                    refused.push(Key::ColumnGuarded);
-                }
-            }
-        }
-        if let Some(text) = part.get("where").and_then(Json::as_str)
-            && compile_filter(self.schema(), table.id, text).is_err()
-        {
-            refused.push(Key::Expression);
-        }
-        for (_, text) in part.get("aggregate").and_then(Json::as_object).into_iter().flatten() {
-            if compile_aggregate(self.schema(), table.id, text.as_str().unwrap_or_default()).is_err() {
-                refused.push(Key::Expression);
-            }
-        }
-        let is_shown = is_shown && !part.contains_key("aggregate");
-        for (name, json) in part.iter().filter(|(name, _)| !is_keyword(name)) {
-            match table.members.get(name) {
-                Some(Member::Column(id)) => {
-                    let column = table.column(*id);
-                    if column.secret {
-                        refused.push(Key::NameUnknown);
-                    }
-                    if let (Some(target), Some(part)) = (column.target(), nested(column, json)) {
-                        self.refusals(self.schema().table(target), part, is_shown, refused);
-                    }
-                }
-                Some(Member::Relation(id)) => {
-                    let target = self.schema().table(table.relation(*id).target);
-                    parts(json).iter().for_each(|part| self.refusals(target, part, is_shown, refused));
-                }
-                None => refused.push(Key::NameUnknown),
-            }
-        }
-    }
-
-    /// Whether rows may be sorted by a path: every column on it may be read whatever the row.
-    fn sortable(&self, table: &Table, path: &str) -> bool {
-        let mut table = table;
-        for name in path.split('.') {
-            let Some(column) = table.column_named(name) else { return true };
-            if self.has_hidden_values(table, column) {
-                return false;
-            }
-            match column.target() {
-                Some(target) => table = self.schema().table(target),
-                None => return true,
-            }
-        }
-        true
-    }
-
-    fn has_hidden_values(&self, table: &Table, column: &Column) -> bool {
-        if column.secret {
-            return true;
-        }
-        let mut rules = table.rules_of(Operation::Read, Some(column.id));
-        let holds = rules.any(|rule| match &rule.condition {
-            None => true,
-            Some(condition) => self.naive.holds_for_every_row(condition),
-        });
-        table.is_guarded(Operation::Read, column.id) && !self.naive.asker.admin && !holds
-    }
-
     /// The rows among `all` that the caller may read and that the part means, in its order.
     pub fn rows(
         &self,
@@ -241,55 +152,6 @@ impl<'a> Oracle<'a> {
             }
         }
         self.sort(table, part, found)
-    }
-
-    fn sort(
-        &self,
-        table: &Table,
-        part: &Map<String, Json>,
-        rows: Vec<&'a [Value]>,
-    ) -> Predicted<Vec<&'a [Value]>> {
-        let items = self.order(table, part);
-        let mut keyed = Vec::new();
-        for row in rows {
-            let mut values = Vec::new();
-            for item in &items {
-                let value = self.naive.eval(&item.by, &Scene::of(table.id, row, Eyes::Caller))?;
-                values.push(ranked(value, &item.by.ty));
-            }
-            keyed.push((values, row));
-        }
-        keyed.sort_by(|(a, a_row), (b, b_row)| {
-            let by_items = items.iter().enumerate().map(|(at, item)| sorted(&a[at], &b[at], item));
-            let by_key = order(&a_row[0], &b_row[0]).expect("keys are not null");
-            by_items.fold(Ordering::Equal, Ordering::then).then(by_key)
-        });
-        Ok(keyed.into_iter().map(|(_, row)| row).collect())
-    }
-
-    fn order(&self, table: &Table, part: &Map<String, Json>) -> Vec<OrderItem> {
-        let by = |path: &str| compile_value(self.schema(), table.id, path).expect("refused before");
-        let written = texts(part, "order");
-        if written.is_empty() {
-            let own = table.order.iter().map(|item| (table.column(item.column), item.descending));
-            let own = own.filter(|(column, _)| !self.has_hidden_values(table, column));
-            return own
-                .map(|(column, descending)| OrderItem {
-                    by: by(&column.name),
-                    descending,
-                    nulls_first: false,
-                })
-                .collect();
-        }
-        let item = |text: &&str| {
-            let path = text.split(' ').next().unwrap_or_default();
-            OrderItem {
-                by: by(path.trim_start_matches('-')),
-                descending: path.starts_with('-'),
-                nulls_first: text.ends_with("nulls first"),
-            }
-        };
-        written.iter().map(item).collect()
     }
 
     /// Whether everything that a part says about its rows is true for a row that may be read.
@@ -495,85 +357,6 @@ impl<'a> Oracle<'a> {
         shown.insert(relation.name.clone(), list.into());
         Ok(())
     }
-
-    /// Groups of the rows that a part means, in the order of their values.
-    fn groups(&self, table: &Table, part: &Map<String, Json>, all: &[&'a [Value]]) -> Predicted<Vec<Json>> {
-        let mut rows = Vec::new();
-        for row in all {
-            if self.naive.readable(table.id, row)? && self.matches(table, part, row)? {
-                rows.push(*row);
-            }
-        }
-        let names = texts(part, "group");
-        let by: Vec<Expr> = names
-            .iter()
-            .map(|name| compile_value(self.schema(), table.id, name).expect("refused before"))
-            .collect();
-        let mut groups: Vec<(Vec<Value>, Vec<&'a [Value]>)> = Vec::new();
-        if names.is_empty() {
-            groups.push((Vec::new(), rows.clone()));
-        } else {
-            for row in rows {
-                let values = by.iter().map(|by| self.naive.eval(by, &Scene::of(table.id, row, Eyes::Caller)));
-                let values = values.collect::<Answer<Vec<Value>>>()?;
-                match groups.iter_mut().find(|(known, _)| *known == values) {
-                    Some((_, rows)) => rows.push(row),
-                    None => groups.push((values, vec![row])),
-                }
-            }
-        }
-        let items: Vec<OrderItem> =
-            by.iter().map(|by| OrderItem { by: by.clone(), descending: false, nulls_first: false }).collect();
-        groups.sort_by(|(a, _), (b, _)| {
-            let compared = items.iter().enumerate().map(|(at, item)| {
-                let ranked = |value: &Value| ranked(value.clone(), &item.by.ty);
-                sorted(&ranked(&a[at]), &ranked(&b[at]), item)
-            });
-            compared.fold(Ordering::Equal, Ordering::then)
-        });
-        let mut answer = Vec::new();
-        for (values, rows) in groups {
-            let mut group: Map<String, Json> =
-                names.iter().map(|name| (*name).to_owned()).zip(values.iter().map(json_of)).collect();
-            for (name, text) in part.get("aggregate").and_then(Json::as_object).into_iter().flatten() {
-                let value = self.aggregate(table, text.as_str().unwrap_or_default(), &rows)?;
-                group.insert(name.clone(), value);
-            }
-            answer.push(group.into());
-        }
-        Ok(answer)
-    }
-
-    fn aggregate(&self, table: &Table, text: &str, rows: &[&'a [Value]]) -> Predicted<Json> {
-        let aggregate = compile_aggregate(self.schema(), table.id, text).expect("refused before");
-        let Some(arg) = &aggregate.arg else { return Ok(rows.len().into()) };
-        let values = rows.iter().map(|row| self.naive.eval(arg, &Scene::of(table.id, row, Eyes::Caller)));
-        let values = values.collect::<Answer<Vec<Value>>>()?;
-        let given: Vec<&Value> = values.iter().filter(|value| !value.is_null()).collect();
-        let extreme = |wanted| json_of(&crate::naive::extreme(&values, wanted));
-        Ok(match aggregate.function {
-            AggregateFunction::Count => given.len().into(),
-            AggregateFunction::Sum => json_of(&sum(&values, &aggregate.ty)?),
-            AggregateFunction::Min => extreme(Ordering::Less),
-            AggregateFunction::Max => extreme(Ordering::Greater),
-            AggregateFunction::Avg => {
-                let numbers: Vec<f64> = given.iter().map(|value| float(value)).collect();
-                #[expect(clippy::cast_precision_loss, reason = "a handful of rows")]
-                let count = numbers.len() as f64;
-                if numbers.is_empty() { Json::Null } else { (numbers.iter().sum::<f64>() / count).into() }
-            }
-        })
-    }
-}
-
-fn float(value: &Value) -> f64 {
-    match value {
-        Value::Float(value) => *value,
-        Value::Decimal(value) => value.to_f64(),
-        #[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
-        Value::Int(value) => *value as f64,
-        other => panic!("{other:?} has no mean"),
-    }
 }
 
 fn is_required(part: &Map<String, Json>) -> bool {
@@ -587,93 +370,4 @@ fn cursor(more: bool) -> Json {
 
 fn page<'a>(rows: &[&'a [Value]], offset: Option<usize>, limit: Option<usize>) -> Vec<&'a [Value]> {
     rows.iter().copied().skip(offset.unwrap_or(0)).take(limit.unwrap_or(usize::MAX)).collect()
-}
-
-/// What an enum is sorted by: its declared place.
-fn ranked(value: Value, ty: &Type) -> Value {
-    match (&value, ty) {
-        (Value::Text(name), Type::Enum(of)) => {
-            let place = of.rank(name).expect("a value of the enum");
-            Value::Int(i64::try_from(place).expect("enums are short"))
-        }
-        _ => value,
-    }
-}
-
-fn sorted(a: &Value, b: &Value, item: &OrderItem) -> Ordering {
-    let null = if item.nulls_first { Ordering::Less } else { Ordering::Greater };
-    match (a.is_null(), b.is_null()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => null,
-        (false, true) => null.reverse(),
-        (false, false) => {
-            let order = order(a, b).expect("neither is null");
-            if item.descending { order.reverse() } else { order }
-        }
-    }
-}
-
-fn read(json: &Json, ty: &Type) -> Value {
-    Value::from_json(&json.to_string(), ty).expect("requests are made with values that fit")
-}
-
-/// Whether a value meets a constraint; unknown with null.
-fn holds(value: &Value, ty: &Type, json: &Json) -> Option<bool> {
-    use mainstay_lang::expr::CompareOp::{Eq, Ge, Gt, Le, Lt};
-    let truth = |value: Value| match value {
-        Value::Bool(truth) => Some(truth),
-        _ => None,
-    };
-    let any = |truths: Vec<Option<bool>>| {
-        if truths.contains(&Some(true)) {
-            Some(true)
-        } else if truths.contains(&None) {
-            None
-        } else {
-            Some(false)
-        }
-    };
-    match json {
-        Json::Null => Some(value.is_null()),
-        Json::Array(items) => any(items.iter().map(|item| holds(value, ty, item)).collect()),
-        Json::Object(operators) => {
-            let truths = operators.iter().map(|(operator, json)| {
-                let op = match operator.as_str() {
-                    "gt" | ">" => Gt,
-                    "ge" | ">=" => Ge,
-                    "lt" | "<" => Lt,
-                    "le" | "<=" => Le,
-                    "not" | "!" => return negated(value, ty, json),
-                    "like" | "~" => {
-                        let (Value::Text(text), Some(pattern)) = (value, json.as_str()) else { return None };
-                        return Some(crate::naive::matches_text(operator == "like", text, pattern));
-                    }
-                    other => panic!("{other} is no operator"),
-                };
-                let of = read(json, ty);
-                truth(compare(op, &ranked(value.clone(), ty), &ranked(of, ty)))
-            });
-            let failed: Vec<Option<bool>> = truths.map(|truth| truth.map(|truth| !truth)).collect();
-            any(failed).map(|failed| !failed)
-        }
-        scalar => truth(compare(Eq, value, &read(scalar, ty))),
-    }
-}
-
-/// `not`: keeps null out unless null is listed beside other values; of null alone: has a value.
-fn negated(value: &Value, ty: &Type, json: &Json) -> Option<bool> {
-    match json {
-        Json::Null => Some(!value.is_null()),
-        Json::Array(items) => {
-            let (nulls, others): (Vec<&Json>, Vec<&Json>) = items.iter().partition(|item| item.is_null());
-            if others.is_empty() {
-                return Some(!value.is_null());
-            }
-            if value.is_null() {
-                return Some(!nulls.is_empty());
-            }
-            Some(others.iter().all(|item| holds(value, ty, item) == Some(false)))
-        }
-        other => holds(value, ty, other).map(|truth| !truth),
-    }
 }

@@ -1,14 +1,16 @@
-//! Random requests along a schema: reads of every form, and writes.
+//! Random requests along a schema: reads of every form here, writes in [`write`].
+
+mod write;
 
 use mainstay_lang::filter::{compile_aggregate, compile_filter, compile_value};
-use mainstay_lang::schema::{Column, Schema, Table, TableId};
+use mainstay_lang::schema::{Column, Schema, Table};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 
 use super::case::json_of;
 use super::model::Doc;
-use crate::author::{Author, Place, key_text};
+use crate::author::{Author, Place};
 use crate::dice::Dice;
 use crate::naive::World;
 use crate::rows;
@@ -55,161 +57,6 @@ impl<'a> Requests<'a> {
             }
         }
         Doc::Object(members)
-    }
-
-    /// A document that writes one or two tables.
-    pub fn write(&mut self) -> Doc {
-        let mut members: Members = Vec::new();
-        for _ in 0..1 + usize::from(self.dice.one_in(5)) {
-            let table = self.some_table();
-            let part = match self.dice.below(8) {
-                0..3 => self.creation(table),
-                3..5 => self.change(table),
-                5 => self.deletion(table),
-                _ => self.joining(table),
-            };
-            put(&mut members, &table.name, part);
-        }
-        Doc::Object(members)
-    }
-
-    fn creation(&mut self, table: &'a Table) -> Doc {
-        let part = self.new_row(table);
-        if self.dice.one_in(6) { Doc::Array(vec![part, self.new_row(table)]) } else { part }
-    }
-
-    fn new_row(&mut self, table: &'a Table) -> Doc {
-        let number = 100 + self.dice.below(900);
-        let mut members: Members =
-            vec![("create".into(), json_doc(true)), ("id".into(), json_doc(key_text(number)))];
-        if table.platform {
-            put(&mut members, "email", json_doc(format!("new{number}@example.org")));
-            put(&mut members, "name", json_doc("New"));
-        }
-        for column in table.columns.iter().filter(|column| is_free(table, column)) {
-            let must = !column.nullable && column.default.is_none();
-            if must && !self.dice.one_in(12) || self.dice.one_in(2) {
-                let value = self.new_value(table, column);
-                put(&mut members, &column.name, Doc::Json(value));
-            }
-        }
-        if self.dice.one_in(4) {
-            self.join(table, &mut members, &["add"]);
-        }
-        self.shown(table, &mut members);
-        Doc::Object(members)
-    }
-
-    fn shown(&mut self, table: &'a Table, members: &mut Members) {
-        if self.dice.one_in(3) {
-            let columns: Vec<&Column> = table.columns.iter().filter(|column| !column.secret).collect();
-            let name = &columns[self.dice.below(columns.len())].name;
-            put(members, "get", Doc::Array(vec![json_doc(name.as_str())]));
-        }
-    }
-
-    fn new_value(&mut self, table: &Table, column: &Column) -> Json {
-        if column.nullable && self.dice.one_in(5) {
-            return Json::Null;
-        }
-        match column.target() {
-            // Rows that exist, that may not be read, and that do not exist.
-            Some(target) => json_of(&self.some_key(target)),
-            None if matches!(column.ty, Type::List(_)) => {
-                json_of(&rows::scalar(self.dice, &column.ty, false))
-            }
-            None => self.value(table, column),
-        }
-    }
-
-    fn some_key(&mut self, table: TableId) -> Value {
-        let rows = self.world.rows(table);
-        if rows.is_empty() || self.dice.one_in(12) {
-            return rows::key(self.dice.below(9));
-        }
-        rows[self.dice.below(rows.len())][0].clone()
-    }
-
-    /// Constraints that say which rows are written.
-    fn meant(&mut self, table: &'a Table) -> Members {
-        let mut members: Members = Vec::new();
-        if self.dice.one_in(2) {
-            let key = self.some_key(table.id);
-            put(&mut members, "id", Doc::Json(json_of(&key)));
-            return members;
-        }
-        match self.dice.below(4) {
-            0 => put(&mut members, "all", json_doc(true)),
-            1 => {
-                // A filter need not read the row, and then it restricts nothing.
-                self.filter(table, &mut members);
-                put(&mut members, "all", json_doc(true));
-            }
-            _ => {
-                let columns: Vec<&Column> = table.columns.iter().filter(|column| !column.secret).collect();
-                let column = columns[self.dice.below(columns.len())];
-                let constraint = self.constraint(table, column);
-                put(&mut members, &column.name, Doc::Json(constraint));
-            }
-        }
-        if members.is_empty() {
-            put(&mut members, "all", json_doc(true));
-        }
-        members
-    }
-
-    fn change(&mut self, table: &'a Table) -> Doc {
-        let mut members = self.meant(table);
-        let columns: Vec<&Column> = table.columns.iter().filter(|column| is_free(table, column)).collect();
-        let mut set: Members = Vec::new();
-        for _ in 0..1 + self.dice.below(3) {
-            if columns.is_empty() {
-                break;
-            }
-            let column = columns[self.dice.below(columns.len())];
-            let value = match column.ty {
-                Type::Int if self.dice.one_in(3) => json!({"$add": 1}),
-                _ => self.new_value(table, column),
-            };
-            put(&mut set, &column.name, Doc::Json(value));
-        }
-        if set.is_empty() {
-            return self.deletion(table);
-        }
-        put(&mut members, "set", Doc::Object(set));
-        self.shown(table, &mut members);
-        Doc::Object(members)
-    }
-
-    fn deletion(&mut self, table: &'a Table) -> Doc {
-        let mut members = self.meant(table);
-        put(&mut members, "delete", json_doc(true));
-        self.shown(table, &mut members);
-        Doc::Object(members)
-    }
-
-    fn joining(&mut self, table: &'a Table) -> Doc {
-        if table.relations.is_empty() {
-            return self.change(table);
-        }
-        let mut members = self.meant(table);
-        members.retain(|(name, _)| name != "all");
-        if members.is_empty() {
-            let key = self.some_key(table.id);
-            put(&mut members, "id", Doc::Json(json_of(&key)));
-        }
-        self.join(table, &mut members, &["add", "add", "remove"]);
-        Doc::Object(members)
-    }
-
-    fn join(&mut self, table: &'a Table, members: &mut Members, words: &[&str]) {
-        if table.relations.is_empty() {
-            return;
-        }
-        let relation = self.dice.pick(&table.relations);
-        let word = *self.dice.pick(words);
-        let key = self.some_key(relation.target);
-        put(members, &relation.name, Doc::Json(json!({ word: {"id": json_of(&key)} })));
     }
 
     fn some_table(&mut self) -> &'a Table {
@@ -352,12 +199,30 @@ impl<'a> Requests<'a> {
         if values.is_empty() {
             values.push(("v".into(), json_doc("count()")));
         }
+        let mut names: Vec<String> = values.iter().map(|(name, _)| name.clone()).collect();
         put(members, "aggregate", Doc::Object(values));
-        if self.dice.one_in(2)
-            && let Some(path) = self.path(table)
-            && compile_value(self.schema, table.id, &path).is_ok()
-        {
-            put(members, "group", Doc::Array(vec![json_doc(path)]));
+        let mut paths: Vec<String> = Vec::new();
+        for _ in 0..self.dice.below(3) {
+            if let Some(path) = self.path(table)
+                && compile_value(self.schema, table.id, &path).is_ok()
+                && !paths.contains(&path)
+            {
+                paths.push(path);
+            }
+        }
+        if paths.is_empty() {
+            return;
+        }
+        names.extend(paths.iter().cloned());
+        put(members, "group", Doc::Array(paths.into_iter().map(json_doc).collect()));
+        if self.dice.one_in(3) {
+            let name = self.dice.pick(&names);
+            let sign = *self.dice.pick(&["", "-"]);
+            let nulls = *self.dice.pick(&["", " nulls first"]);
+            put(members, "order", Doc::Array(vec![json_doc(format!("{sign}{name}{nulls}"))]));
+        }
+        if self.dice.one_in(4) {
+            put(members, "limit", json_doc(1 + self.dice.below(3)));
         }
     }
 
@@ -404,12 +269,6 @@ impl<'a> Requests<'a> {
         let ty = self.schema.storage_type(&column.ty);
         json_of(&rows::scalar(self.dice, ty, self.extremes))
     }
-}
-
-/// Whether a caller may name new values for a column, and they are kept as they are.
-fn is_free(table: &Table, column: &Column) -> bool {
-    let is_trimmed = table.platform && matches!(column.name.as_str(), "email" | "name");
-    column.id.0 > 2 && !column.secret && !is_trimmed
 }
 
 fn put(members: &mut Members, name: &str, doc: Doc) {

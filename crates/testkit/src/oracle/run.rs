@@ -130,13 +130,17 @@ async fn one_app(kind: Kind, seed: u64, report: &mut Report) -> anyhow::Result<(
 
 fn asker(dice: &mut Dice, users: usize) -> Asker {
     let mut asker = Asker::default();
+    if !dice.one_in(4) {
+        asker.tenant = Some(rows::tenant(dice.below(rows::TENANTS)));
+    }
     match dice.below(8) {
         0 => return asker,
         1 => {
             asker.admin = true;
             return asker;
         }
-        _ => asker.user = Some(key(dice.below(users) + 1)),
+        // The last one has no row: nobody.
+        _ => asker.user = Some(key(dice.below(users + 1) + 1)),
     }
     for name in ["a", "b"] {
         if dice.one_in(3) {

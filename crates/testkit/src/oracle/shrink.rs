@@ -76,6 +76,11 @@ fn smaller(case: &Case) -> Vec<Case> {
         copy.asker.roles.remove(name);
         found.push(copy);
     }
+    if case.asker.tenant.is_some() {
+        let mut copy = case.clone();
+        copy.asker.tenant = None;
+        found.push(copy);
+    }
     if case.asker.user.is_some() {
         let mut copy = case.clone();
         copy.asker.user = None;

@@ -1,20 +1,24 @@
 //! What a write must do: the request carried out on all rows in memory, every rule asked where the language says.
 //!
-//! It knows a family of requests, those that [`super::request`] makes: creating rows, changing and deleting found ones,
-//! and adding to and taking out of relations by key. What is foretold is the state afterwards, or the refusal, after
-//! which nothing may have changed.
+//! Within a part, in this order: its rows are found, rows behind to-one relations are written, the rows themselves are
+//! made or changed, then those behind to-many relations, and in the end deleted. Rules that look "after" wait until
+//! everything nested has run, checks until everything has. What is foretold is the state afterwards, or the refusal,
+//! after which nothing may have changed. Nothing here is prepared or kept: each question goes through all rows.
+
+mod change;
+mod check;
+mod delete;
+mod join;
+mod validate;
+
+use std::collections::BTreeSet;
 
 use mainstay_engine::error::Key;
-use mainstay_lang::expr::Node;
-use mainstay_lang::ops::OpError;
-use mainstay_lang::schema::{
-    Column, ColumnId, Member, OnDelete, Operation, Relation, RelationId, RelationKind, Schema, Table, TableId,
-};
-use mainstay_lang::types::Type;
+use mainstay_lang::schema::{Column, ColumnId, Member, Operation, Schema, Table, TableId};
 use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Map, Value as Json};
 
-use super::predict::{Oracle, Stop, is_keyword};
+use super::predict::{Oracle, Stop, is_keyword, nested};
 use crate::naive::{Asker, Eyes, Naive, Row, Scene, World};
 
 type Predicted<T> = Result<T, Stop>;
@@ -29,8 +33,23 @@ pub struct Simulation<'a> {
     start: World,
     /// The rows as they stand now.
     pub world: World,
+    /// What checks and warnings say in the end.
+    pub said: Said,
     afters: Vec<After>,
     creating: Vec<(TableId, Value)>,
+}
+
+/// Messages of checks and warnings that are not met.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// Of checks that must have been asked: of rows that were written, or that were true before.
+    pub checks: BTreeSet<String>,
+    /// Of warnings likewise.
+    pub warnings: BTreeSet<String>,
+    /// Of checks that were not met before either, by rows that were not written: whether somebody asks is open.
+    pub open_checks: BTreeSet<String>,
+    /// Of warnings likewise.
+    pub open_warnings: BTreeSet<String>,
 }
 
 /// A rule to be asked once everything nested has run.
@@ -42,15 +61,65 @@ struct After {
     is_new: bool,
 }
 
+/// Which rows a part may find, and how many.
+#[derive(Clone, Debug)]
+struct Place {
+    among: Among,
+    /// Whether its rows are for a relation, so that one that is not there is refused.
+    is_relation: bool,
+    /// Exactly one.
+    one: bool,
+    /// The column of a new row that refers to the row around it.
+    given: Option<(ColumnId, Value)>,
+}
+
+#[derive(Clone, Debug)]
+enum Among {
+    All,
+    Keys(Vec<Value>),
+    /// Rows whose column refers to the row of a key, as far as the caller sees that.
+    Column(ColumnId, Value),
+}
+
+impl Place {
+    /// Any rows of the table.
+    fn top() -> Place {
+        Place { among: Among::All, is_relation: false, one: false, given: None }
+    }
+
+    /// Rows for a relation.
+    fn linked() -> Place {
+        Place { is_relation: true, ..Place::top() }
+    }
+
+    /// The one row for a relation.
+    fn linked_one() -> Place {
+        Place { one: true, ..Place::linked() }
+    }
+}
+
 fn refused(key: Key) -> Stop {
     Stop::Refused(vec![key])
 }
 
-fn objects(json: &Json) -> Vec<&Part> {
+/// The parts that a member holds; a scalar is the key of a row.
+fn row_parts(json: &Json) -> Vec<Part> {
     match json {
-        Json::Object(part) => vec![part],
-        Json::Array(items) => items.iter().filter_map(Json::as_object).collect(),
-        _ => Vec::new(),
+        Json::Object(part) => vec![part.clone()],
+        Json::Array(items) => items.iter().flat_map(row_parts).collect(),
+        Json::Null => Vec::new(),
+        key => vec![[("id".to_owned(), key.clone())].into_iter().collect()],
+    }
+}
+
+/// Whether a part, or one nested in it, writes.
+pub(super) fn writes(json: &Json) -> bool {
+    match json {
+        Json::Object(members) => members.iter().any(|(name, member)| {
+            matches!(name.as_str(), "create" | "set" | "delete" | "add" | "remove") || writes(member)
+        }),
+        Json::Array(items) => items.iter().any(writes),
+        _ => false,
     }
 }
 
@@ -58,26 +127,32 @@ impl<'a> Simulation<'a> {
     /// Before anything has happened.
     pub fn new(schema: &'a Schema, asker: &'a Asker, now: Timestamp, world: World) -> Simulation<'a> {
         let start = world.clone();
-        Simulation { schema, asker, now, start, world, afters: Vec::new(), creating: Vec::new() }
+        let (afters, creating) = (Vec::new(), Vec::new());
+        Simulation { schema, asker, now, start, world, said: Said::default(), afters, creating }
     }
 
     /// Carries out a document.
     ///
     /// # Errors
-    /// The key with which it must be refused, or that it cannot be foretold.
+    /// The key with which it must be refused, or that it cannot be foretold. When checks or warnings refuse it, the rows
+    /// stand as they would if nobody minded.
     pub fn run(&mut self, request: &Json) -> Predicted<()> {
-        let entries = || request.as_object().into_iter().flatten();
-        for (name, json) in entries() {
+        let mut parts: Vec<(&'a Table, Part)> = Vec::new();
+        for (name, json) in request.as_object().into_iter().flatten() {
             let table = self.schema.table_named(name).ok_or_else(|| refused(Key::NameUnknown))?;
-            objects(json).iter().try_for_each(|part| validate(table, part))?;
+            parts.extend(row_parts(json).into_iter().map(|part| (table, part)));
         }
-        for (name, json) in entries() {
-            let table = self.schema.table_named(name).ok_or_else(|| refused(Key::NameUnknown))?;
-            for part in objects(json) {
-                self.part(table, part)?;
-            }
+        let mut is_invalid = false;
+        for (table, part) in &parts {
+            is_invalid |= !self.is_valid(table, part, None)?;
         }
-        Ok(())
+        if is_invalid {
+            return Err(refused(Key::Invalid));
+        }
+        for (table, part) in &parts {
+            self.step(table, part, Place::top())?;
+        }
+        self.check()
     }
 
     fn naive(&self) -> Naive<'_> {
@@ -90,62 +165,98 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    fn part(&mut self, table: &Table, part: &Part) -> Predicted<()> {
-        if part.contains_key("create") {
-            self.create(table, part)?;
-            return self.ask_afters();
-        }
-        let keys = self.found(table, part)?;
-        if let Some(set) = part.get("set").and_then(Json::as_object)
-            && !keys.is_empty()
-        {
-            let assigned = self.assigned(table, set)?;
-            for key in &keys {
-                self.set(table, key, set, &assigned)?;
-            }
-        }
-        self.lists(table, part, &keys)?;
+    /// One part with all that is nested in it; the keys of its rows.
+    fn step(&mut self, table: &'a Table, part: &Part, place: Place) -> Predicted<Vec<Value>> {
+        let outer = std::mem::take(&mut self.afters);
+        let keys = match part.contains_key("create") {
+            true => vec![self.create(table, part, place.given)?],
+            false => self.change(table, part, &place)?,
+        };
         self.ask_afters()?;
+        self.afters = outer;
         if part.contains_key("delete") {
             self.delete(table, &keys)?;
         }
-        Ok(())
+        Ok(keys)
+    }
+
+    /// Rows that are found, and everything that happens to them short of their deletion.
+    fn change(&mut self, table: &'a Table, part: &Part, place: &Place) -> Predicted<Vec<Value>> {
+        let keys = self.found(table, part, place)?;
+        for (column, named) in self.ones(table, part).filter(|(_, named)| !named.contains_key("create")) {
+            for key in &keys {
+                let Some(row) = self.world.row(table.id, key).cloned() else { continue };
+                let to = row[column.id.0 as usize].clone();
+                // A reference that the caller may not read leads nowhere.
+                if !to.is_null() && self.naive().column_readable(table.id, &row, column.id)? {
+                    let target = self.schema.table(column.target().expect("a relation"));
+                    let among = Among::Keys(vec![to]);
+                    self.step(target, &named, Place { among, ..Place::top() })?;
+                }
+            }
+        }
+        let mut set = part.get("set").and_then(Json::as_object).cloned().unwrap_or_default();
+        let made = self.ones(table, part).filter(|(_, named)| named.contains_key("create"));
+        set.extend(made.map(|(column, named)| (column.name.clone(), named.into())));
+        let columns = self.columns_of(table, &set);
+        if !columns.is_empty() && !keys.is_empty() {
+            let assigned = self.assigned(table, &columns)?;
+            for key in keys.iter() {
+                if self.world.row(table.id, key).is_some() {
+                    self.set(table, key, &assigned)?;
+                }
+            }
+        }
+        self.replaced(table, part, &keys)?;
+        self.lists(table, part, &keys, false)?;
+        Ok(keys)
+    }
+
+    /// Parts under to-one relations that write.
+    fn ones(&self, table: &'a Table, part: &Part) -> impl Iterator<Item = (&'a Column, Part)> + use<'a> {
+        let ones: Vec<_> = part
+            .iter()
+            .filter(|(name, _)| !is_keyword(name))
+            .filter_map(|(name, json)| {
+                let column = table.column_named(name)?;
+                nested(column, json).filter(|_| writes(json)).map(|part| (column, part.clone()))
+            })
+            .collect();
+        ones.into_iter()
+    }
+
+    /// The members that are columns.
+    fn columns_of(&self, table: &Table, part: &Part) -> Part {
+        let is_column =
+            |name: &str| !is_keyword(name) && matches!(table.members.get(name), Some(Member::Column(_)));
+        let members = part.iter().filter(|(name, _)| is_column(name));
+        members.map(|(name, json)| (name.clone(), json.clone())).collect()
     }
 
     /// Keys of the rows that a part finds.
-    fn found(&self, table: &Table, part: &Part) -> Predicted<Vec<Value>> {
+    fn found(&self, table: &Table, part: &Part, place: &Place) -> Predicted<Vec<Value>> {
         let oracle = Oracle { naive: self.naive() };
-        let own: Part = part
-            .iter()
-            .filter(|(name, _)| *name == "where" || *name == "params" || self.is_constraint(table, name))
-            .map(|(name, json)| (name.clone(), json.clone()))
-            .collect();
         let mut keys = Vec::new();
         for row in self.world.rows(table.id) {
-            if oracle.naive.readable(table.id, row)? && oracle.matches(table, &own, row)? {
+            let is_among = match &place.among {
+                Among::All => true,
+                Among::Keys(keys) => keys.contains(&row[0]),
+                Among::Column(column, key) => {
+                    row[column.0 as usize] == *key && oracle.naive.column_readable(table.id, row, *column)?
+                }
+            };
+            if is_among && oracle.naive.readable(table.id, row)? && oracle.matches(table, part, row)? {
                 keys.push(row[0].clone());
             }
         }
         keys.sort_by_key(Value::to_json);
-        Ok(keys)
-    }
-
-    fn is_constraint(&self, table: &Table, name: &str) -> bool {
-        !is_keyword(name) && matches!(table.members.get(name), Some(Member::Column(_)))
-    }
-
-    /// The values of columns; what they refer to must be there for the caller.
-    fn assigned(&self, table: &Table, given: &Part) -> Predicted<Vec<(ColumnId, Json)>> {
-        let mut assigned = Vec::new();
-        for (name, json) in given {
-            let Some(column) = table.column_named(name) else { continue };
-            if let (Some(target), false) = (column.target(), json.is_null()) {
-                let key = self.value(column, json)?;
-                self.require_readable(target, &key)?;
-            }
-            assigned.push((column.id, json.clone()));
+        if keys.is_empty() && place.is_relation && is_key_alone(table, part) {
+            return Err(refused(Key::RelationRefused));
         }
-        Ok(assigned)
+        if place.one && keys.len() != 1 {
+            return Err(refused(Key::NotOne));
+        }
+        Ok(keys)
     }
 
     fn require_readable(&self, table: TableId, key: &Value) -> Predicted<()> {
@@ -155,58 +266,8 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// Requests are made with values that fit.
-    fn value(&self, column: &Column, json: &Json) -> Predicted<Value> {
-        let ty = self.schema.storage_type(&column.ty);
-        if json.is_null() {
-            return Ok(Value::Null);
-        }
-        Value::from_json(&json.to_string(), ty).map_err(|_| Stop::Undecided)
-    }
-
-    fn create(&mut self, table: &Table, part: &Part) -> Predicted<()> {
-        let columns: Part =
-            part.iter().filter(|(name, _)| self.is_constraint(table, name)).map(owned).collect();
-        let assigned = self.assigned(table, &columns)?;
-        let mut row: Row = vec![Value::Null; table.columns.len()];
-        let mut named = Vec::new();
-        for (id, json) in &assigned {
-            row[id.0 as usize] = self.value(table.column(*id), json)?;
-            named.push(*id);
-        }
-        row[1] = Value::Timestamp(self.now);
-        row[2] = Value::Timestamp(self.now);
-        for column in table.columns.iter().filter(|column| !named.contains(&column.id)) {
-            if let Some(default) = &column.default {
-                row[column.id.0 as usize] = match &default.node {
-                    Node::Literal(value) => value.clone(),
-                    Node::Clock(_) => Value::Timestamp(self.now),
-                    other => panic!("{other:?} is no default that is made here"),
-                };
-            }
-        }
-        let key = row[0].clone();
-        if key.is_null() {
-            // The server gives one that nobody can foretell.
-            return Err(Stop::Undecided);
-        }
-        if self.world.row(table.id, &key).is_some() {
-            return Err(refused(Key::Unique));
-        }
-        self.world.tables[table.id.0 as usize].push(row.clone());
-        self.afters.push(After { table: table.id, old: row, named, is_new: true });
-        self.creating.push((table.id, key.clone()));
-        self.lists(table, part, &[key])
-    }
-
     fn row(&self, table: TableId, key: &Value) -> Row {
         self.world.row(table, key).expect("the row is there").clone()
-    }
-
-    fn put(&mut self, table: TableId, row: Row) {
-        let rows = &mut self.world.tables[table.0 as usize];
-        let held = rows.iter_mut().find(|held| held[0] == row[0]).expect("the row is there");
-        *held = row;
     }
 
     /// The rule of an operation on a row, and those of the columns named.
@@ -228,55 +289,11 @@ impl<'a> Simulation<'a> {
             eyes: Eyes::All,
         };
         let rules = declared.rules_of(operation, None).filter(|rule| rule.relations.is_empty());
-        let mut allowed = naive.any_rule_for(rules, &scene)?;
+        let mut allowed = naive.any_rule_for(rules, &scene)? && naive.is_in_tenant(table, row);
         for column in named.iter().filter(|column| declared.is_guarded(operation, **column)) {
             allowed &= naive.any_rule_for(declared.rules_of(operation, Some(*column)), &scene)?;
         }
         if allowed { Ok(()) } else { Err(refused(Key::Forbidden)) }
-    }
-
-    fn set(
-        &mut self,
-        table: &Table,
-        key: &Value,
-        set: &Part,
-        assigned: &[(ColumnId, Json)],
-    ) -> Predicted<()> {
-        let current = self.row(table.id, key);
-        let mut changes = Vec::new();
-        for (id, json) in assigned {
-            let column = table.column(*id);
-            let value = match set[&column.name].get("$add") {
-                Some(operand) => add(&current[id.0 as usize], &self.value(column, operand)?, &column.ty)?,
-                None => self.value(column, json)?,
-            };
-            if value.is_null() && !column.nullable {
-                return Err(refused(Key::Invalid));
-            }
-            changes.push((*id, value));
-        }
-        self.update(table.id, &current, changes)
-    }
-
-    fn update(&mut self, table: TableId, current: &Row, changes: Vec<(ColumnId, Value)>) -> Predicted<()> {
-        let next = self.changed(current, &changes);
-        let named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
-        self.require(table, Operation::Update, &named, current, (Some(current), Some(&next)))?;
-        self.put(table, next);
-        self.afters.push(After { table, old: current.clone(), named, is_new: false });
-        Ok(())
-    }
-
-    fn changed(&self, current: &Row, changes: &[(ColumnId, Value)]) -> Row {
-        let mut next = current.clone();
-        for (column, value) in changes {
-            next[column.0 as usize] = value.clone();
-        }
-        if next != *current {
-            let Value::Timestamp(last) = current[2] else { panic!("`updated` is a timestamp") };
-            next[2] = Value::Timestamp(Timestamp(self.now.0.max(last.0 + 1)));
-        }
-        next
     }
 
     fn ask_afters(&mut self) -> Predicted<()> {
@@ -287,182 +304,30 @@ impl<'a> Simulation<'a> {
                 false => (Operation::Update, Some(&after.old)),
             };
             self.require(after.table, operation, &after.named, &row, (old, Some(&row)))?;
-        }
-        self.creating.clear();
-        Ok(())
-    }
-
-    /// `add` and `remove` under the relations of rows.
-    fn lists(&mut self, table: &Table, part: &Part, keys: &[Value]) -> Predicted<()> {
-        for (name, json) in part.iter().filter(|(name, _)| !is_keyword(name)) {
-            let Some(Member::Relation(id)) = table.members.get(name) else { continue };
-            let relation = table.relation(*id);
-            for word in ["add", "remove"] {
-                for named in json.get(word).map(objects).unwrap_or_default() {
-                    for key in keys {
-                        let row = self.row(table.id, key);
-                        let id = named.get("id").ok_or(Stop::Undecided)?;
-                        let target = self.value(&self.schema.table(relation.target).columns[0], id)?;
-                        self.require_readable(relation.target, &target)?;
-                        self.join(table, relation, &row, &target, word == "add")?;
-                    }
-                }
+            if after.is_new {
+                self.creating.retain(|place| *place != (after.table, row[0].clone()));
             }
-        }
-        Ok(())
-    }
-
-    fn join(
-        &mut self,
-        table: &Table,
-        relation: &Relation,
-        row: &Row,
-        target: &Value,
-        adds: bool,
-    ) -> Predicted<()> {
-        match &relation.kind {
-            RelationKind::Reverse { column } => {
-                let child = self.row(relation.target, target);
-                let declared = self.schema.table(relation.target).column(*column);
-                let held = &child[column.0 as usize];
-                let value = if adds { row[0].clone() } else { Value::Null };
-                if *held == value || (!adds && *held != row[0]) {
-                    return Ok(());
-                }
-                if value.is_null() && !declared.nullable {
-                    return Err(refused(Key::Invalid));
-                }
-                let outer = std::mem::take(&mut self.afters);
-                self.update(relation.target, &child, vec![(*column, value)])?;
-                let creating = self.creating.clone();
-                self.ask_afters()?;
-                (self.afters, self.creating) = (outer, creating);
-                Ok(())
-            }
-            RelationKind::Link(link) => {
-                self.may_link(table.id, relation.id, row, adds)?;
-                self.link(&link.db_name, (row[0].clone(), target.clone()), adds);
-                Ok(())
-            }
-            RelationKind::LinkReverse { relation: declared, link } => {
-                let owner = self.row(relation.target, target);
-                self.may_link(relation.target, *declared, &owner, adds)?;
-                self.link(&link.db_name, (target.clone(), row[0].clone()), adds);
-                Ok(())
-            }
-        }
-    }
-
-    /// The rule of linking, or else that of changing the row that declares the relation.
-    fn may_link(&mut self, table: TableId, relation: RelationId, row: &Row, adds: bool) -> Predicted<()> {
-        let operation = if adds { Operation::Link } else { Operation::Unlink };
-        let declared = self.schema.table(table);
-        let speaks = |rule: &&mainstay_lang::schema::Rule| {
-            rule.operations.contains(&operation)
-                && (rule.relations.is_empty() || rule.relations.contains(&relation))
-        };
-        let scene = Scene::of(table, row, Eyes::All);
-        if declared.rules.iter().any(|rule| speaks(&rule)) {
-            let allowed = self.naive().any_rule_for(declared.rules.iter().filter(speaks), &scene)?;
-            return if allowed { Ok(()) } else { Err(refused(Key::Forbidden)) };
-        }
-        if self.asker.admin || self.creating.contains(&(table, row[0].clone())) {
-            return Ok(());
-        }
-        self.require(table, Operation::Update, &[], row, (Some(row), Some(row)))?;
-        self.afters.push(After { table, old: row.clone(), named: Vec::new(), is_new: false });
-        Ok(())
-    }
-
-    fn link(&mut self, name: &str, pair: (Value, Value), adds: bool) {
-        let pairs = self.world.links.entry(name.to_owned()).or_default();
-        pairs.retain(|held| *held != pair);
-        if adds {
-            pairs.push(pair);
-        }
-    }
-
-    fn delete(&mut self, table: &Table, keys: &[Value]) -> Predicted<()> {
-        let mut doomed: Vec<(TableId, Value)> = Vec::new();
-        for key in keys {
-            let Some(row) = self.world.row(table.id, key).cloned() else { continue };
-            self.require(table.id, Operation::Delete, &[], &row, (Some(&row), None))?;
-            doomed.push((table.id, key.clone()));
-        }
-        let schema = self.schema;
-        let references = || {
-            schema.tables.iter().flat_map(|table| {
-                table.columns.iter().filter_map(move |column| Some((table, column, column.target()?)))
-            })
-        };
-        let mut next = 0;
-        while let Some((to, key)) = doomed.get(next).cloned() {
-            next += 1;
-            for (from, column, _) in references()
-                .filter(|(_, column, target)| *target == to && column.on_delete == OnDelete::Cascade)
-            {
-                for row in self.world.rows(from.id) {
-                    let place = (from.id, row[0].clone());
-                    if row[column.id.0 as usize] == key && !doomed.contains(&place) {
-                        doomed.push(place);
-                    }
-                }
-            }
-        }
-        for (from, column, to) in references() {
-            for row in self.world.rows(from.id).to_vec() {
-                let held = row[column.id.0 as usize].clone();
-                if !doomed.contains(&(to, held)) || doomed.contains(&(from.id, row[0].clone())) {
-                    continue;
-                }
-                if column.on_delete == OnDelete::Restrict {
-                    return Err(refused(Key::DeleteRestricted));
-                }
-                let next = self.changed(&self.row(from.id, &row[0]), &[(column.id, Value::Null)]);
-                self.put(from.id, next);
-            }
-        }
-        for table in &schema.tables {
-            for relation in &table.relations {
-                let RelationKind::Link(link) = &relation.kind else { continue };
-                if let Some(pairs) = self.world.links.get_mut(&link.db_name) {
-                    pairs.retain(|(owner, target)| {
-                        !doomed.contains(&(table.id, owner.clone()))
-                            && !doomed.contains(&(relation.target, target.clone()))
-                    });
-                }
-            }
-            let rows = &mut self.world.tables[table.id.0 as usize];
-            rows.retain(|row| !doomed.contains(&(table.id, row[0].clone())));
         }
         Ok(())
     }
 }
 
-/// What is wrong with the values of a part, whatever rows there are.
-fn validate(table: &Table, part: &Part) -> Predicted<()> {
-    let is_null = |given: &Part, column: &Column| given.get(&column.name) == Some(&Json::Null);
-    let required = table.columns.iter().filter(|column| !column.nullable && column.id.0 > 2);
-    let wrong = match part.get("set").and_then(Json::as_object) {
-        Some(set) => required.clone().any(|column| is_null(set, column)),
-        None if part.contains_key("create") => required.clone().any(|column| {
-            is_null(part, column) || (column.default.is_none() && !part.contains_key(&column.name))
-        }),
-        None => false,
+/// Whether a part says which row it means by its key and nothing else.
+fn is_key_alone(table: &Table, part: &Part) -> bool {
+    let is_constraint = |(name, json): &(&String, &Json)| match table.column_named(name) {
+        _ if *name == "where" => true,
+        _ if is_keyword(name) => false,
+        Some(column) if nested(column, json).is_some() => is_required(json),
+        Some(_) => true,
+        None => match json {
+            Json::Array(items) => items.iter().any(is_required),
+            json => is_required(json),
+        },
     };
-    if wrong { Err(refused(Key::Invalid)) } else { Ok(()) }
+    let constraints: Vec<_> = part.iter().filter(is_constraint).collect();
+    matches!(constraints.as_slice(), [(name, Json::String(_))] if *name == "id")
 }
 
-fn owned((name, json): (&String, &Json)) -> (String, Json) {
-    (name.clone(), json.clone())
-}
-
-/// `$add` to an int; with null it is null.
-fn add(held: &Value, operand: &Value, ty: &Type) -> Predicted<Value> {
-    let overflow = |_: Option<OpError>| refused(Key::Invalid);
-    match (held, operand, ty) {
-        (Value::Null, ..) | (_, Value::Null, _) => Ok(Value::Null),
-        (Value::Int(a), Value::Int(b), _) => a.checked_add(*b).map(Value::Int).ok_or_else(|| overflow(None)),
-        other => panic!("{other:?} are not added here"),
-    }
+fn is_required(json: &Json) -> bool {
+    json.get("required") == Some(&Json::Bool(true))
 }
