@@ -4,6 +4,7 @@
 //! fails in seconds. `.ci/run` calls the same command.
 
 mod machine;
+mod mutate;
 mod steps;
 mod tidy;
 
@@ -18,6 +19,7 @@ cargo xtask test            everything: format, lints, tests, documents, fuzzing
 cargo xtask test --quick    format, lints, tests
 cargo xtask tidy            the house rules that no lint knows
 cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
+cargo xtask mutate [WORD]   whether the oracle notices when a rule is not asked: every mutant, or those about WORD
 cargo xtask api             the server's answers against its own OpenAPI document (Schemathesis, every check)
 ";
 
@@ -45,6 +47,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["fuzz"] => steps::fuzz(&Fuzzing::Seconds(60)),
         ["fuzz", seconds] => steps::fuzz(&Fuzzing::Seconds(seconds.parse()?)),
+        ["mutate"] => mutate::run(""),
+        ["mutate", word] => mutate::run(word),
         ["api"] => steps::api("all"),
         _ => bail!("unknown command\n{USAGE}"),
     }

@@ -1,6 +1,7 @@
 //! How many random cases a run makes, and from which seed: a few thousand in CI, a million by a variable.
 
 use std::env;
+use std::time::Duration;
 
 /// Number of cases, unless said.
 pub fn cases(usual: usize) -> usize {
@@ -10,6 +11,11 @@ pub fn cases(usual: usize) -> usize {
 /// Seed of the first case. The same in every run, so that a run's outcome does not depend on chance.
 pub fn first_seed() -> u64 {
     number("MAINSTAY_ORACLE_SEED").unwrap_or(1)
+}
+
+/// How long one failing case is made smaller.
+pub fn shrinking() -> Duration {
+    Duration::from_secs(number("MAINSTAY_ORACLE_SHRINK").unwrap_or(25))
 }
 
 /// # Panics

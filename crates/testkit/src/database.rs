@@ -1,5 +1,6 @@
-//! An app on a real SQLite file, filled and read without going through the rules.
+//! An app on a real database, filled and read without going through the rules.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,9 @@ use mainstay_lang::diagnostic::Diagnostic;
 use mainstay_lang::schema::{ColumnId, RelationKind, Schema};
 use mainstay_lang::source::Sources;
 use mainstay_lang::value::Value;
-use mainstay_sql::SQLITE;
 use mainstay_sql::plan::Images;
 use mainstay_sql::statement::Statement;
+use mainstay_sql::{Dialect, SQLITE};
 use mainstay_store::{
     DatabaseUrl, Outcome, Query, ReadLimits, Store, StoreError, StoreOptions, Synchronous, WriteJob,
 };
@@ -34,9 +35,33 @@ pub fn schema_of(text: &str) -> Result<Arc<Schema>, Vec<Diagnostic>> {
     analysis.schema.map(Arc::new).ok_or(analysis.diagnostics)
 }
 
+/// The databases that tests run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabaseKind {
+    /// A file of its own.
+    Sqlite,
+}
+
+impl DatabaseKind {
+    /// Each of them: what holds on one has to hold on all.
+    pub const ALL: &'static [DatabaseKind] = &[DatabaseKind::Sqlite];
+
+    /// How it is spoken to.
+    pub fn dialect(self) -> &'static dyn Dialect {
+        match self {
+            DatabaseKind::Sqlite => SQLITE,
+        }
+    }
+}
+
+/// Where a system keeps files that need not outlive it: thousands of databases are made here, and none is kept.
+const MEMORY_FOLDER: &str = "/dev/shm";
+
 /// An engine on a database of its own, which goes when this does.
 #[derive(Debug)]
 pub struct Database {
+    /// What kind it is.
+    pub kind: DatabaseKind,
     /// The engine.
     pub engine: Engine,
     _folder: tempfile::TempDir,
@@ -47,15 +72,20 @@ impl Database {
     ///
     /// # Errors
     /// When the file cannot be made or the schema's tables cannot.
-    pub async fn open(schema: Arc<Schema>) -> anyhow::Result<Database> {
-        let folder = tempfile::tempdir()?;
-        let url = DatabaseUrl::Sqlite(folder.path().join("app.db"));
+    pub async fn open(kind: DatabaseKind, schema: Arc<Schema>) -> anyhow::Result<Database> {
+        let folder = match Path::new(MEMORY_FOLDER) {
+            memory if memory.is_dir() => tempfile::tempdir_in(memory)?,
+            _ => tempfile::tempdir()?,
+        };
+        let url = match kind {
+            DatabaseKind::Sqlite => DatabaseUrl::Sqlite(folder.path().join("app.db")),
+        };
         let mut options = StoreOptions::new(url);
         options.synchronous = Synchronous::Normal;
         options.readers = 1;
         let store = Store::open(&options)?;
         let options = Options { may_change_tables: true, limits: Limits::default() };
-        Ok(Database { engine: Engine::open(schema, store, options).await?, _folder: folder })
+        Ok(Database { kind, engine: Engine::open(schema, store, options).await?, _folder: folder })
     }
 
     /// Writes all rows and links of a world into the database, which has none.
@@ -63,14 +93,14 @@ impl Database {
     /// # Errors
     /// When the database refuses one.
     pub async fn fill(&self, world: &World) -> anyhow::Result<()> {
-        let schema = self.engine.schema();
+        let (schema, dialect) = (self.engine.schema(), self.kind.dialect());
         let (mut inserts, mut updates) = (Vec::new(), Vec::new());
         for table in &schema.tables {
-            let insert = Arc::new(mainstay_sql::insert(schema, SQLITE, table.id));
+            let insert = Arc::new(mainstay_sql::insert(schema, dialect, table.id));
             // Relations may go in a circle, so those that may be null are set once every row is there.
             let later: Vec<ColumnId> =
                 table.columns.iter().filter(|c| c.target().is_some() && c.nullable).map(|c| c.id).collect();
-            let update = Arc::new(mainstay_sql::update(schema, SQLITE, table.id, &later));
+            let update = Arc::new(mainstay_sql::update(schema, dialect, table.id, &later));
             for row in world.rows(table.id) {
                 let values = row.iter().zip(&table.columns);
                 let values = values.map(|(value, column)| match later.contains(&column.id) {
@@ -87,7 +117,7 @@ impl Database {
             }
             for relation in &table.relations {
                 let RelationKind::Link(link) = &relation.kind else { continue };
-                let statement = Arc::new(mainstay_sql::link(schema, SQLITE, link));
+                let statement = Arc::new(mainstay_sql::link(schema, dialect, link));
                 for (owner, target) in world.links.get(&link.db_name).into_iter().flatten() {
                     updates.push(query(&statement, &[owner.clone(), target.clone()]));
                 }
@@ -113,17 +143,17 @@ impl Database {
     /// # Errors
     /// When it cannot be read.
     pub async fn world(&self) -> anyhow::Result<World> {
-        let schema = self.engine.schema();
+        let (schema, dialect) = (self.engine.schema(), self.kind.dialect());
         let mut world = World::empty(schema);
         let images = schema.tables.iter().map(|table| {
             let plan = Images { table: table.id, filter: Vec::new(), limit: None, for_update: false };
-            Query { statement: Arc::new(mainstay_sql::images(schema, SQLITE, &plan)), values: Vec::new() }
+            Query { statement: Arc::new(mainstay_sql::images(schema, dialect, &plan)), values: Vec::new() }
         });
         world.tables = self.values(images.collect()).await?;
         for table in &schema.tables {
             for relation in &table.relations {
                 let RelationKind::Link(link) = &relation.kind else { continue };
-                let statement = Arc::new(mainstay_sql::linked(schema, SQLITE, link, true));
+                let statement = Arc::new(mainstay_sql::linked(schema, dialect, link, true));
                 let owners: Vec<Value> = world.rows(table.id).iter().map(|row| row[0].clone()).collect();
                 let queries = owners.iter().map(|owner| query(&statement, std::slice::from_ref(owner)));
                 let found = self.values(queries.collect()).await?;

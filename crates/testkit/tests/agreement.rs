@@ -1,4 +1,4 @@
-//! One expression, three evaluators: in memory, in SQL on a real SQLite, and a naive one that reads all rows.
+//! One expression, three evaluators: in memory, in SQL on real databases, and a naive one that reads all rows.
 //!
 //! Expressions are written as text and go through the parser and checker; rows hold nulls and the extremes of every
 //! type. Where the naive one finds an overflow that nobody can avoid, the others must find it too; where the order of
@@ -7,19 +7,18 @@
 use std::sync::Arc;
 
 use mainstay_lang::eval::{Compiled, Env, Scalar};
-use mainstay_lang::expr::{Expr, Node, RowPath};
+use mainstay_lang::expr::{CallerFact, Expr, Node, Root, RowPath};
 use mainstay_lang::filter::{compile_aggregate, compile_filter};
 use mainstay_lang::fold::{specialise, specialise_filter};
 use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
-use mainstay_sql::SQLITE;
 use mainstay_sql::plan::Images;
 use mainstay_sql::statement::{Bind, Statement};
 use mainstay_store::{Query, StoreError};
 use mainstay_testkit::author::{Author, Place};
 use mainstay_testkit::cases::{cases, first_seed};
-use mainstay_testkit::database::{Database, schema_of};
+use mainstay_testkit::database::{Database, DatabaseKind, schema_of};
 use mainstay_testkit::dice::Dice;
 use mainstay_testkit::naive::{Asker, Eyes, Failed, Naive, Scene, World};
 use mainstay_testkit::phrase::Phrase;
@@ -140,21 +139,32 @@ impl Setting {
         let expected = naive.eval(&expr, &scene);
         if expr.is_row_local() {
             let env = Env { old: Some(case.old), new: Some(case.new), ..Env::of_row(row, &naive, NOW) };
-            let compiled = Compiled::new(&expr).map_err(|error| error.to_string())?;
-            let found = compiled.eval(&env).map(Scalar::into_value).map_err(|error| error.to_string());
-            differs("in memory", &expected, &found)?;
+            differs("in memory", &expected, &in_memory(&expr, &env)?)?;
+            let (general, params) = with_params(&expr);
+            let env = Env { params: &params, ..env };
+            differs("in memory, with parameters", &expected, &in_memory(&general, &env)?)?;
         }
         let found = self.in_sql(&expr, case, &naive).await;
         differs("in SQL", &expected, &found)?;
-        let found = self.in_sql(&specialise(&expr, &naive, NOW), case, &naive).await;
+        let special = specialise(&expr, &naive, NOW);
         // What is null for a caller is not computed with, so an overflow may vanish.
         if expected.is_ok() {
+            let found = self.in_sql(&special, case, &naive).await;
             differs("specialised, in SQL", &expected, &found)?;
+            let found = naive.eval(&special, &scene).map_err(|failed| format!("{failed:?}"));
+            differs("specialised", &expected, &found)?;
+        }
+        if asks_facts(&special) {
+            return Err(format!("specialised, it still asks who the caller is: {special:?}"));
         }
         if expr.ty == Type::Bool
             && let Ok(value) = &expected
         {
-            let found = self.in_sql(&specialise_filter(&expr, &naive, NOW), case, &naive).await;
+            let special = specialise_filter(&expr, &naive, NOW);
+            if asks_facts(&special) || matches!(special.node, Node::Literal(Value::Null)) {
+                return Err(format!("specialised as a filter, it is not decided: {special:?}"));
+            }
+            let found = self.in_sql(&special, case, &naive).await;
             let truth = Ok(Value::Bool(*value == Value::Bool(true)));
             let found = found.map(|value| Value::Bool(value == Value::Bool(true)));
             differs("specialised as a filter, in SQL", &truth, &found)?;
@@ -179,7 +189,8 @@ impl Setting {
         }
         for filter in [expr.clone(), specialise_filter(expr, naive, NOW)] {
             let plan = Images { table: case.table, filter: vec![filter], limit: None, for_update: false };
-            let statement = mainstay_sql::images(self.database.engine.schema(), SQLITE, &plan);
+            let statement =
+                mainstay_sql::images(self.database.engine.schema(), self.database.kind.dialect(), &plan);
             let sql = statement.sql.clone();
             let found = self.run(statement, case, naive).await.map_err(|words| format!("{words}: {sql}"))?;
             let found: Vec<Value> = found.into_iter().map(|mut row| row.remove(0)).collect();
@@ -192,7 +203,8 @@ impl Setting {
 
     async fn in_sql(&self, expr: &Expr, case: &Case<'_>, naive: &Naive<'_>) -> Result<Value, String> {
         let schema = self.database.engine.schema();
-        let statement = mainstay_sql::test(schema, SQLITE, case.table, &[stored(schema, expr)]);
+        let statement =
+            mainstay_sql::test(schema, self.database.kind.dialect(), case.table, &[stored(schema, expr)]);
         Ok(self.run(statement, case, naive).await?.remove(0).remove(0))
     }
 
@@ -226,6 +238,35 @@ impl Setting {
     }
 }
 
+fn in_memory(expr: &Expr, env: &Env<'_>) -> Result<Result<Value, String>, String> {
+    let compiled = Compiled::new(expr).map_err(|error| error.to_string())?;
+    Ok(compiled.eval(env).map(Scalar::into_value).map_err(|error| error.to_string()))
+}
+
+/// The same with parameters in place of literals, and their values.
+fn with_params(expr: &Expr) -> (Expr, Vec<Value>) {
+    let (mut general, mut params) = (expr.clone(), Vec::new());
+    change(&mut general, &mut |expr| {
+        if let Node::Literal(value) = &expr.node {
+            params.push(value.clone());
+            expr.node = Node::Param(u32::try_from(params.len() - 1).expect("few"));
+        }
+    });
+    (general, params)
+}
+
+/// Whether what is known of a caller is still to be asked.
+fn asks_facts(expr: &Expr) -> bool {
+    let mut asks = false;
+    expr.walk(&mut |part| {
+        asks |= matches!(
+            part.node,
+            Node::Caller(CallerFact::Can(_) | CallerFact::HasRole(_) | CallerFact::SignedIn)
+        );
+    });
+    asks
+}
+
 /// A reference is read as the key that it is.
 fn stored(schema: &Schema, expr: &Expr) -> Expr {
     Expr { ty: schema.storage_type(&expr.ty).clone(), ..expr.clone() }
@@ -252,54 +293,46 @@ fn differs(who: &str, expected: &Result<Value, Failed>, found: &Result<Value, St
 fn plant(expr: &mut Expr, table: TableId, visible: &Arc<Expr>) {
     let in_path = |path: &mut RowPath| {
         // The caller's own way is bound, and callers have no way to plant anything in it.
-        if path.root != mainstay_lang::expr::Root::User {
+        if path.root != Root::User {
             for hop in path.hops.iter_mut().filter(|hop| hop.target == table) {
                 hop.visible = Some(visible.clone());
             }
         }
     };
-    match &mut expr.node {
-        Node::Literal(_) | Node::Param(_) | Node::Caller(_) | Node::Clock(_) | Node::EventAt => {}
+    change(expr, &mut |expr| match &mut expr.node {
         Node::Column { row, .. } => in_path(row),
-        Node::Not(inner) | Node::Negate(inner) | Node::Convert(inner) | Node::Rank(inner) => {
-            plant(inner, table, visible);
-        }
-        Node::And(items) | Node::Or(items) | Node::Coalesce(items) => {
-            items.iter_mut().for_each(|item| plant(item, table, visible));
-        }
-        Node::Compare { left, right, .. } | Node::Arithmetic { left, right, .. } => {
-            plant(left, table, visible);
-            plant(right, table, visible);
-        }
-        Node::IsNull { value, .. } | Node::JsonPath { value, .. } => plant(value, table, visible),
-        Node::In { value, items } => {
-            plant(value, table, visible);
-            items.iter_mut().for_each(|item| plant(item, table, visible));
-        }
-        Node::InList { value, list } => {
-            plant(value, table, visible);
-            plant(list, table, visible);
-        }
-        Node::Contains { value, needle } => {
-            plant(value, table, visible);
-            plant(needle, table, visible);
-        }
-        Node::If { condition, then, otherwise } => {
-            for part in [condition, then, otherwise] {
-                plant(part, table, visible);
-            }
-        }
-        Node::Call { args, .. } => args.iter_mut().for_each(|arg| plant(arg, table, visible)),
         Node::Many(many) => {
             in_path(&mut many.row);
             if many.target == table {
                 many.visible = Some(visible.clone());
             }
-            if let Some(body) = &mut many.body {
-                plant(body, table, visible);
-            }
         }
-    }
+        _ => {}
+    });
+}
+
+/// Every part of an expression, changed where it stands.
+fn change(expr: &mut Expr, with: &mut dyn FnMut(&mut Expr)) {
+    with(expr);
+    let children: Vec<&mut Expr> = match &mut expr.node {
+        Node::Literal(_)
+        | Node::Param(_)
+        | Node::Caller(_)
+        | Node::Clock(_)
+        | Node::EventAt
+        | Node::Column { .. } => Vec::new(),
+        Node::Not(inner) | Node::Negate(inner) | Node::Convert(inner) | Node::Rank(inner) => vec![inner],
+        Node::And(items) | Node::Or(items) | Node::Coalesce(items) => items.iter_mut().collect(),
+        Node::Compare { left, right, .. } | Node::Arithmetic { left, right, .. } => vec![left, right],
+        Node::IsNull { value, .. } | Node::JsonPath { value, .. } => vec![value],
+        Node::In { value, items } => std::iter::once(&mut **value).chain(items).collect(),
+        Node::InList { value, list } => vec![value, list],
+        Node::Contains { value, needle } => vec![value, needle],
+        Node::If { condition, then, otherwise } => vec![condition, then, otherwise],
+        Node::Call { args, .. } => args.iter_mut().collect(),
+        Node::Many(many) => many.body.iter_mut().collect(),
+    };
+    children.into_iter().for_each(|child| change(child, with));
 }
 
 fn askers() -> Vec<Asker> {
@@ -321,6 +354,13 @@ const FAILURES_MAX: usize = 10;
 
 #[tokio::test]
 async fn three_evaluators_agree() {
+    for on in DatabaseKind::ALL {
+        agree(*on).await;
+    }
+}
+
+#[expect(clippy::unwrap_used, clippy::print_stdout, reason = "the body of a test")]
+async fn agree(on: DatabaseKind) {
     let count = cases(4_000);
     let (mut done, mut answered, mut seed) = (0, 0, first_seed());
     let mut failures = Vec::new();
@@ -329,7 +369,7 @@ async fn three_evaluators_agree() {
         let (schema, _) = rules_of(&[]);
         let table = schema.table_named("Thing").unwrap().id;
         let world = rows::world(&schema, &mut dice, 3, 7, true);
-        let database = Database::open(schema.clone()).await.unwrap();
+        let database = Database::open(on, schema.clone()).await.unwrap();
         database.fill(&world).await.unwrap();
         assert_eq!(database.world().await.unwrap(), world.clone().sorted(), "rows come back as they went in");
         let setting = Setting { database, world };
@@ -380,7 +420,7 @@ async fn three_evaluators_agree() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-    println!("{done} expressions on rows, {answered} with an answer");
+    println!("{on:?}: {done} expressions on rows, {answered} with an answer");
     assert!(answered * 2 > done, "most expressions have a value");
 }
 

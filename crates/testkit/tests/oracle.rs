@@ -2,26 +2,31 @@
 //!
 //! A difference is made small, printed, and written to `target/oracle/` in the form that [`replays`] runs again.
 
+use mainstay_testkit::database::DatabaseKind;
 use mainstay_testkit::oracle::Case;
 use mainstay_testkit::oracle::judge::{self, Verdict};
 use mainstay_testkit::oracle::run::{Kind, run};
 
 #[tokio::test]
 async fn reads_answer_what_the_oracle_says() {
-    let report = run(Kind::Reads, 3_000).await.unwrap();
-    println!("{report}");
-    assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
-    assert!(report.rows > report.done / 2, "most reads find something");
-    assert!(report.undecided * 5 < report.done, "most reads can be foretold");
+    for on in DatabaseKind::ALL {
+        let report = run(Kind::Reads, *on, 3_000).await.unwrap();
+        println!("{on:?}: {report}");
+        assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+        assert!(report.rows > report.done / 2, "most reads find something");
+        assert!(report.undecided * 5 < report.done, "most reads can be foretold");
+    }
 }
 
 #[tokio::test]
 async fn writes_leave_what_the_oracle_says() {
-    let report = run(Kind::Writes, 2_000).await.unwrap();
-    println!("{report}");
-    assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
-    assert!(report.answered * 5 > report.done, "many writes are allowed");
-    assert!(report.undecided * 5 < report.done, "most writes can be foretold");
+    for on in DatabaseKind::ALL {
+        let report = run(Kind::Writes, *on, 2_000).await.unwrap();
+        println!("{on:?}: {report}");
+        assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+        assert!(report.answered * 5 > report.done, "many writes are allowed");
+        assert!(report.undecided * 5 < report.done, "most writes can be foretold");
+    }
 }
 
 /// Runs a case again: `MAINSTAY_ORACLE_REPLAY=target/oracle/failure-reads-1.txt cargo test -p mainstay-testkit replays`
@@ -29,10 +34,12 @@ async fn writes_leave_what_the_oracle_says() {
 async fn replays() {
     let Ok(path) = std::env::var("MAINSTAY_ORACLE_REPLAY") else { return };
     let text = std::fs::read_to_string(path).unwrap();
-    match judge::case(&Case::parse(&text)).await.expect("the case holds together") {
-        Verdict::Differs { expected, found, .. } => {
-            panic!("expected\n{expected}\nfound\n{found}\nin\n{text}")
+    for on in DatabaseKind::ALL {
+        match judge::case(*on, &Case::parse(&text)).await.expect("the case holds together") {
+            Verdict::Differs { expected, found, .. } => {
+                panic!("{on:?}: expected\n{expected}\nfound\n{found}\nin\n{text}")
+            }
+            verdict => println!("{on:?}: {verdict:?}"),
         }
-        verdict => println!("{verdict:?}"),
     }
 }

@@ -1,11 +1,8 @@
-//! A specialised expression has the value of the one that it was made from, for every row.
-
-use proptest::prelude::*;
+//! Cases worth naming. That a specialised expression has the value of the one that it was made from is shown in
+//! `mainstay-testkit`, on random ones.
 
 use super::*;
 use crate::eval::Nobody;
-use crate::eval::tests::naive;
-use crate::eval::tests::world::{World, any_condition, any_expr, any_world};
 use crate::expr::{CompareOp, Root};
 use crate::schema::{ColumnId, TableId};
 use crate::source::Span;
@@ -79,45 +76,4 @@ fn a_condition_on_the_caller_alone_is_decided_and_a_value_kept() {
     assert_eq!(format!("{:?}", specialise(&rule, &ann, Timestamp(0))), format!("{:?}", own_row()));
     let nobody = specialise(&rule, &Nobody, Timestamp(0));
     assert!(matches!(nobody.node, Node::Literal(Value::Bool(false))), "{nobody:?}");
-}
-
-fn asks_facts(expr: &Expr) -> bool {
-    let mut asks = false;
-    expr.walk(&mut |part| {
-        asks |= matches!(
-            part.node,
-            Node::Caller(CallerFact::Can(_) | CallerFact::HasRole(_) | CallerFact::SignedIn)
-        );
-    });
-    asks
-}
-
-fn check_exact(expr: &Expr, world: &World) -> Result<(), TestCaseError> {
-    let folded = specialise(expr, world, world.now);
-    if let Ok(value) = naive::eval(expr, world) {
-        let kept = naive::eval(&folded, world).map(|value| value.to_json());
-        prop_assert_eq!(kept, Ok(value.to_json()), "{:?} became {:?}", expr, &folded);
-    }
-    prop_assert!(!asks_facts(&folded), "{:?}", folded);
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
-
-    #[test]
-    fn a_specialised_expression_has_the_same_value(expr in any_expr(true), world in any_world()) {
-        check_exact(&expr, &world)?;
-    }
-
-    #[test]
-    fn a_specialised_filter_is_true_for_the_same_rows(expr in any_condition(true), world in any_world()) {
-        let folded = specialise_filter(&expr, &world, world.now);
-        if let Ok(value) = naive::eval(&expr, &world) {
-            let passes = naive::eval(&folded, &world) == Ok(Value::Bool(true));
-            prop_assert_eq!(passes, value == Value::Bool(true), "{:?} became {:?}", expr, &folded);
-        }
-        prop_assert!(!matches!(folded.node, Node::Literal(Value::Null)));
-        prop_assert!(!asks_facts(&folded), "{:?}", folded);
-    }
 }

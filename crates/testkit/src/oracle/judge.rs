@@ -16,7 +16,7 @@ use self::told::told;
 use super::case::Case;
 use super::predict::{Oracle, Stop};
 use super::simulate::{Said, Simulation, writes};
-use crate::database::{Database, schema_of};
+use crate::database::{Database, DatabaseKind, schema_of};
 use crate::naive::{Asker, Naive, World};
 use crate::rows::NOW;
 
@@ -107,19 +107,31 @@ fn compare(expected: &Result<Json, Stop>, found: &Result<Json, Error>) -> Verdic
     }
 }
 
-/// Judges one write on a database that holds `world`: the state afterwards, and that the answer tells nothing that may
+/// Judges one write on a database that holds `world`, which becomes the state afterwards: that it is the one foretold, and that the answer tells nothing that may
 /// not be read. Warnings are accepted once they were told.
 ///
 /// # Errors
 /// When the database cannot be used.
 pub async fn write(
     database: &Database,
-    world: &World,
+    world: &mut World,
     asker: &Asker,
     request: &Json,
 ) -> anyhow::Result<Verdict> {
+    let before = world.clone();
+    let asker = &asker.present(database.engine.schema(), &before);
+    judged_write(database, &before, asker, request, world).await
+}
+
+/// `after`: the rows that the last attempt left.
+async fn judged_write(
+    database: &Database,
+    world: &World,
+    asker: &Asker,
+    request: &Json,
+    after: &mut World,
+) -> anyhow::Result<Verdict> {
     let schema = database.engine.schema().clone();
-    let asker = &asker.present(&schema, world);
     let mut simulation = Simulation::new(&schema, asker, NOW, world.clone());
     let expected = simulation.run(request);
     let said = std::mem::take(&mut simulation.said);
@@ -133,9 +145,9 @@ pub async fn write(
     let mut accepted: Vec<String> = Vec::new();
     loop {
         let found = execute(database, asker, request, &accepted).await?;
-        let after = database.world().await?;
-        if found.is_err() && after != *world {
-            let change = difference(&schema, world, world, &after);
+        *after = database.world().await?;
+        if found.is_err() && *after != *world {
+            let change = difference(&schema, world, world, after);
             return Ok(differs("no change after a refusal".into(), &found, &change));
         }
         let is_open = |key| (key == Key::Check && !said.open_checks.is_empty()) || key == Key::Warnings;
@@ -166,11 +178,11 @@ pub async fn write(
             }
             (Ok(()), Err(error)) if is_open(error.key) => return Ok(Verdict::Refused(error.key)),
             (expected, Ok(answer)) if expected.is_ok() || said.is_passed(&accepted) => {
-                let difference = difference(&schema, world, &foretold, &after);
+                let difference = difference(&schema, world, &foretold, after);
                 if !difference.is_empty() {
                     return Ok(differs("another state".into(), &found, &difference));
                 }
-                let naive = Naive { schema: &schema, world: &after, at_start: world, asker, now: NOW };
+                let naive = Naive { schema: &schema, world: after, at_start: world, asker, now: NOW };
                 let before = Naive { world, ..naive };
                 return Ok(match told(&naive, before, request, answer) {
                     Ok(Some(leak)) => differs("an answer without what may not be read".into(), &found, &leak),
@@ -222,16 +234,16 @@ fn count(answer: &Json) -> usize {
     lists.map(Vec::len).sum()
 }
 
-/// Judges a case on a database of its own; `None` when it is none: the app or its rows do not hold together.
-pub async fn case(case: &Case) -> Option<Verdict> {
+/// Judges a case on a database of a kind; `None` when it is none: the app or its rows do not hold together.
+pub async fn case(kind: DatabaseKind, case: &Case) -> Option<Verdict> {
     let schema = schema_of(&case.app.text()).ok()?;
     let world = case.world(&schema)?;
-    let database = Database::open(schema).await.ok()?;
+    let database = Database::open(kind, schema).await.ok()?;
     database.fill(&world).await.ok()?;
-    let world = database.world().await.ok()?;
+    let mut world = database.world().await.ok()?;
     let request = case.request.json();
     match writes(&request) {
-        true => write(&database, &world, &case.asker, &request).await.ok(),
+        true => write(&database, &mut world, &case.asker, &request).await.ok(),
         false => read(&database, &world, &case.asker, &request).await.ok(),
     }
 }

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::case::{AppText, Case};
 use super::generate;
 use super::judge::{self, Verdict};
 use super::request::Requests;
 use super::shrink::shrink;
-use crate::cases::{cases, first_seed};
-use crate::database::Database;
+use crate::cases::{cases, first_seed, shrinking};
+use crate::database::{Database, DatabaseKind};
 use crate::dice::Dice;
 use crate::naive::Asker;
 use crate::rows::{self, key};
@@ -20,8 +19,6 @@ use crate::rows::{self, key};
 const REQUESTS: usize = 30;
 /// After so many differences there is enough to look at.
 const FAILURES_MAX: usize = 4;
-/// How long one difference is made smaller.
-const SHRINKING_MAX: Duration = Duration::from_secs(25);
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,28 +66,30 @@ impl fmt::Display for Report {
     }
 }
 
-/// Judges `MAINSTAY_ORACLE_CASES` requests, or `usual`, from `MAINSTAY_ORACLE_SEED` on.
+/// Judges `MAINSTAY_ORACLE_CASES` requests, or `usual`, from `MAINSTAY_ORACLE_SEED` on, on one kind of database.
 ///
 /// # Errors
 /// When a database cannot be made or used.
-pub async fn run(kind: Kind, usual: usize) -> anyhow::Result<Report> {
+pub async fn run(kind: Kind, on: DatabaseKind, usual: usize) -> anyhow::Result<Report> {
     let count = cases(usual);
     let mut report = Report::default();
     let mut seed = first_seed();
-    while report.done < count && report.failures.len() < FAILURES_MAX {
-        one_app(kind, seed, &mut report).await?;
+    // Who does not want a small case wants to know whether there is one.
+    let failures_max = if shrinking().is_zero() { 1 } else { FAILURES_MAX };
+    while report.done < count && report.failures.len() < failures_max {
+        one_app(kind, on, seed, &mut report).await?;
         seed += 1;
     }
     Ok(report)
 }
 
-async fn one_app(kind: Kind, seed: u64, report: &mut Report) -> anyhow::Result<()> {
+async fn one_app(kind: Kind, on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Result<()> {
     let mut dice = Dice::new(seed);
     let extremes = kind == Kind::Reads && dice.one_in(5);
     let (app, schema) = generate::app(&mut dice, extremes);
     let users = 1 + dice.below(3);
     let made = rows::world(&schema, &mut dice, users, 6, extremes);
-    let database = Database::open(schema.clone()).await?;
+    let database = Database::open(on, schema.clone()).await?;
     database.fill(&made).await?;
     let mut world = database.world().await?;
     anyhow::ensure!(world == made.sorted(), "rows come back as they went in");
@@ -99,10 +98,11 @@ async fn one_app(kind: Kind, seed: u64, report: &mut Report) -> anyhow::Result<(
         let request = if kind == Kind::Reads { requests.read() } else { requests.write() };
         // Plans are kept: what one caller asked, another one asks again.
         let askers: Vec<Asker> = (0..kind.callers()).map(|_| asker(&mut dice, users)).collect();
+        let mut after = world.clone();
         for asker in askers {
             let verdict = match kind {
                 Kind::Reads => judge::read(&database, &world, &asker, &request.json()).await?,
-                Kind::Writes => judge::write(&database, &world, &asker, &request.json()).await?,
+                Kind::Writes => judge::write(&database, &mut after, &asker, &request.json()).await?,
             };
             report.done += 1;
             match verdict {
@@ -115,15 +115,13 @@ async fn one_app(kind: Kind, seed: u64, report: &mut Report) -> anyhow::Result<(
                 Verdict::Differs { sort, expected, found } => {
                     let rows = Case::named_rows(&schema, &world);
                     let case = Case { app: AppText::Model(app), rows, asker, request };
-                    let (case, expected, found) = shrink(case, &sort, expected, found, SHRINKING_MAX).await;
+                    let (case, expected, found) = shrink(on, case, &sort, expected, found, shrinking()).await;
                     report.failures.push(write_down(kind, seed, &case, &expected, &found));
                     return Ok(());
                 }
             }
         }
-        if kind == Kind::Writes {
-            world = database.world().await?;
-        }
+        world = after;
     }
     Ok(())
 }

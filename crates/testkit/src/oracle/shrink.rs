@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::case::{AppText, Case};
 use super::judge::{self, Verdict};
+use crate::database::DatabaseKind;
 
 /// A small case in which engine and oracle differ, and how; the case itself when nothing can be taken away.
 pub async fn shrink(
+    kind: DatabaseKind,
     case: Case,
     wanted: &str,
     expected: String,
@@ -20,7 +22,7 @@ pub async fn shrink(
             if Instant::now() > until {
                 break 'again;
             }
-            if let Some(Verdict::Differs { sort, expected, found }) = judge::case(&smaller).await
+            if let Some(Verdict::Differs { sort, expected, found }) = judge::case(kind, &smaller).await
                 && sort == wanted
             {
                 least = (smaller, expected, found);

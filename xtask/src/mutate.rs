@@ -1,0 +1,155 @@
+//! `cargo xtask mutate`: whether the oracle would notice.
+//!
+//! Each [`Mutant`] is a patch that breaks one promise of the product: a rule that is not asked, a value that is not
+//! hidden, a row that is skipped. They are applied one at a time to a copy of the workspace, never to the workspace, and
+//! the oracle's test has to find a difference there. A mutant that survives is a hole in the oracle; one that no longer
+//! applies, or no longer compiles, is an error, because it proves nothing any more.
+
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use self::table::MUTANTS;
+use crate::machine::run_silently;
+
+/// One way to break the product.
+struct Mutant {
+    /// What is wrong then, in a few words: `cargo xtask mutate WORD` picks those that have the word.
+    what: &'static str,
+    /// The file, from the root of the workspace.
+    file: &'static str,
+    /// What stands there exactly once.
+    find: &'static str,
+    /// What stands there instead.
+    replace: &'static str,
+    /// The test that must find a difference.
+    test: Test,
+}
+
+/// A test of `crates/testkit/tests/oracle.rs`.
+#[derive(Clone, Copy)]
+enum Test {
+    Reads,
+    Writes,
+}
+
+impl Test {
+    fn name(self) -> &'static str {
+        match self {
+            Test::Reads => "reads_answer_what_the_oracle_says",
+            Test::Writes => "writes_leave_what_the_oracle_says",
+        }
+    }
+}
+
+/// Requests until a mutant counts as a survivor. It stops at the first difference, so only survivors need all of them.
+const CASES: &str = "20000";
+/// What the oracle writes where it found a difference, and nothing else does.
+const DIFFERENCE: &str = "\n--- expected\n";
+/// The copy and what is built of it: kept, so that the next run builds the changed crates alone.
+const FOLDER: &str = "target/mutants";
+
+/// Runs the mutants whose words contain `wanted`.
+pub(crate) fn run(wanted: &str) -> Result<()> {
+    let copy = Copy::make()?;
+    let mutants: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| mutant.what.contains(wanted)).collect();
+    ensure!(!mutants.is_empty(), "no mutant is about {wanted:?}");
+    for mutant in &mutants {
+        copy.mutated(mutant)?;
+    }
+    for test in [Test::Reads, Test::Writes] {
+        copy.build("the workspace as it is")?;
+        ensure!(!copy.finds_difference(test)?, "{} fails without any mutant", test.name());
+    }
+    let mut survivors = Vec::new();
+    for mutant in mutants {
+        let started = Instant::now();
+        let found = copy.try_out(mutant)?;
+        let verdict = if found { "killed  " } else { "SURVIVED" };
+        eprintln!("{verdict} {:>3} s  {}", started.elapsed().as_secs(), mutant.what);
+        survivors.extend((!found).then_some(mutant.what));
+    }
+    ensure!(survivors.is_empty(), "the oracle does not notice: {}", survivors.join("; "));
+    Ok(())
+}
+
+/// A copy of the workspace.
+struct Copy {
+    root: PathBuf,
+}
+
+impl Copy {
+    /// What is tracked or new in the workspace. Files that are the same stay untouched, so that nothing is built twice.
+    fn make() -> Result<Copy> {
+        let root = Path::new(FOLDER).join("workspace");
+        let listed = run_silently("git", &["ls-files", "--cached", "--others", "--exclude-standard"])?;
+        let files: Vec<&Path> = listed.lines().map(Path::new).filter(|path| path.is_file()).collect();
+        for path in &files {
+            let text = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+            write(&root.join(path), &text)?;
+        }
+        Ok(Copy { root })
+    }
+
+    /// The text of a mutant's file with and without it.
+    fn mutated(&self, mutant: &Mutant) -> Result<(String, String)> {
+        let text = fs::read_to_string(mutant.file).with_context(|| format!("reading {}", mutant.file))?;
+        let places = text.matches(mutant.find).count();
+        if places != 1 {
+            bail!("{}: {} has its text {places} times, not once:\n{}", mutant.what, mutant.file, mutant.find);
+        }
+        Ok((text.replacen(mutant.find, mutant.replace, 1), text))
+    }
+
+    /// Whether the oracle finds a difference in the mutant.
+    fn try_out(&self, mutant: &Mutant) -> Result<bool> {
+        let (mutated, text) = self.mutated(mutant)?;
+        let path = self.root.join(mutant.file);
+        write(&path, mutated.as_bytes())?;
+        let found = self.build(mutant.what).and_then(|()| self.finds_difference(mutant.test));
+        write(&path, text.as_bytes())?;
+        found
+    }
+
+    fn cargo(&self, words: &[&str]) -> Command {
+        let mut command = Command::new("cargo");
+        // Warnings are the mutant's, not ours. The folder of what is built is the same for all of them.
+        command.args(["test", "--quiet", "--package", "mainstay-testkit", "--test", "oracle"]).args(words);
+        command.current_dir(&self.root).env("CARGO_TARGET_DIR", "../target").stdin(Stdio::null());
+        command.env("MAINSTAY_ORACLE_CASES", CASES).env("MAINSTAY_ORACLE_SHRINK", "0");
+        command.env("RUSTFLAGS", "--cap-lints=allow");
+        command
+    }
+
+    fn build(&self, what: &str) -> Result<()> {
+        let output = self.cargo(&["--no-run"]).output().context("starting cargo")?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{what}: does not compile\n{words}");
+        Ok(())
+    }
+
+    fn finds_difference(&self, test: Test) -> Result<bool> {
+        let output = self.cargo(&["--", "--exact", test.name()]).output().context("starting cargo")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        if output.status.success() {
+            ensure!(text.contains("1 passed"), "{} did not run:\n{text}", test.name());
+            return Ok(false);
+        }
+        ensure!(text.contains(DIFFERENCE), "{} fails without a difference:\n{text}", test.name());
+        Ok(true)
+    }
+}
+
+fn write(path: &Path, text: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|held| held == text) {
+        return Ok(());
+    }
+    let place = || format!("writing {}", path.display());
+    path.parent().map_or(Ok(()), fs::create_dir_all).with_context(place)?;
+    fs::write(path, text).with_context(place)
+}
