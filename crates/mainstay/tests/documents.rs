@@ -13,6 +13,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use mainstay_testkit::sources::copy_sources;
+
 /// Printed by the shell behind each answer.
 const MARK: &str = "--end-of-answer--";
 
@@ -64,7 +66,7 @@ fn page(path: &Path) {
         path.display()
     );
     let folder = tempfile::tempdir().unwrap();
-    copy_sources(&root().join("examples"), &folder.path().join("examples"));
+    copy_sources(&root().join("examples"), &folder.path().join("examples")).unwrap();
     let mut shell = Shell::start(folder.path());
     for block in blocks {
         match block {
@@ -239,22 +241,6 @@ impl Drop for Shell {
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Copies the examples without the data that a server may have left in them.
-fn copy_sources(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name() == "data" {
-            continue;
-        }
-        if entry.file_type().unwrap().is_dir() {
-            copy_sources(&entry.path(), &to.join(entry.file_name()));
-        } else {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
-    }
 }
 
 /// Whoever copies an app from a page and runs `mainstay fmt` finds it unchanged.

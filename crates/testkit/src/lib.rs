@@ -9,3 +9,4 @@ pub mod naive;
 pub mod oracle;
 pub mod phrase;
 pub mod rows;
+pub mod sources;

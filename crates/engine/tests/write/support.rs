@@ -13,6 +13,7 @@ use mainstay_lang::schema::RelationKind;
 use mainstay_lang::value::Timestamp;
 use serde_json::{Value as Json, json};
 
+pub(crate) use crate::app::with_keys;
 use crate::app::{App, context, id};
 
 /// A request and how it is sent.
@@ -156,18 +157,6 @@ pub(crate) async fn changes(app: &App) -> Vec<String> {
     rows.iter()
         .map(|row| without_keys(&row[3..9].iter().map(|value| value.to_json()).collect::<Vec<_>>().join(" ")))
         .collect()
-}
-
-pub(crate) fn with_keys(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find('#') {
-        out.push_str(&rest[..at]);
-        let digits: String = rest[at + 1..].chars().take_while(char::is_ascii_digit).collect();
-        out.push_str(&id(digits.parse().unwrap()));
-        rest = &rest[at + 1 + digits.len()..];
-    }
-    out + rest
 }
 
 /// Keys of the fixture as `#n`, others as `@n` in the order in which they come.

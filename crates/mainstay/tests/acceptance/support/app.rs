@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mainstay_testkit::sources::copy_sources;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,7 +28,8 @@ impl App {
     /// A copy of `examples/NAME`.
     pub(crate) fn example(name: &str) -> App {
         let app = App { folder: tempfile::tempdir().unwrap() };
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name), &app.path());
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+        copy_sources(&examples.join(name), &app.path()).unwrap();
         app
     }
 
@@ -132,21 +134,5 @@ pub(crate) fn until<T>(deadline: Duration, mut ask: impl FnMut() -> Option<T>) -
             return answer;
         }
         assert!(start.elapsed() < deadline, "not within {deadline:?}");
-    }
-}
-
-/// Copies an app without the data that a server may have left in it.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name() == "data" {
-            continue;
-        }
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to.join(entry.file_name()));
-        } else {
-            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
-        }
     }
 }
