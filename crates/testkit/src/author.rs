@@ -165,6 +165,17 @@ impl<'a> Author<'a> {
         self.schema.table(table).columns.iter().filter(move |column| trusted || !column.secret)
     }
 
+    /// A value of the caller's row: what most rules compare with, and what a caller may perhaps not read.
+    fn own_value(&mut self, wanted: &Type) -> Option<Phrase> {
+        let user = self.schema.user_table()?;
+        let fits: Vec<&Column> = self.columns(user.id).filter(|column| kind(&column.ty) == *wanted).collect();
+        if fits.is_empty() {
+            return None;
+        }
+        let text = format!("user.{}", self.dice.pick(&fits).name);
+        Some(self.word(wanted, text))
+    }
+
     fn path_to(&mut self, wanted: &Type) -> Option<String> {
         let (text, table) = self.way();
         let fits: Vec<&Column> = self.columns(table).filter(|column| kind(&column.ty) == *wanted).collect();
@@ -310,7 +321,9 @@ impl<'a> Author<'a> {
     fn comparison(&mut self, depth: usize) -> Option<Phrase> {
         let ordered = self.dice.one_in(3);
         let kind = self.comparable_kind(ordered);
-        let (left, right) = (self.value(&kind, depth)?, self.value(&kind, depth)?);
+        let left = self.value(&kind, depth)?;
+        let own = if self.dice.one_in(4) { self.own_value(&kind) } else { None };
+        let right = own.map_or_else(|| self.value(&kind, depth), Some)?;
         let ops: &[&str] = if ordered { &[" < ", " <= ", " > ", " >= "] } else { &[" == ", " == ", " != "] };
         let op = *self.dice.pick(ops);
         Some(self.join(&Type::Bool, "(", op, [left, right], ")"))

@@ -144,7 +144,9 @@ fn rules(schema: &Schema, dice: &mut Dice, table: &Table, extremes: bool) -> Vec
     for operation in ["read", "create", "update", "delete", "link", "unlink"] {
         let is_link = matches!(operation, "link" | "unlink");
         // Most links follow the rule of changing a row.
-        if is_link && !dice.one_in(6) || !is_link && dice.one_in(12) {
+        // What refers to rows that nobody may read is where they may shine through.
+        let rarity = if operation == "read" && table.platform { 4 } else { 12 };
+        if is_link && !dice.one_in(6) || !is_link && dice.one_in(rarity) {
             continue;
         }
         for _ in 0..1 + dice.below(2) {
