@@ -63,7 +63,7 @@ pub struct Database {
     /// What kind it is.
     pub kind: DatabaseKind,
     /// The engine.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     _folder: tempfile::TempDir,
 }
 
@@ -85,7 +85,7 @@ impl Database {
         options.readers = 1;
         let store = Store::open(&options)?;
         let options = Options { may_change_tables: true, limits: Limits::default() };
-        Ok(Database { kind, engine: Engine::open(schema, store, options).await?, _folder: folder })
+        Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), _folder: folder })
     }
 
     /// Writes all rows and links of a world into the database, which has none.
