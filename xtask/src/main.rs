@@ -19,6 +19,7 @@ cargo xtask test            everything: format, lints, tests, documents, fuzzing
 cargo xtask test --quick    format, lints, tests
 cargo xtask tidy            the house rules that no lint knows
 cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
+cargo xtask oracle [CASES]  the random tests, so many cases each (1000000), optimised
 cargo xtask mutate [WORD]   whether the oracle notices when a rule is not asked: every mutant, or those about WORD
 cargo xtask api             the server's answers against its own OpenAPI document (Schemathesis, every check)
 ";
@@ -47,6 +48,8 @@ fn run(words: &[&str]) -> Result<()> {
         ["tidy"] => tidy::run(),
         ["fuzz"] => steps::fuzz(&Fuzzing::Seconds(60)),
         ["fuzz", seconds] => steps::fuzz(&Fuzzing::Seconds(seconds.parse()?)),
+        ["oracle"] => steps::oracle("1000000"),
+        ["oracle", cases] => steps::oracle(cases),
         ["mutate"] => mutate::run(""),
         ["mutate", word] => mutate::run(word),
         ["api"] => steps::api("all"),

@@ -31,26 +31,47 @@ struct Mutant {
     test: Test,
 }
 
-/// A test of `crates/testkit/tests/oracle.rs`.
-#[derive(Clone, Copy)]
+/// A test of `crates/testkit/tests`.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Test {
+    Agreement,
     Reads,
     Writes,
+    Rest,
 }
 
 impl Test {
+    const ALL: [Test; 4] = [Test::Agreement, Test::Reads, Test::Writes, Test::Rest];
+
+    fn file(self) -> &'static str {
+        match self {
+            Test::Agreement => "agreement",
+            Test::Reads | Test::Writes => "oracle",
+            Test::Rest => "rest",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
+            Test::Agreement => "three_evaluators_agree",
             Test::Reads => "reads_answer_what_the_oracle_says",
             Test::Writes => "writes_leave_what_the_oracle_says",
+            Test::Rest => "rest_answers_as_the_query_language_does",
+        }
+    }
+
+    /// What it writes where it found a difference, and nothing else does.
+    fn difference(self) -> &'static str {
+        match self {
+            Test::Agreement => "\nnaive: ",
+            Test::Reads | Test::Writes => "\n--- expected\n",
+            Test::Rest => "\n right: ",
         }
     }
 }
 
 /// Requests until a mutant counts as a survivor. It stops at the first difference, so only survivors need all of them.
 const CASES: &str = "20000";
-/// What the oracle writes where it found a difference, and nothing else does.
-const DIFFERENCE: &str = "\n--- expected\n";
 /// The copy and what is built of it: kept, so that the next run builds the changed crates alone.
 const FOLDER: &str = "target/mutants";
 
@@ -62,8 +83,8 @@ pub(crate) fn run(wanted: &str) -> Result<()> {
     for mutant in &mutants {
         copy.mutated(mutant)?;
     }
-    for test in [Test::Reads, Test::Writes] {
-        copy.build("the workspace as it is")?;
+    for test in Test::ALL.into_iter().filter(|test| mutants.iter().any(|mutant| mutant.test == *test)) {
+        copy.build("the workspace as it is", test)?;
         ensure!(!copy.finds_difference(test)?, "{} fails without any mutant", test.name());
     }
     let mut survivors = Vec::new();
@@ -111,36 +132,36 @@ impl Copy {
         let (mutated, text) = self.mutated(mutant)?;
         let path = self.root.join(mutant.file);
         write(&path, mutated.as_bytes())?;
-        let found = self.build(mutant.what).and_then(|()| self.finds_difference(mutant.test));
+        let found = self.build(mutant.what, mutant.test).and_then(|()| self.finds_difference(mutant.test));
         write(&path, text.as_bytes())?;
         found
     }
 
-    fn cargo(&self, words: &[&str]) -> Command {
+    fn cargo(&self, test: Test, words: &[&str]) -> Command {
         let mut command = Command::new("cargo");
         // Warnings are the mutant's, not ours. The folder of what is built is the same for all of them.
-        command.args(["test", "--quiet", "--package", "mainstay-testkit", "--test", "oracle"]).args(words);
+        command.args(["test", "--quiet", "--package", "mainstay-testkit", "--test", test.file()]).args(words);
         command.current_dir(&self.root).env("CARGO_TARGET_DIR", "../target").stdin(Stdio::null());
         command.env("MAINSTAY_ORACLE_CASES", CASES).env("MAINSTAY_ORACLE_SHRINK", "0");
         command.env("RUSTFLAGS", "--cap-lints=allow");
         command
     }
 
-    fn build(&self, what: &str) -> Result<()> {
-        let output = self.cargo(&["--no-run"]).output().context("starting cargo")?;
+    fn build(&self, what: &str, test: Test) -> Result<()> {
+        let output = self.cargo(test, &["--no-run"]).output().context("starting cargo")?;
         let words = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{what}: does not compile\n{words}");
         Ok(())
     }
 
     fn finds_difference(&self, test: Test) -> Result<bool> {
-        let output = self.cargo(&["--", "--exact", test.name()]).output().context("starting cargo")?;
+        let output = self.cargo(test, &["--", "--exact", test.name()]).output().context("starting cargo")?;
         let text = String::from_utf8_lossy(&output.stdout);
         if output.status.success() {
             ensure!(text.contains("1 passed"), "{} did not run:\n{text}", test.name());
             return Ok(false);
         }
-        ensure!(text.contains(DIFFERENCE), "{} fails without a difference:\n{text}", test.name());
+        ensure!(text.contains(test.difference()), "{} fails without a difference:\n{text}", test.name());
         Ok(true)
     }
 }

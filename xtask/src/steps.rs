@@ -31,6 +31,14 @@ pub(crate) fn doc_tests() -> Result<()> {
     run("cargo", &["test", "--workspace", "--doc", "--quiet"])
 }
 
+/// The tests that make random cases, with so many of them that a rare one comes up.
+pub(crate) fn oracle(cases: &str) -> Result<()> {
+    let cases = format!("MAINSTAY_ORACLE_CASES={cases}");
+    let cargo = ["cargo", "test", "--release", "--package", "mainstay-testkit", "--tests"];
+    let words: Vec<&str> = [cases.as_str()].into_iter().chain(cargo).chain(["--", "--nocapture"]).collect();
+    run("env", &words)
+}
+
 /// How long a fuzz target runs.
 pub(crate) enum Fuzzing {
     /// So many inputs, the same each time: for a test.

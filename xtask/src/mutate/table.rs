@@ -4,7 +4,7 @@
 //! the text here.
 
 use super::Mutant;
-use super::Test::{Reads, Writes};
+use super::Test::{Agreement, Reads, Rest, Writes};
 
 /// Every mutant, in the order in which requests meet them.
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -229,7 +229,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
 ",
         replace: r"            Node::Literal(_) => Some(None),
 ",
-        test: Reads,
+        test: Agreement,
     },
     Mutant {
         what: "a cursor skips rows that tie",
@@ -481,5 +481,95 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: r"                let _ = key;
 ",
         test: Writes,
+    },
+    Mutant {
+        what: "a path sees rows that do not count",
+        file: "crates/sql/src/expr/path.rs",
+        find: r"        if let Some(visible) = &last.visible {
+",
+        replace: r"        if let Some(visible) = last.visible.as_ref().filter(|_| false) {
+",
+        test: Agreement,
+    },
+    Mutant {
+        what: "a question to many rows counts those that do not count",
+        file: "crates/sql/src/expr/many.rs",
+        find: r"            if let Some(visible) = &visible {
+",
+        replace: r"            if let Some(visible) = visible.as_ref().filter(|_| false) {
+",
+        test: Agreement,
+    },
+    Mutant {
+        what: "all holds where it is unknown",
+        file: "crates/sql/src/expr/many.rs",
+        find: r#"body.as_deref(), " IS NOT TRUE"),"#,
+        replace: r#"body.as_deref(), " IS FALSE"),"#,
+        test: Agreement,
+    },
+    Mutant {
+        what: "null equals null in memory",
+        file: "crates/lang/src/eval/step.rs",
+        find: r"    if left.is_null() || right.is_null() {
+        return Ok(None);
+    }
+",
+        replace: r"    if left.is_null() && right.is_null() {
+        return Ok(Some(Ordering::Equal));
+    }
+    if left.is_null() || right.is_null() {
+        return Ok(None);
+    }
+",
+        test: Agreement,
+    },
+    Mutant {
+        what: "what is unknown decides in memory",
+        file: "crates/lang/src/eval/step.rs",
+        find: r"            Some(truth) if truth == decisive => return Ok(Some(decisive)),
+            Some(_) => {}
+            None => result = None,
+",
+        replace: r"            Some(truth) if truth == decisive => return Ok(Some(decisive)),
+            Some(_) => {}
+            None => result = Some(decisive),
+",
+        test: Agreement,
+    },
+    Mutant {
+        what: "a rule that is unknown for a caller vanishes",
+        file: "crates/lang/src/fold.rs",
+        find: "        Some(literal(truth.map_or(Value::Null, Value::Bool), expr))",
+        replace: "        Some(literal(Value::Bool(truth != Some(false)), expr))",
+        test: Agreement,
+    },
+    Mutant {
+        what: "REST forgets the filter",
+        file: "crates/http/src/rest/list.rs",
+        find: r#"        filter: parameters.text("where")?.map(str::to_owned),
+"#,
+        replace: r#"        filter: parameters.text("where")?.map(str::to_owned).filter(|_| false),
+"#,
+        test: Rest,
+    },
+    Mutant {
+        what: "REST links where it should unlink",
+        file: "crates/http/src/rest/link.rs",
+        find: r#"        relation.keywords.push("remove");
+        relation.remove.push(target);
+"#,
+        replace: r#"        relation.keywords.push("add");
+        relation.add.push(target);
+"#,
+        test: Rest,
+    },
+    Mutant {
+        what: "a change by REST of a row that is not there is done",
+        file: "crates/http/src/rest/link.rs",
+        find: r"    if answer.row_count == 0 { Err(not_found(table)) } else { Ok(no_content()) }
+",
+        replace: r"    if answer.row_count == 1000 { Err(not_found(table)) } else { Ok(no_content()) }
+",
+        test: Rest,
     },
 ];
