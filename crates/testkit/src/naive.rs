@@ -10,7 +10,6 @@ use std::collections::{BTreeSet, HashMap};
 
 use mainstay_lang::eval::CallerView;
 use mainstay_lang::expr::{Ask, CallerFact, Clock, CompareOp, Expr, Many, Node, Root, RowPath};
-use mainstay_lang::fold::specialise_filter;
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, RelationKind, Rule, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Date, Timestamp, Value};
@@ -201,10 +200,30 @@ impl<'a> Naive<'a> {
         Ok(self.eval(condition, scene)? == Value::Bool(true))
     }
 
-    /// Whether a condition holds for the caller whatever row it is asked of. The one thing that is not looked up naively
-    /// here: what folding makes of a condition is held equal to its value by a test of its own.
-    pub fn holds_for_every_row(&self, condition: &Expr) -> bool {
-        matches!(specialise_filter(condition, self, self.now).node, Node::Literal(Value::Bool(true)))
+    /// What a condition is for the caller whatever row it is asked of; `None`: that depends on the row, or it takes more
+    /// than a look at `and`, `or` and `not` to see that it does not.
+    pub fn decided(&self, condition: &Expr) -> Option<bool> {
+        match &condition.node {
+            Node::Not(inner) => self.decided(inner).map(|truth| !truth),
+            Node::And(items) => self.decided_junction(items, false),
+            Node::Or(items) => self.decided_junction(items, true),
+            _ if reads_rows(condition) => None,
+            _ => {
+                let scene = Scene { scopes: Vec::new(), old: None, new: None, params: &[], eyes: Eyes::All };
+                match self.eval(condition, &scene) {
+                    Ok(Value::Bool(truth)) => Some(truth),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn decided_junction(&self, items: &[Expr], deciding: bool) -> Option<bool> {
+        let truths: Vec<Option<bool>> = items.iter().map(|item| self.decided(item)).collect();
+        if truths.contains(&Some(deciding)) {
+            return Some(deciding);
+        }
+        truths.iter().all(Option::is_some).then_some(!deciding)
     }
 
     /// [`Naive::is_true`] of a condition whose parameters live shorter than the rows.
@@ -434,6 +453,19 @@ impl<'a> Naive<'a> {
             Ask::Max => scalar::extreme(&values, std::cmp::Ordering::Greater),
         })
     }
+}
+
+/// Whether an expression looks at any row but the caller's own and those that it refers to.
+fn reads_rows(expr: &Expr) -> bool {
+    let mut reads = false;
+    expr.walk(&mut |expr| {
+        reads |= match &expr.node {
+            Node::Column { row, .. } => row.root != Root::User,
+            Node::Many(_) => true,
+            _ => false,
+        };
+    });
+    reads
 }
 
 /// False 0, unknown 1, true 2.

@@ -483,6 +483,33 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: Writes,
     },
     Mutant {
+        what: "a version that was asked for is not looked at",
+        file: "crates/engine/src/write/run/step.rs",
+        find: r"        if let Some(version) = find.if_updated
+",
+        replace: r"        if let Some(version) = find.if_updated.filter(|_| false)
+",
+        test: Writes,
+    },
+    Mutant {
+        what: "an immutable column may be set",
+        file: "crates/engine/src/write/resolve/change.rs",
+        find: r"        } else if column.immutable || is_key {
+",
+        replace: r"        } else if is_key {
+",
+        test: Writes,
+    },
+    Mutant {
+        what: "an immutable relation may be changed from its other side",
+        file: "crates/engine/src/write/run/list.rs",
+        find: r"        let problem = if declared.immutable {
+",
+        replace: r"        let problem = if declared.immutable && false {
+",
+        test: Writes,
+    },
+    Mutant {
         what: "a path sees rows that do not count",
         file: "crates/sql/src/expr/path.rs",
         find: r"        if let Some(visible) = &last.visible {

@@ -93,6 +93,7 @@ fn tables(dice: &mut Dice) -> App {
             let kept = match dice.below(12) {
                 0 => " secret",
                 1 => " hidden",
+                4 => " immutable",
                 // Rows that exist may lack a value that is another row's already.
                 2 | 3 if null == "?" && ty != "text[]" => " unique",
                 _ => "",
@@ -118,7 +119,8 @@ fn tables(dice: &mut Dice) -> App {
                 (1, _) => " on delete restrict",
                 _ => "",
             };
-            push(&mut tables, from, format!("{name} {target}{null}{deletion}"));
+            let kept = if dice.one_in(10) { " immutable" } else { "" };
+            push(&mut tables, from, format!("{name} {target}{null}{deletion}{kept}"));
             if !dice.one_in(4) {
                 let own = tables[from].name.clone();
                 push(&mut tables, to, format!("{}_by_{name} {own}[] by {name}", own.to_lowercase()));

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use self::compare::{difference, same};
 use self::told::told;
 use super::case::Case;
-use super::predict::{Oracle, Stop};
+use super::predict::{Oracle, Refusals, Stop};
 use super::simulate::{Said, Simulation, writes};
 use crate::database::{Database, DatabaseKind, schema_of};
 use crate::naive::{Asker, Naive, World};
@@ -58,7 +58,7 @@ pub async fn read(
     let oracle = Oracle { naive: Naive { schema: &schema, world, at_start: world, asker, now: NOW } };
     let expected = oracle.answer(request);
     let found = execute(database, asker, request, &[]).await?;
-    let verdict = compare(&expected, &found);
+    let verdict = compare(&expected, &oracle.refused(request), &found);
     match (&verdict, &found) {
         (Verdict::Agreed { .. }, Ok(answer)) => {
             pages::follow(database, &oracle, request, answer, verdict).await
@@ -89,7 +89,7 @@ pub async fn execute(
     })
 }
 
-fn compare(expected: &Result<Json, Stop>, found: &Result<Json, Error>) -> Verdict {
+fn compare(expected: &Result<Json, Stop>, refused: &Refusals, found: &Result<Json, Error>) -> Verdict {
     let differs = || Verdict::Differs {
         sort: sort(expected.as_ref().err(), found.as_ref().err()),
         expected: match expected {
@@ -102,6 +102,9 @@ fn compare(expected: &Result<Json, Stop>, found: &Result<Json, Error>) -> Verdic
         (Err(Stop::Undecided), Ok(_)) => Verdict::Undecided,
         (Err(Stop::Undecided), Err(error)) if error.key == Key::Arithmetic => Verdict::Undecided,
         (Err(Stop::Refused(keys)), Err(error)) if keys.contains(&error.key) => Verdict::Refused(error.key),
+        (Ok(_) | Err(Stop::Undecided), Err(error)) if refused.may.contains(&error.key) => {
+            Verdict::Refused(error.key)
+        }
         (Ok(expected), Ok(found)) if same(expected, found) => Verdict::Agreed { rows: count(found) },
         _ => differs(),
     }
@@ -143,6 +146,7 @@ async fn judged_write(
         found: format!("{}\n{more}", shown(found)),
     };
     let mut accepted: Vec<String> = Vec::new();
+    let mut is_one_withheld = false;
     loop {
         let found = execute(database, asker, request, &accepted).await?;
         *after = database.world().await?;
@@ -164,8 +168,8 @@ async fn judged_write(
                     return Ok(differs("accepted warnings let pass".into(), &found, ""));
                 }
                 // First all but one, to see that it still refuses.
-                let is_first = accepted.is_empty() && ids.len() > 1;
-                accepted.extend(ids.into_iter().skip(usize::from(is_first)));
+                is_one_withheld = accepted.is_empty() && ids.len() > 1;
+                accepted.extend(ids.into_iter().skip(usize::from(is_one_withheld)));
             }
             (Err(Stop::Refused(keys)), Err(error))
                 if keys.contains(&error.key) && error.key != Key::Warnings =>
@@ -177,6 +181,9 @@ async fn judged_write(
                 return Ok(Verdict::Refused(error.key));
             }
             (Ok(()), Err(error)) if is_open(error.key) => return Ok(Verdict::Refused(error.key)),
+            (_, Ok(_)) if is_one_withheld => {
+                return Ok(differs("the warning that was not accepted".into(), &found, ""));
+            }
             (expected, Ok(answer)) if expected.is_ok() || said.is_passed(&accepted) => {
                 let difference = difference(&schema, world, &foretold, after);
                 if !difference.is_empty() {

@@ -9,6 +9,8 @@ mod groups;
 mod order;
 mod refuse;
 
+pub use refuse::Refusals;
+
 use mainstay_engine::error::Key;
 use mainstay_lang::filter::compile_filter;
 use mainstay_lang::schema::{Column, ColumnId, Member, Relation, Schema, Table, TableId};
@@ -91,17 +93,9 @@ impl<'a> Oracle<'a> {
     /// # Errors
     /// The keys with which it must be refused, or that it cannot be foretold.
     pub fn answer(&self, request: &Json) -> Predicted<Json> {
-        let mut refused = Vec::new();
-        for (name, json) in request.as_object().into_iter().flatten() {
-            match self.schema().table_named(name) {
-                None => refused.push(Key::NameUnknown),
-                Some(table) => {
-                    parts(json).iter().for_each(|part| self.refusals(table, part, true, &mut refused))
-                }
-            }
-        }
-        if !refused.is_empty() {
-            return Err(Stop::Refused(refused));
+        let refused = self.refused(request);
+        if !refused.must.is_empty() {
+            return Err(Stop::Refused(refused.must));
         }
         let mut answer = Map::new();
         for (name, json) in request.as_object().into_iter().flatten() {
@@ -145,13 +139,24 @@ impl<'a> Oracle<'a> {
         part: &Map<String, Json>,
         all: &[&'a [Value]],
     ) -> Predicted<Vec<&'a [Value]>> {
+        let found = self.found(table, part, all)?;
+        self.sort(table, part, found)
+    }
+
+    /// The same in any order.
+    fn found(
+        &self,
+        table: &Table,
+        part: &Map<String, Json>,
+        all: &[&'a [Value]],
+    ) -> Predicted<Vec<&'a [Value]>> {
         let mut found = Vec::new();
         for row in all {
             if self.naive.readable(table.id, row)? && self.matches(table, part, row)? {
                 found.push(*row);
             }
         }
-        self.sort(table, part, found)
+        Ok(found)
     }
 
     /// Whether everything that a part says about its rows is true for a row that may be read.
@@ -174,7 +179,9 @@ impl<'a> Oracle<'a> {
                     let relation = table.relation(*id);
                     let mut met = true;
                     for part in parts(json).into_iter().filter(|part| is_required(part)) {
-                        met &= !self.many(table, relation, part, row)?.is_empty();
+                        let all = self.naive.related_readable(table.id, relation.id, row)?;
+                        let target = self.schema().table(relation.target);
+                        met &= !self.found(target, part, &all)?.is_empty();
                     }
                     met
                 }

@@ -18,6 +18,7 @@ use mainstay_lang::schema::{Column, ColumnId, Member, Operation, Schema, Table, 
 use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Map, Value as Json};
 
+use super::case::json_of;
 use super::predict::{Oracle, Stop, is_keyword, nested};
 use crate::naive::{Asker, Eyes, Naive, Row, Scene, World};
 
@@ -183,6 +184,11 @@ impl<'a> Simulation<'a> {
     /// Rows that are found, and everything that happens to them short of their deletion.
     fn change(&mut self, table: &'a Table, part: &Part, place: &Place) -> Predicted<Vec<Value>> {
         let keys = self.found(table, part, place)?;
+        if let Some(version) = part.get("if_updated")
+            && keys.iter().any(|key| json_of(&self.row(table.id, key)[2]) != *version)
+        {
+            return Err(refused(Key::Version));
+        }
         for (column, named) in self.ones(table, part).filter(|(_, named)| !named.contains_key("create")) {
             for key in &keys {
                 let Some(row) = self.world.row(table.id, key).cloned() else { continue };

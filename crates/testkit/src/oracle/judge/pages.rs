@@ -69,7 +69,7 @@ async fn walk(
         place.part(&mut walked)["after"] = cursor_here.into();
         let expected = oracle.answer(&counted);
         let found = execute(database, oracle.naive.asker, &walked, &[]).await?;
-        let verdict = compare(&expected, &found);
+        let verdict = compare(&expected, &oracle.refused(&counted), &found);
         if let Verdict::Differs { sort, expected, found } = &verdict {
             return Ok(Some(Verdict::Differs {
                 sort: format!("page, {sort}"),

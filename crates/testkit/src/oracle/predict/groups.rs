@@ -22,12 +22,7 @@ impl<'a> Oracle<'a> {
         part: &Map<String, Json>,
         all: &[&'a [Value]],
     ) -> Predicted<Vec<Json>> {
-        let mut rows = Vec::new();
-        for row in all {
-            if self.naive.readable(table.id, row)? && self.matches(table, part, row)? {
-                rows.push(*row);
-            }
-        }
+        let rows = self.found(table, part, all)?;
         let names = texts(part, "group");
         let by: Vec<Expr> = names
             .iter()

@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 
 use mainstay_lang::expr::Expr;
 use mainstay_lang::filter::compile_value;
-use mainstay_lang::schema::Table;
+use mainstay_lang::schema::{Column, Table};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json};
 
-use super::{Oracle, Predicted, texts};
+use super::refuse::Hides;
+use super::{Oracle, Predicted, Stop, texts};
 use crate::naive::{Eyes, Scene, order};
 
 /// An item of an order.
@@ -26,7 +27,7 @@ impl<'a> Oracle<'a> {
         part: &Map<String, Json>,
         rows: Vec<&'a [Value]>,
     ) -> Predicted<Vec<&'a [Value]>> {
-        let items = self.order(table, part);
+        let items = self.order(table, part)?;
         let mut keyed = Vec::new();
         for row in rows {
             let mut values = Vec::new();
@@ -47,23 +48,26 @@ impl<'a> Oracle<'a> {
         Ok(keyed.into_iter().map(|(_, row)| row).collect())
     }
 
-    fn order(&self, table: &Table, part: &Map<String, Json>) -> Vec<OrderItem> {
+    fn order(&self, table: &Table, part: &Map<String, Json>) -> Predicted<Vec<OrderItem>> {
         let by = |path: &str| compile_value(self.schema(), table.id, path).expect("refused before");
         let written = texts(part, "order");
         if part.contains_key("aggregate") {
             // Its order is that of groups, which have no place where the part only restricts.
-            return Vec::new();
+            return Ok(Vec::new());
         }
         if written.is_empty() {
             let own = table.order.iter().map(|item| (table.column(item.column), item.descending));
-            let own = own.filter(|(column, _)| !self.has_hidden_values(table, column));
-            return own
-                .map(|(column, descending)| OrderItem {
-                    by: by(&column.name),
-                    descending,
-                    nulls_first: false,
-                })
-                .collect();
+            let hides = |column| self.column_hides(table, column);
+            if own.clone().any(|(column, _)| hides(column) == Hides::Perhaps) {
+                return Err(Stop::Undecided);
+            }
+            let own = own.filter(|(column, _)| hides(column) == Hides::Nothing);
+            let item = |(column, descending): (&Column, bool)| OrderItem {
+                by: by(&column.name),
+                descending,
+                nulls_first: false,
+            };
+            return Ok(own.map(item).collect());
         }
         let item = |text: &&str| {
             let path = text.split(' ').next().unwrap_or_default();
@@ -73,7 +77,7 @@ impl<'a> Oracle<'a> {
                 nulls_first: text.ends_with("nulls first"),
             }
         };
-        written.iter().map(item).collect()
+        Ok(written.iter().map(item).collect())
     }
 }
 

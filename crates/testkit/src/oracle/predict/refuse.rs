@@ -4,18 +4,33 @@
 use mainstay_engine::error::Key;
 use mainstay_lang::filter::{compile_aggregate, compile_filter, compile_value};
 use mainstay_lang::schema::{Column, Member, Operation, Table};
+use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json};
 
 use super::{Oracle, is_keyword, nested, parts, texts};
 
-impl Oracle<'_> {
+impl<'a> Oracle<'a> {
+    /// Why a document is refused, or may be.
+    pub fn refused(&self, request: &Json) -> Refusals {
+        let mut refused = Refusals::default();
+        for (name, json) in request.as_object().into_iter().flatten() {
+            match self.schema().table_named(name) {
+                None => refused.must.push(Key::NameUnknown),
+                Some(table) => {
+                    parts(json).iter().for_each(|part| self.refusals(table, part, true, &mut refused));
+                }
+            }
+        }
+        refused
+    }
+
     /// Every reason to refuse a part without looking at rows. What is not shown is not sorted or grouped either.
     pub(super) fn refusals(
         &self,
         table: &Table,
         part: &Map<String, Json>,
         is_shown: bool,
-        refused: &mut Vec<Key>,
+        refused: &mut Refusals,
     ) {
         let is_secret = |name: &str| match table.members.get(name) {
             Some(Member::Column(id)) => table.column(*id).secret,
@@ -24,7 +39,7 @@ impl Oracle<'_> {
         };
         for name in texts(part, "get").into_iter().filter(|_| is_shown) {
             if name != "*" && is_secret(name) {
-                refused.push(Key::NameUnknown);
+                refused.must.push(Key::NameUnknown);
             }
         }
         for word in ["order", "group"] {
@@ -34,20 +49,24 @@ impl Oracle<'_> {
                 }
                 let path = item.trim_start_matches('-').split(' ').next().unwrap_or_default();
                 if compile_value(self.schema(), table.id, path).is_err() {
-                    refused.push(Key::Expression);
-                } else if !self.sortable(table, path) {
-                    refused.push(Key::ColumnGuarded);
+                    refused.must.push(Key::Expression);
+                    continue;
+                }
+                match self.hides(table, path) {
+                    Hides::Nothing => {}
+                    Hides::Perhaps => refused.may.push(Key::ColumnGuarded),
+                    Hides::Something => refused.must.push(Key::ColumnGuarded),
                 }
             }
         }
         if let Some(text) = part.get("where").and_then(Json::as_str)
             && compile_filter(self.schema(), table.id, text).is_err()
         {
-            refused.push(Key::Expression);
+            refused.must.push(Key::Expression);
         }
         for (_, text) in part.get("aggregate").and_then(Json::as_object).into_iter().flatten() {
             if compile_aggregate(self.schema(), table.id, text.as_str().unwrap_or_default()).is_err() {
-                refused.push(Key::Expression);
+                refused.must.push(Key::Expression);
             }
         }
         let is_shown = is_shown && !part.contains_key("aggregate");
@@ -56,7 +75,7 @@ impl Oracle<'_> {
                 Some(Member::Column(id)) => {
                     let column = table.column(*id);
                     if column.secret {
-                        refused.push(Key::NameUnknown);
+                        refused.must.push(Key::NameUnknown);
                     }
                     if let (Some(target), Some(part)) = (column.target(), nested(column, json)) {
                         self.refusals(self.schema().table(target), part, is_shown, refused);
@@ -66,36 +85,63 @@ impl Oracle<'_> {
                     let target = self.schema().table(table.relation(*id).target);
                     parts(json).iter().for_each(|part| self.refusals(target, part, is_shown, refused));
                 }
-                None => refused.push(Key::NameUnknown),
+                None => refused.must.push(Key::NameUnknown),
             }
         }
     }
 
-    /// Whether rows may be sorted by a path: every column on it may be read whatever the row.
-    fn sortable(&self, table: &Table, path: &str) -> bool {
+    /// Whether rows may not be sorted by a path: a column on it may not be read, in whatever row.
+    fn hides(&self, table: &Table, path: &str) -> Hides {
         let mut table = table;
+        let mut hides = Hides::Nothing;
         for name in path.split('.') {
-            let Some(column) = table.column_named(name) else { return true };
-            if self.has_hidden_values(table, column) {
-                return false;
-            }
+            let Some(column) = table.column_named(name) else { break };
+            hides = hides.max(self.column_hides(table, column));
             match column.target() {
                 Some(target) => table = self.schema().table(target),
-                None => return true,
+                None => break,
             }
         }
-        true
+        hides
     }
 
-    pub(super) fn has_hidden_values(&self, table: &Table, column: &Column) -> bool {
+    /// Whether a column may not be read in some row that there is, or could be.
+    pub(super) fn column_hides(&self, table: &Table, column: &Column) -> Hides {
         if column.secret {
-            return true;
+            return Hides::Something;
+        }
+        if self.naive.asker.admin || !table.is_guarded(Operation::Read, column.id) {
+            return Hides::Nothing;
         }
         let mut rules = table.rules_of(Operation::Read, Some(column.id));
-        let holds = rules.any(|rule| match &rule.condition {
-            None => true,
-            Some(condition) => self.naive.holds_for_every_row(condition),
+        let holds = rules.any(|rule| {
+            rule.condition.as_ref().is_none_or(|condition| self.naive.decided(condition) == Some(true))
         });
-        table.is_guarded(Operation::Read, column.id) && !self.naive.asker.admin && !holds
+        if holds {
+            return Hides::Nothing;
+        }
+        let rows = self.naive.world.rows(table.id);
+        let is_hidden = |row: &'a [Value]| self.naive.column_readable(table.id, row, column.id) == Ok(false);
+        if rows.iter().any(|row| is_hidden(row)) { Hides::Something } else { Hides::Perhaps }
     }
+}
+
+/// Whether a column holds what the caller may not read. The greater one counts on a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hides {
+    /// Its rule holds without a look at any row, or it has none.
+    Nothing,
+    /// All rows that there are may be read; whether others could is not seen at a glance.
+    Perhaps,
+    /// A row that there is may not.
+    Something,
+}
+
+/// Why a document is refused without a look at the rows asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Refusals {
+    /// One of these keys it must be, if there are any.
+    pub must: Vec<Key>,
+    /// One of these it may be.
+    pub may: Vec<Key>,
 }

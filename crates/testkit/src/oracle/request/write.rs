@@ -176,11 +176,26 @@ impl<'a> Requests<'a> {
         let mut members = self.meant(table);
         let Some(set) = self.new_values(table, DEPTH) else { return self.deletion(table) };
         put(&mut members, "set", set);
+        self.version(table, &mut members);
         if self.dice.one_in(6) {
             self.inner(table, &mut members, 1);
         }
         self.shown(table, &mut members);
         Doc::Object(members)
+    }
+
+    /// The version that a row must have; of the row meant, if it has a key.
+    fn version(&mut self, table: &Table, members: &mut Members) {
+        if !self.dice.one_in(8) {
+            return;
+        }
+        let rows = self.world.rows(table.id);
+        let is_meant = |row: &&Vec<Value>| {
+            members.iter().any(|(name, doc)| name == "id" && doc.json() == json_of(&row[0]))
+        };
+        if let Some(row) = rows.iter().find(is_meant).or(rows.first()) {
+            put(members, "if_updated", Doc::Json(json_of(&row[2])));
+        }
     }
 
     /// What `set` gives; `None`: the table has no column for it.
@@ -212,6 +227,7 @@ impl<'a> Requests<'a> {
     fn deletion(&mut self, table: &'a Table) -> Doc {
         let mut members = self.meant(table);
         put(&mut members, "delete", json_doc(true));
+        self.version(table, &mut members);
         self.shown(table, &mut members);
         Doc::Object(members)
     }

@@ -148,7 +148,7 @@ impl<'a> Simulation<'a> {
                 if *held == value || (!adds && held != key) {
                     return Ok(());
                 }
-                if value.is_null() && !declared.nullable {
+                if declared.immutable || (value.is_null() && !declared.nullable) {
                     return Err(refused(Key::Invalid));
                 }
                 let outer = std::mem::take(&mut self.afters);

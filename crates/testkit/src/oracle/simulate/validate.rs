@@ -34,6 +34,11 @@ impl<'a> Simulation<'a> {
                 value.map_or(!is_missing, |value| !value.is_null())
             };
         }
+        for (name, json) in part.iter().chain(set.into_iter().flatten()) {
+            let is_kept = table.column_named(name).is_some_and(|column| column.immutable);
+            let is_new = !is_create && json.get("create").is_some();
+            is_valid &= !(is_kept && (is_new || set.is_some_and(|set| set.contains_key(name))));
+        }
         let changes = set.is_some() || part.contains_key("delete");
         if changes && !self.is_restricted(table, part) {
             return Err(refused(Key::Unrestricted));
