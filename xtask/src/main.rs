@@ -20,7 +20,7 @@ cargo xtask test --quick    format, lints, tests
 cargo xtask tidy            the house rules that no lint knows
 cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
 cargo xtask oracle [CASES]  the random tests, so many cases each (1000000), optimised
-cargo xtask mutate [WORD]   whether the oracle notices when a rule is not asked: every mutant, or those about WORD
+cargo xtask mutate [WORD…]  whether the oracle notices when a rule is not asked: every mutant, or those about a word
 cargo xtask api             the server's answers against its own OpenAPI document (Schemathesis, every check)
 ";
 
@@ -50,8 +50,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["fuzz", seconds] => steps::fuzz(&Fuzzing::Seconds(seconds.parse()?)),
         ["oracle"] => steps::oracle("1000000"),
         ["oracle", cases] => steps::oracle(cases),
-        ["mutate"] => mutate::run(""),
-        ["mutate", word] => mutate::run(word),
+        ["mutate", words @ ..] => mutate::run(words),
         ["api"] => steps::api("all"),
         _ => bail!("unknown command\n{USAGE}"),
     }

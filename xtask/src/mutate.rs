@@ -19,7 +19,7 @@ use crate::machine::run_silently;
 
 /// One way to break the product.
 struct Mutant {
-    /// What is wrong then, in a few words: `cargo xtask mutate WORD` picks those that have the word.
+    /// What is wrong then, in a few words: `cargo xtask mutate WORD…` picks those that have one.
     what: &'static str,
     /// The file, from the root of the workspace.
     file: &'static str,
@@ -75,11 +75,13 @@ const CASES: &str = "20000";
 /// The copy and what is built of it: kept, so that the next run builds the changed crates alone.
 const FOLDER: &str = "target/mutants";
 
-/// Runs the mutants whose words contain `wanted`.
-pub(crate) fn run(wanted: &str) -> Result<()> {
+/// Runs the mutants that are about one of the words, or all of them.
+pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = Copy::make()?;
-    let mutants: Vec<&Mutant> = MUTANTS.iter().filter(|mutant| mutant.what.contains(wanted)).collect();
-    ensure!(!mutants.is_empty(), "no mutant is about {wanted:?}");
+    let is_wanted =
+        |mutant: &&Mutant| words.is_empty() || words.iter().any(|word| mutant.what.contains(word));
+    let mutants: Vec<&Mutant> = MUTANTS.iter().filter(is_wanted).collect();
+    ensure!(!mutants.is_empty(), "no mutant is about {words:?}");
     for mutant in &mutants {
         copy.mutated(mutant)?;
     }
