@@ -395,11 +395,16 @@ async fn agree(on: DatabaseKind) {
             exprs.extend(compile(&schema, table, &phrase.text(), *form).map(|expr| (at, expr)));
         }
         let askers = askers();
-        let visible: Vec<Arc<Expr>> =
-            ["m > 0", "title == null or role == low", "user.level != 2 or no", "children.none()"]
-                .iter()
-                .map(|text| Arc::new(compile(&schema, table, text, Form::Filter).unwrap()))
-                .collect();
+        let visible: Vec<Arc<Expr>> = [
+            "m > 0",
+            "title == null or role == low",
+            "user.level != 2 or no",
+            "children.none()",
+            "signed_in",
+        ]
+        .iter()
+        .map(|text| Arc::new(compile(&schema, table, text, Form::Filter).unwrap()))
+        .collect();
         let rows = setting.world.rows(table);
         for (at, expr) in &exprs {
             for _ in 0..ROWS {

@@ -121,15 +121,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: Reads,
     },
     Mutant {
-        what: "a filter sees the caller's row though it may not be read",
-        file: "crates/engine/src/guard.rs",
-        find: r"            guards.extend(row.map(|rule| prefixed(&rule, &seen)));
-",
-        replace: r"            let _ = row;
-",
-        test: Reads,
-    },
-    Mutant {
         what: "rows are sorted by guarded columns",
         file: "crates/engine/src/guard.rs",
         find: r"                if !open || self.schema().table(table).column(column).secret {
