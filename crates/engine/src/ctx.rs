@@ -36,6 +36,8 @@ pub struct Caller {
     pub roles: BTreeSet<String>,
     /// The caller's row and what the rules read from there, read once when first needed.
     pub row: OnceLock<CallerRow>,
+    /// Set once it was seen that the caller may read the own row; only where nothing but this value and that row decide.
+    pub sees_self: OnceLock<()>,
 }
 
 /// What rules read of the caller's row: a value for each path in the catalogue's order.
@@ -54,6 +56,7 @@ impl Caller {
             permissions: BTreeSet::new(),
             roles: BTreeSet::new(),
             row: OnceLock::new(),
+            sees_self: OnceLock::new(),
         }
     }
 

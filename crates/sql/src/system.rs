@@ -274,14 +274,15 @@ pub fn change_next_table(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Values(vec![TEXT]))
 }
 
-/// Forgets some of a table's changes before a time, the oldest first. Parameters: table, time, how many.
+/// Forgets some of a table's changes before a time, the oldest first, but never the last line of the log, whose number
+/// must not be given again. Parameters: table, time, how many.
 pub fn change_purge(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.text("DELETE FROM \"_change\" WHERE \"seq\" IN (SELECT \"seq\" FROM \"_change\" WHERE \"table\" = ");
     w.bind(Bind::Param(0), &TEXT);
     w.text(" AND \"at\" < ");
     w.bind(Bind::Param(1), &Type::Timestamp);
-    w.text(" ORDER BY \"at\" LIMIT ");
+    w.text(" AND \"seq\" < (SELECT max(\"seq\") FROM \"_change\") ORDER BY \"at\" LIMIT ");
     w.bind(Bind::Param(2), &Type::Int);
     w.text(")");
     w.finish(ResultShape::Nothing)

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use mainstay_lang::eval::Compiled;
-use mainstay_lang::expr::{CompareOp, Expr, Node, RowPath};
+use mainstay_lang::expr::{CallerFact, CompareOp, Expr, Node, RowPath};
 use mainstay_lang::schema::{ColumnId, LinkTable, OnDelete, RelationKind, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_sql::Dialect;
@@ -86,6 +86,8 @@ pub(super) struct Test {
     pub(super) condition: Arc<Expr>,
     /// When row and caller suffice.
     pub(super) local: Option<Compiled>,
+    /// Whether row and caller alone decide it, whenever and for whichever tenant or session it is asked.
+    pub(super) steady: bool,
     /// When they don't: `Param(0)` is the row's key.
     pub(super) statement: OnceLock<Arc<Statement>>,
 }
@@ -207,7 +209,8 @@ impl Prepared {
             return test.clone();
         }
         let local = if condition.is_row_local() { Compiled::new(condition).ok() } else { None };
-        let test = Arc::new(Test { condition: condition.clone(), local, statement: OnceLock::new() });
+        let steady = local.is_some() && is_steady(condition);
+        let test = Arc::new(Test { condition: condition.clone(), local, steady, statement: OnceLock::new() });
         self.tests.write().entry(name).or_insert(test).clone()
     }
 
@@ -260,6 +263,19 @@ impl SystemPrepared {
             idempotency_purge: Arc::new(system::idempotency_purge(schema, dialect)),
         }
     }
+}
+
+/// Whether nothing that changes from one request of a caller to the next is asked.
+fn is_steady(condition: &Expr) -> bool {
+    let mut steady = true;
+    condition.walk(&mut |expr| {
+        let changes = matches!(
+            expr.node,
+            Node::Clock(_) | Node::EventAt | Node::Caller(CallerFact::Tenant | CallerFact::Session)
+        );
+        steady &= !changes;
+    });
+    steady
 }
 
 /// `column == $param` about the row itself.

@@ -254,7 +254,12 @@ impl<'a> Run<'a> {
         places: &[(ColumnId, &str)],
         part_path: &str,
     ) -> Error {
-        let StoreError::Unique { columns, .. } = &error else { return error.into() };
+        let columns = match &error {
+            StoreError::Unique { columns, .. } => columns,
+            // A row that was there when the caller was read is gone: refused like any that is not there.
+            StoreError::ForeignKey => return find::refused(part_path),
+            _ => return error.into(),
+        };
         let table = self.schema().table(table);
         let columns: Vec<_> =
             table.columns.iter().filter(|column| columns.contains(&column.db_name)).collect();

@@ -10,7 +10,7 @@ use mainstay_engine::error::Error;
 use mainstay_engine::part::{Idempotency, Operation};
 use mainstay_engine::render;
 use mainstay_lang::schema::RelationKind;
-use mainstay_lang::value::Timestamp;
+use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Value as Json, json};
 
 pub(crate) use crate::app::with_keys;
@@ -43,10 +43,11 @@ impl<'a> Request<'a> {
                 .get()
                 .map(|row| row.values.clone())
                 .map_or_else(Default::default, |values| mainstay_engine::ctx::CallerRow { values }.into()),
+            ..Caller::anonymous()
         };
         let mut ctx = context(caller);
         ctx.now = self.now.unwrap_or(ctx.now);
-        ctx.tenant = self.tenant.map(|tenant| mainstay_lang::value::Value::Uuid(id(tenant).parse().unwrap()));
+        ctx.tenant = self.tenant.map(|tenant| Value::Uuid(id(tenant).parse().unwrap()));
         ctx
     }
 }
@@ -142,10 +143,25 @@ pub(crate) async fn rows(app: &App, question: &str) -> String {
 
 /// The change log: table, row, kind, before, after, actor.
 pub(crate) async fn changes(app: &App) -> Vec<String> {
+    let written =
+        |row: &Vec<Value>| without_keys(&row[3..9].iter().map(Value::to_json).collect::<Vec<_>>().join(" "));
+    log(app).await.iter().map(written).collect()
+}
+
+/// The number of the change log's last line.
+pub(crate) async fn last_change(app: &App) -> i64 {
+    match log(app).await.last().map(|row| &row[0]) {
+        Some(Value::Int(seq)) => *seq,
+        other => panic!("no number: {other:?}"),
+    }
+}
+
+/// Every line of the change log.
+async fn log(app: &App) -> Vec<Vec<Value>> {
     let statement = mainstay_sql::system::change_after(app.engine.schema(), mainstay_sql::SQLITE);
     let query = mainstay_store::Query {
         statement: Arc::new(statement),
-        values: vec![mainstay_lang::value::Value::Int(0), mainstay_lang::value::Value::Int(i64::MAX)],
+        values: vec![Value::Int(0), Value::Int(i64::MAX)],
     };
     let limits = mainstay_store::ReadLimits {
         rows: u64::MAX,
@@ -154,9 +170,7 @@ pub(crate) async fn changes(app: &App) -> Vec<String> {
     };
     let outcome = app.engine.store().read(vec![query], limits).await.unwrap().remove(0);
     let mainstay_store::Outcome::Values(rows) = outcome else { panic!("the change log answers values") };
-    rows.iter()
-        .map(|row| without_keys(&row[3..9].iter().map(|value| value.to_json()).collect::<Vec<_>>().join(" ")))
-        .collect()
+    rows
 }
 
 /// Keys of the fixture as `#n`, others as `@n` in the order in which they come.

@@ -96,7 +96,9 @@ impl Dialect for Sqlite {
     fn column(&self, _: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String {
         let name = self.type_name(ty);
         match role {
-            ColumnRole::Serial => "INTEGER PRIMARY KEY AUTOINCREMENT".to_owned(),
+            // The next number is one more than the greatest that is there, so whoever prunes such a table leaves its
+            // last row. AUTOINCREMENT would remember the number elsewhere: a page more for each transaction.
+            ColumnRole::Serial => "INTEGER PRIMARY KEY".to_owned(),
             // Exactly `INTEGER PRIMARY KEY` is the row's address in its table; no index is needed.
             ColumnRole::Key if name == "INTEGER" => "INTEGER PRIMARY KEY".to_owned(),
             ColumnRole::Key => format!("{name} NOT NULL PRIMARY KEY"),

@@ -268,6 +268,8 @@ fn the_systems_statements() {
     assert_eq!([purged("A", &at, 9), purged("B", &later, 9), purged("A", &later, 1)], [0, 0, 1]);
     // The oldest goes first.
     assert_eq!(db.values(&after, &Run::params(&[Value::Int(0), Value::Int(10)])).concat()[0], Value::Int(2));
+    assert_eq!(purged("A", &later, 9), 0, "the last line keeps its number from being given again");
+    db.write(&insert, &Run::params(&change));
     assert_eq!(purged("A", &later, 9), 1);
 
     let bytes = |byte| Value::Bytes(vec![byte]);
