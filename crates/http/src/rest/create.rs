@@ -60,6 +60,6 @@ fn location(table: &Table, row: &str) -> Result<HeaderValue, Error> {
     // A whole number, or the text of one.
     let id: Cow<'_, str> =
         if id.starts_with('"') { serde_json::from_str(id).map_err(Error::internal)? } else { id.into() };
-    let path = format!("/api/{}/{}", table.name, utf8_percent_encode(&id, SEGMENT));
-    HeaderValue::from_str(&path).map_err(Error::internal)
+    let id: Cow<'_, str> = utf8_percent_encode(&id, SEGMENT).into();
+    HeaderValue::from_str(&["/api/", &table.name, "/", &id].concat()).map_err(Error::internal)
 }
