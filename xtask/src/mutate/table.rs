@@ -584,10 +584,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         what: "a change by REST of a row that is not there is done",
         file: "crates/http/src/rest/link.rs",
-        find: r"    if answer.row_count == 0 { Err(not_found(table)) } else { Ok(no_content()) }
-",
-        replace: r"    if answer.row_count == 1000 { Err(not_found(table)) } else { Ok(no_content()) }
-",
+        find: r"    if only_entry(answer)?.row_count == 0 {",
+        replace: r"    if only_entry(answer)?.row_count == 1000 {",
         test: Rest,
     },
 ];
