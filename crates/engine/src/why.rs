@@ -105,6 +105,12 @@ impl Inquiry {
         Inquiry { sources, found: Mutex::default(), is_complete: AtomicBool::new(false) }
     }
 
+    /// Forgets what an attempt has said that the store begins anew.
+    pub(crate) fn begin(&self) {
+        self.found.lock().clear();
+        self.is_complete.store(false, Ordering::Release);
+    }
+
     /// Notes a refusal.
     pub(crate) fn note(&self, why: Why) {
         self.found.lock().push(why);

@@ -197,6 +197,9 @@ impl Job {
         let mut run = Run::new(tx, &self.catalog, &self.prepared, &self.ctx, &self.limits, &self.careful);
         run.explained = self.explain.then(Explained::default);
         run.inquiry = self.inquiry.as_deref();
+        if let Some(inquiry) = run.inquiry {
+            inquiry.begin();
+        }
         if let Some(idempotency) = &self.idempotency
             && let Some(kept) = run.kept_answer(idempotency).await?
         {
