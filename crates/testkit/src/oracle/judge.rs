@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Operation;
 use mainstay_engine::{document, render};
+use mainstay_lang::schema::{RelationKind, Schema, Table, TableId};
+use mainstay_lang::value::Value;
 use serde_json::Value as Json;
 
 use self::compare::{difference, same};
@@ -102,9 +104,8 @@ fn compare(expected: &Result<Json, Stop>, refused: &Refusals, found: &Result<Jso
         (Err(Stop::Undecided), Ok(_)) => Verdict::Undecided,
         (Err(Stop::Undecided), Err(error)) if error.key == Key::Arithmetic => Verdict::Undecided,
         (Err(Stop::Refused(keys)), Err(error)) if keys.contains(&error.key) => Verdict::Refused(error.key),
-        (Ok(_) | Err(Stop::Undecided), Err(error)) if refused.may.contains(&error.key) => {
-            Verdict::Refused(error.key)
-        }
+        // Of several things that are wrong, any may be told first.
+        (_, Err(error)) if refused.may.contains(&error.key) => Verdict::Refused(error.key),
         (Ok(expected), Ok(found)) if same(expected, found) => Verdict::Agreed { rows: count(found) },
         _ => differs(),
     }
@@ -136,7 +137,14 @@ async fn judged_write(
 ) -> anyhow::Result<Verdict> {
     let schema = database.engine.schema().clone();
     let mut simulation = Simulation::new(&schema, asker, NOW, world.clone());
-    let expected = simulation.run(request);
+    let mut expected = simulation.run(request);
+    if joins_tenants(&schema, world, &simulation.world) {
+        match &mut expected {
+            Ok(()) => expected = Err(Stop::Refused(vec![Key::Invalid])),
+            Err(Stop::Refused(keys)) => keys.push(Key::Invalid),
+            Err(Stop::Undecided) => {}
+        }
+    }
     let said = std::mem::take(&mut simulation.said);
     let foretold = simulation.world.sorted();
     let sort = |found: &Result<Json, Error>| sort(expected.as_ref().err(), found.as_ref().err());
@@ -171,8 +179,10 @@ async fn judged_write(
                 is_one_withheld = accepted.is_empty() && ids.len() > 1;
                 accepted.extend(ids.into_iter().skip(usize::from(is_one_withheld)));
             }
+            // Whether a value is taken is known at the request's end: whatever else is wrong may be told first.
             (Err(Stop::Refused(keys)), Err(error))
-                if keys.contains(&error.key) && error.key != Key::Warnings =>
+                if (keys.contains(&error.key) || keys.contains(&Key::Unique))
+                    && error.key != Key::Warnings =>
             {
                 let told: BTreeSet<String> = error.errors.iter().map(|e| e.message.clone()).collect();
                 if error.key == Key::Check && !said.is_told(&told, &said.checks, &said.open_checks) {
@@ -200,6 +210,40 @@ async fn judged_write(
             _ => return Ok(differs(format!("{expected:?}"), &found, "")),
         }
     }
+}
+
+/// Whether a request leaves a row or link, other than it was before, that leads from one tenant's row to another's.
+fn joins_tenants(schema: &Schema, before: &World, after: &World) -> bool {
+    let tenant_of = |table: &Table, row: &[Value]| table.tenant.map(|tenant| row[tenant.0 as usize].clone());
+    let differs = |of: &Option<Value>, to: TableId, key: &Value| {
+        let target = after.row(to, key).and_then(|row| tenant_of(schema.table(to), row));
+        matches!((of, target), (Some(of), Some(target)) if *of != target)
+    };
+    let by_column = schema.tables.iter().any(|table| {
+        after.rows(table.id).iter().any(|row| {
+            let was = before.row(table.id, &row[0]);
+            table.columns.iter().any(|column| {
+                let (place, key) = (column.id.0 as usize, &row[column.id.0 as usize]);
+                let is_new = was.is_none_or(|was| was[place] != *key);
+                is_new && column.target().is_some_and(|to| differs(&tenant_of(table, row), to, key))
+            })
+        })
+    });
+    let relations = schema.tables.iter().flat_map(|table| &table.relations);
+    let mut links = relations.filter_map(|relation| match &relation.kind {
+        RelationKind::Link(link) => Some(link),
+        _ => None,
+    });
+    by_column
+        || links.any(|link| {
+            let pairs = |world: &World| world.links.get(&link.db_name).cloned().unwrap_or_default();
+            let known = pairs(before);
+            pairs(after).iter().filter(|pair| !known.contains(pair)).any(|(owner, target)| {
+                let row = after.row(link.owner, owner);
+                let of = row.and_then(|row| tenant_of(schema.table(link.owner), row));
+                differs(&of, link.target, target)
+            })
+        })
 }
 
 impl Said {

@@ -21,6 +21,9 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
+        if self.has_failing_rule() {
+            refused.may.push(Key::Arithmetic);
+        }
         refused
     }
 
