@@ -4,13 +4,22 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Commands that the steps call, and the Debian packages that bring them.
-const TOOLS: &[(&str, &str)] = &[("c++", "build-essential"), ("python3", "python3-venv"), ("curl", "curl")];
+/// Commands that the steps call, one of each line, and the Debian packages that bring them. Debian keeps PostgreSQL's own out of
+/// the path, where the tests look for them.
+const TOOLS: &[(&[&str], &str)] = &[
+    (&["c++"], "build-essential"),
+    (&["python3"], "python3-venv"),
+    (&["curl"], "curl"),
+    (&["initdb", "pg_ctlcluster"], "postgresql"),
+];
 
 /// Installs the system packages that are missing.
 pub(crate) fn prepare() -> Result<()> {
-    let missing: Vec<&str> =
-        TOOLS.iter().filter(|(tool, _)| !has(tool)).map(|(_, package)| *package).collect();
+    let missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|(tools, _)| !tools.iter().any(|tool| has(tool)))
+        .map(|(_, package)| *package)
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }

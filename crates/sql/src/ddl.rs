@@ -12,13 +12,19 @@ use mainstay_lang::types::Type;
 use crate::dialect::{ColumnRole, Dialect};
 use crate::writer::Writer;
 
+pub(crate) use index::is_shortened;
 pub use index::{IndexColumn, IndexPlan, indexes};
 
-/// Everything that an empty database needs for a schema: tables of the app and of the system, then indexes.
+/// Everything that an empty database needs for a schema: what statements call, tables of the system and of the app, then
+/// indexes.
 pub fn create_schema(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
-    let mut statements = crate::system::create(schema, dialect);
+    let mut statements: Vec<String> = dialect.setup().iter().map(|&script| script.to_owned()).collect();
+    statements.extend(crate::system::create(schema, dialect));
     statements.extend(schema.tables.iter().map(|table| create_table(schema, dialect, table)));
     statements.extend(links(schema).map(|link| create_link(schema, dialect, link)));
+    let columns =
+        schema.tables.iter().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
+    statements.extend(columns.filter_map(|(table, column)| add_reference(schema, dialect, table, column)));
     statements.extend(indexes(schema).iter().map(|index| create_index(schema, dialect, index)));
     statements
 }
@@ -42,6 +48,24 @@ pub(crate) fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &Table
     w.text(")");
     w.text(dialect.table_options(false));
     w.into_text()
+}
+
+/// The statement that makes a column refer to its table, where its definition does not.
+pub(crate) fn add_reference(
+    schema: &Schema,
+    dialect: &dyn Dialect,
+    table: &Table,
+    column: &Column,
+) -> Option<String> {
+    column.target().filter(|_| !dialect.refers_ahead())?;
+    let mut w = Writer::new(schema, dialect);
+    w.text("ALTER TABLE ");
+    w.identifier(&table.db_name);
+    w.text(" ADD FOREIGN KEY (");
+    w.identifier(&column.db_name);
+    w.text(")");
+    w.references(&column.ty);
+    Some(w.into_text())
 }
 
 /// `CREATE TABLE` of a link table. Its key serves the way from the owner; an index serves the way back.
@@ -69,20 +93,30 @@ pub(crate) fn create_link(schema: &Schema, dialect: &dyn Dialect, link: &LinkTab
 pub(crate) fn create_index(schema: &Schema, dialect: &dyn Dialect, index: &IndexPlan) -> String {
     let mut w = Writer::new(schema, dialect);
     w.text(if index.unique { "CREATE UNIQUE INDEX " } else { "CREATE INDEX " });
-    w.identifier(&index.name);
+    w.identifier(&index.name_in(dialect));
     w.text(" ON ");
     w.identifier(&index.table);
     w.text(" (");
     w.separated(", ", &index.columns, |w, column| {
         w.identifier(&column.name);
         w.text(if column.descending { " DESC" } else { "" });
+        // As lists are sorted: nulls come last both ways, and nothing is said where there are none.
+        if is_nullable(schema, &index.table, &column.name) {
+            w.text(dialect.index_nulls(column.descending));
+        }
     });
     w.text(")");
     w.into_text()
 }
 
+fn is_nullable(schema: &Schema, table: &str, column: &str) -> bool {
+    let table = schema.tables.iter().find(|known| known.db_name == table);
+    let column = table.and_then(|table| table.columns.iter().find(|known| known.db_name == column));
+    column.is_some_and(|column| column.nullable)
+}
+
 impl Writer<'_> {
-    /// `"name" TYPE NOT NULL REFERENCES …`
+    /// `"name" TYPE NOT NULL`, and `REFERENCES …` where that may lead to a table that is not there yet.
     pub(crate) fn column_definition(&mut self, column: &Column) {
         let role = if column.id == ColumnId::ID { ColumnRole::Key } else { ColumnRole::Plain };
         let ty = self.schema.storage_type(&column.ty);
@@ -90,7 +124,9 @@ impl Writer<'_> {
         self.identifier(&column.db_name);
         self.text(" ");
         self.text(&definition);
-        self.references(&column.ty);
+        if self.dialect.refers_ahead() {
+            self.references(&column.ty);
+        }
     }
 
     fn references(&mut self, ty: &Type) {

@@ -3,20 +3,25 @@
 //! Templates are SQL text in which `{0}`, `{1}`… stand for the operands; an operand may stand twice. Everything that a
 //! dialect is asked for is a matter of spelling: what a statement does is decided by the rest of the crate.
 
+mod postgres;
 mod sqlite;
 
 use std::borrow::Cow;
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
 
 use mainstay_lang::expr::{ArithmeticOp, Function};
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
+pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 /// The embedded database.
 pub const SQLITE: &dyn Dialect = &Sqlite;
+
+/// PostgreSQL, 14 or later.
+pub const POSTGRES: &dyn Dialect = &Postgres;
 
 /// An operation whose spelling depends on the database; types are storage types.
 #[derive(Clone, Copy, Debug)]
@@ -54,15 +59,19 @@ pub enum Operator<'a> {
     Contains,
     /// `{0}` is an item of the list `{1}`.
     InList(&'a Type),
-    /// The scalar, as text, in the json `{0}` at the path `{1}`, a JSON array of names.
-    JsonPath,
+    /// The scalar, as text, in the json `{0}` at the path of so many names: `{1}`, `{2}`…
+    JsonPath(usize),
+    /// Aggregate: least of `{0}`, null of nothing.
+    Least(&'a Type),
+    /// Aggregate: greatest of `{0}`, null of nothing.
+    Greatest(&'a Type),
     /// Aggregate: sum of `{0}`, 0 of nothing.
     Sum(&'a Type),
     /// Aggregate: mean of `{0}` as float, null of nothing.
     Avg(&'a Type),
     /// The opaque text of a cursor from its tag `{0}` and its values `{1}`, a JSON array.
     Cursor,
-    /// `''`, once for each nested row: counts it against the cap of the request.
+    /// Nothing that `concat` would show, once for each nested row: counts it against the cap of the request.
     Row,
 }
 
@@ -73,8 +82,19 @@ pub enum ColumnRole {
     Key,
     /// Numbered by the database, ascending, never reused; the primary key.
     Serial,
+    /// The transaction that wrote the row, filled by the database where it knows: see [`Dialect::transaction`].
+    Transaction,
     /// Anything else.
     Plain,
+}
+
+/// Why a row is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// It will be written.
+    Write,
+    /// What was read of it must stay true until the end of the transaction.
+    Hold,
 }
 
 /// The template of a value's JSON text, which is what [`Value::write_json`] writes.
@@ -84,6 +104,8 @@ pub enum JsonText {
     Whole(Cow<'static, str>),
     /// JSON, but null stays null.
     NotNull(Cow<'static, str>),
+    /// What `concat` shows as JSON though it may not be text yet; null stays null.
+    Plain(Cow<'static, str>),
     /// What stands between the quotes of a JSON string and needs no escape; null stays null.
     Quoted(Cow<'static, str>),
 }
@@ -94,7 +116,8 @@ impl JsonText {
         match self {
             JsonText::Whole(text) => text,
             JsonText::NotNull(text) if nullable => format!("coalesce({text}, 'null')").into(),
-            JsonText::NotNull(text) => text,
+            JsonText::Plain(text) if nullable => format!("coalesce({text}::text, 'null')").into(),
+            JsonText::NotNull(text) | JsonText::Plain(text) => text,
             JsonText::Quoted(text) if nullable => format!("coalesce('\"' || {text} || '\"', 'null')").into(),
             JsonText::Quoted(text) => format!("'\"' || {text} || '\"'").into(),
         }
@@ -118,6 +141,16 @@ pub trait Dialect: Debug + Send + Sync {
     /// The placeholder of the bind of a number (from 1), which has a storage type.
     fn placeholder(&self, sql: &mut String, number: usize, ty: &Type);
 
+    /// Null of a storage type.
+    fn null(&self, _: &Type) -> Cow<'static, str> {
+        "NULL".into()
+    }
+
+    /// The place of an enum's value in the declared order, as an int.
+    fn rank(&self, sql: &mut String, rank: usize) {
+        write!(sql, "{rank}").expect("writing to a string does not fail");
+    }
+
     /// A truth value.
     fn boolean(&self, value: bool) -> &'static str {
         if value { "TRUE" } else { "FALSE" }
@@ -129,29 +162,69 @@ pub trait Dialect: Debug + Send + Sync {
     /// The template of an operation.
     fn operator(&self, operator: Operator<'_>) -> Cow<'static, str>;
 
+    /// A condition that sets the cap on nested rows to `{0}`, where a statement itself has to; true.
+    fn row_cap(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What stands around a subselect in which a column is looked for: `IN (…)`, or what an index can serve as well when it is
+    /// one of several alternatives.
+    fn among(&self, _is_alternative: bool) -> (&'static str, &'static str) {
+        (" IN (", ")")
+    }
+
     /// How a value of a storage type becomes JSON text.
     fn json(&self, ty: &Type) -> JsonText;
 
     /// What follows `ASC` or `DESC` so that nulls come where they are wanted.
     fn nulls(&self, descending: bool, first: bool) -> &'static str;
 
+    /// What follows a column of an index that may be null, so that nulls come last in it wherever they can.
+    fn index_nulls(&self, _descending: bool) -> &'static str {
+        ""
+    }
+
     /// What stands before `OFFSET` when there is no limit.
     fn unlimited(&self) -> &'static str;
 
-    /// What follows a read whose rows will be written.
-    fn lock(&self) -> &'static str;
+    /// What follows a read of rows that are to be locked.
+    fn lock(&self, lock: Lock) -> &'static str;
 
     /// Type and nullability of a column, and `PRIMARY KEY` when its role says so.
     fn column(&self, schema: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String;
 
+    /// Whether a table can refer to one that is made later, so that references may stand with their columns.
+    fn refers_ahead(&self) -> bool;
+
     /// What follows the closing parenthesis of `CREATE TABLE`.
     fn table_options(&self, keyed_by_columns: bool) -> &'static str;
 
-    /// A type's name as the database tells it, for comparing with what exists.
-    fn type_name(&self, ty: &Type) -> &'static str;
+    /// Where the database knows the number of a transaction, which nobody then gives: how it is read of the column `{0}`.
+    fn transaction(&self) -> Option<&'static str> {
+        None
+    }
 
-    /// Three statements that tell what the database holds: columns (table, name, type, nullable, in the primary
-    /// key), references (table, column, table referred to), and columns of indexes other than the primary key's (table,
-    /// index, unique, column, descending), each in order.
-    fn existing(&self) -> [&'static str; 3];
+    /// A type's name as the database tells it, for comparing with what exists.
+    fn type_name(&self, ty: &Type) -> Cow<'static, str>;
+
+    /// Whether a column of one type can become one of another without a look at its values.
+    fn widens(&self, _from: &str, _to: &str) -> bool {
+        false
+    }
+
+    /// Bytes of the longest name; none: any length. Declared names are short enough for every database, those of indexes are
+    /// put together from them.
+    fn name_bytes_max(&self) -> Option<usize> {
+        None
+    }
+
+    /// Scripts that make what statements call, run once in a database before its tables are made.
+    fn setup(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Four statements that tell what the database holds: columns (table, name, type, nullable, in the primary
+    /// key), references (table, column, table referred to), columns of indexes other than the primary key's (table,
+    /// index, unique, column, descending), each in order; and a row where what [`Dialect::setup`] makes is there.
+    fn existing(&self) -> [&'static str; 4];
 }

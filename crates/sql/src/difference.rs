@@ -7,6 +7,7 @@
 
 mod types;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use mainstay_lang::expr::Node;
@@ -26,6 +27,8 @@ pub use types::declared_types;
 pub struct Existing {
     /// Its tables, the system's too.
     pub tables: Vec<ExistingTable>,
+    /// Whether it has what [`Dialect::setup`] makes.
+    pub has_setup: bool,
     /// What [`declared_types`] gave when the database was last brought in step; none when never.
     pub declared_types: Option<String>,
 }
@@ -85,10 +88,21 @@ pub fn differences(
     existing: &Existing,
 ) -> Result<Vec<String>, Vec<Unsafe>> {
     let tables = existing.tables.iter().map(|table| (table.name.as_str(), table)).collect();
-    let mut found = Differences { schema, dialect, tables, statements: Vec::new(), problems: Vec::new() };
+    let mut found = Differences {
+        schema,
+        dialect,
+        tables,
+        statements: Vec::new(),
+        references: Vec::new(),
+        problems: Vec::new(),
+    };
+    if !existing.has_setup {
+        found.statements.extend(dialect.setup().iter().map(|&script| script.to_owned()));
+    }
     found.system();
     schema.tables.iter().for_each(|table| found.table(table));
     ddl::links(schema).for_each(|link| found.link(link));
+    found.statements.append(&mut found.references);
     found.indexes();
     let recorded = existing.declared_types.as_deref().unwrap_or_default();
     found.problems.extend(types::changes(schema, recorded, existing));
@@ -100,6 +114,8 @@ struct Differences<'a> {
     dialect: &'a dyn Dialect,
     tables: HashMap<&'a str, &'a ExistingTable>,
     statements: Vec<String>,
+    /// References to tables that may be made among `statements`.
+    references: Vec<String>,
     problems: Vec<Unsafe>,
 }
 
@@ -120,6 +136,7 @@ impl Differences<'_> {
 
     fn table(&mut self, table: &Table) {
         let Some(existing) = self.tables.get(table.db_name.as_str()).copied() else {
+            table.columns.iter().for_each(|column| self.reference(table, column));
             return self.statements.push(ddl::create_table(self.schema, self.dialect, table));
         };
         for column in &table.columns {
@@ -140,7 +157,9 @@ impl Differences<'_> {
     fn column(&mut self, table: &Table, column: &Column, existing: &ExistingColumn) {
         let place = format!("{}.{}", table.db_name, column.db_name);
         let ty = self.dialect.type_name(self.schema.storage_type(&column.ty));
-        if !existing.type_name.eq_ignore_ascii_case(ty) {
+        if self.dialect.widens(&existing.type_name, &ty) && existing.type_name != ty {
+            self.widen(table, column, &ty);
+        } else if !existing.type_name.eq_ignore_ascii_case(&ty) {
             let words = format!("is {} in the database and is declared to be {ty}", existing.type_name);
             self.problem(&place, words);
         }
@@ -157,6 +176,17 @@ impl Differences<'_> {
             let (was, is) = (name(existing.references.as_ref()), name(target));
             self.problem(&place, format!("refers to {was} in the database and is declared to refer to {is}"));
         }
+    }
+
+    fn widen(&mut self, table: &Table, column: &Column, ty: &str) {
+        let mut w = Writer::new(self.schema, self.dialect);
+        w.text("ALTER TABLE ");
+        w.identifier(&table.db_name);
+        w.text(" ALTER COLUMN ");
+        w.identifier(&column.db_name);
+        w.text(" TYPE ");
+        w.text(ty);
+        self.statements.push(w.into_text());
     }
 
     fn add_column(&mut self, table: &Table, column: &Column) {
@@ -180,6 +210,11 @@ impl Differences<'_> {
             w.text(constant);
         }
         self.statements.push(w.into_text());
+        self.reference(table, column);
+    }
+
+    fn reference(&mut self, table: &Table, column: &Column) {
+        self.references.extend(ddl::add_reference(self.schema, self.dialect, table, column));
     }
 
     fn link(&mut self, link: &LinkTable) {
@@ -192,7 +227,7 @@ impl Differences<'_> {
             let ty = self.dialect.type_name(self.schema.storage_type(&ty));
             let target = &self.schema.table(table).db_name;
             let fits = column.is_some_and(|column| {
-                column.type_name.eq_ignore_ascii_case(ty) && column.references.as_ref() == Some(target)
+                column.type_name.eq_ignore_ascii_case(&ty) && column.references.as_ref() == Some(target)
             });
             if !fits {
                 let place = format!("{}.{name}", link.db_name);
@@ -212,12 +247,14 @@ impl Differences<'_> {
                 table.indexes.iter().any(same)
             })
         };
+        let names: Vec<Cow<'_, str>> = wanted.iter().map(|index| index.name_in(self.dialect)).collect();
         let mut dropped: Vec<&str> = Vec::new();
         for table in self.tables.values() {
             let given = format!("{}.", table.name);
             for index in &table.indexes {
-                let is_ours = index.name.starts_with(&given) && !table.name.starts_with('_');
-                if is_ours && !wanted.iter().any(|wanted| wanted.name == index.name) {
+                let is_named_here = index.name.starts_with(&given) || ddl::is_shortened(&index.name);
+                let is_ours = is_named_here && !table.name.starts_with('_');
+                if is_ours && !names.iter().any(|name| *name == index.name) {
                     dropped.push(&index.name);
                 }
             }

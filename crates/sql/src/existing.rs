@@ -23,7 +23,7 @@ const TYPES_KEY: &str = "declared_types";
 
 /// The statements whose results [`read`] takes, in that order.
 pub fn statements(dialect: &dyn Dialect) -> Vec<Statement> {
-    let [columns, references, indexes] = dialect.existing();
+    let [columns, references, indexes, setup] = dialect.existing();
     let statement = |sql: &str, types: &[Type]| Statement {
         sql: sql.into(),
         binds: Vec::new(),
@@ -33,6 +33,7 @@ pub fn statements(dialect: &dyn Dialect) -> Vec<Statement> {
         statement(columns, &[TEXT, TEXT, TEXT, Type::Bool, Type::Bool]),
         statement(references, &[TEXT, TEXT, TEXT]),
         statement(indexes, &[TEXT, TEXT, Type::Bool, TEXT, Type::Bool]),
+        statement(setup, &[TEXT]),
     ]
 }
 
@@ -93,7 +94,8 @@ pub fn read(results: Vec<Vec<Vec<Value>>>) -> Existing {
             }
         }
     }
-    Existing { tables: tables.into_values().collect(), declared_types: None }
+    let has_setup = results.next().is_some_and(|rows| !rows.is_empty());
+    Existing { tables: tables.into_values().collect(), has_setup, declared_types: None }
 }
 
 /// Reads what [`record_types`] recorded; only where the system's tables are there.

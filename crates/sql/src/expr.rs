@@ -113,7 +113,10 @@ impl Writer<'_> {
 
     fn literal(&mut self, value: &Value, ty: &Type) {
         match value {
-            Value::Null => self.text("NULL"),
+            Value::Null => {
+                let text = self.dialect.null(self.schema.storage_type(ty));
+                self.text(&text);
+            }
             Value::Bool(value) => {
                 let text = self.dialect.boolean(*value);
                 self.text(text);
@@ -166,19 +169,17 @@ impl Writer<'_> {
             self.text(" WHEN ");
             self.quoted(name);
             self.text(" THEN ");
-            self.number(rank);
+            self.rank_number(rank);
         }
         self.text(" END");
     }
 
     /// The names of a path may come from a request, so they are bound too.
     fn json_path(&mut self, value: &Expr, path: &[String]) {
-        let template = self.dialect.operator(Operator::JsonPath);
+        let template = self.dialect.operator(Operator::JsonPath(path.len()));
         self.template(&template, |w, index| match index {
             0 => w.expr(value),
-            _ => w.separated(", ", path, |w, name| {
-                w.bind(Bind::Value(Value::Text(name.clone())), &Type::Text { max: None });
-            }),
+            name => w.bind(Bind::Value(Value::Text(path[name - 1].clone())), &Type::Text { max: None }),
         });
     }
 }

@@ -15,6 +15,8 @@ mod select;
 mod writer;
 
 pub use aggregate::aggregate;
-pub use dialect::{Dialect, SQLITE};
-pub use rows::{count, delete, images, insert, last_key, link, linked, test, test_given, unlink, update};
+pub use dialect::{Dialect, POSTGRES, SQLITE};
+pub use rows::{
+    count, delete, hold, images, insert, last_key, link, linked, test, test_given, unlink, update,
+};
 pub use select::select;

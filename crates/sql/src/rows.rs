@@ -7,7 +7,7 @@ use mainstay_lang::expr::Expr;
 use mainstay_lang::schema::{Column, ColumnId, LinkTable, Schema, TableId};
 use mainstay_lang::types::Type;
 
-use crate::dialect::Dialect;
+use crate::dialect::{Dialect, Lock, Operator};
 use crate::plan::Images;
 use crate::statement::{Bind, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};
@@ -56,9 +56,20 @@ pub fn images(schema: &Schema, dialect: &dyn Dialect, images: &Images) -> Statem
         w.expr(limit);
     }
     if images.for_update {
-        w.text(dialect.lock());
+        w.text(dialect.lock(Lock::Write));
     }
     w.finish(ResultShape::Values(storage_types(schema, &table.columns)))
+}
+
+/// Keeps the row whose key is `Param(0)` as it is until the end of the transaction, where others write at the same time:
+/// against any change ([`Lock::Hold`]), or against whoever else asks to write it ([`Lock::Write`]).
+pub fn hold(schema: &Schema, dialect: &dyn Dialect, table: TableId, lock: Lock) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT TRUE");
+    w.table_from(table);
+    w.where_key(table, 0);
+    w.text(dialect.lock(lock));
+    w.finish(ResultShape::Values(vec![Type::Bool]))
 }
 
 /// How many rows pass every condition.
@@ -73,9 +84,11 @@ pub fn count(schema: &Schema, dialect: &dyn Dialect, table: TableId, filter: &[E
 /// The greatest key, null when there is no row.
 pub fn last_key(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.text("SELECT max(");
-    w.identifier(&schema.table(table).column(ColumnId::ID).db_name);
-    w.text(") FROM ");
+    w.text("SELECT ");
+    let key = schema.table(table).column(ColumnId::ID);
+    let template = dialect.operator(Operator::Greatest(schema.key_type(table)));
+    w.template(&template, |w, _| w.identifier(&key.db_name));
+    w.text(" FROM ");
     w.identifier(&schema.table(table).db_name);
     w.finish(ResultShape::Values(vec![schema.key_type(table).clone()]))
 }

@@ -11,6 +11,7 @@ mod nested;
 mod order;
 
 use mainstay_lang::schema::{ColumnId, Schema};
+use mainstay_lang::types::Type;
 
 use crate::dialect::Dialect;
 use crate::plan::{Output, OutputKind, Select};
@@ -23,7 +24,9 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     let alias = w.alias();
     let shown = w.scope(&alias, select.table, None);
     let columns = w.capture(|w| w.alone(shown, |w| w.top_level_columns(select, shown)));
-    let is_cut_first = select.limit.is_some() && select.outputs.iter().any(is_nested);
+    let cap = dialect.row_cap().filter(|_| w.counts_rows);
+    let is_cut_first = cap.is_some() || select.limit.is_some() && select.outputs.iter().any(is_nested);
+    let mut row_cap = None;
     w.text("SELECT ");
     w.text(&columns);
     if is_cut_first {
@@ -32,6 +35,10 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
         w.page_of(select, &alias);
         w.text(") ");
         w.text(&alias);
+        if let Some(cap) = cap {
+            w.text(" WHERE ");
+            w.template(cap, |w, _| row_cap = Some(w.bind_later(&Type::Int)));
+        }
         // Rows are cut before what is nested in them is read. SQLite would merge the two levels, and read the nested parts
         // of rows that the sorter then drops; it does not where both have a limit.
         w.text(dialect.unlimited());
@@ -44,6 +51,7 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
         members: select.outputs.iter().map(|output| member(schema, select, output)).collect(),
         cursor: select.paged.then(|| cursor_shape(schema, select)),
         probes_more,
+        row_cap,
     }))
 }
 

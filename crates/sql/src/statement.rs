@@ -69,6 +69,9 @@ pub struct JsonShape {
     /// Set when one row more than the limit was asked for, to learn if more follow: the index into
     /// [`Statement::binds`] of the limit itself, so that whoever reads the result knows which row is the one too many.
     pub probes_more: Option<usize>,
+    /// Set where the database itself counts nested rows: the index into [`Statement::binds`] of the most that there may be,
+    /// which whoever runs the statement fills in.
+    pub row_cap: Option<usize>,
 }
 
 /// How a row's cursor is made: [`mainstay_lang::ops::cursor::encode`] of the tag and a JSON array of the values that

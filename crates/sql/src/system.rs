@@ -31,24 +31,24 @@ pub struct SystemColumn {
     pub ty: Type,
     /// Whether it may be null.
     pub nullable: bool,
-    /// Whether the database numbers it.
-    pub serial: bool,
+    /// What it is in its table.
+    pub role: ColumnRole,
 }
 
 const fn column(name: &'static str, ty: Type) -> SystemColumn {
-    SystemColumn { name, ty, nullable: false, serial: false }
+    SystemColumn { name, ty, nullable: false, role: ColumnRole::Plain }
 }
 
 const fn nullable(name: &'static str, ty: Type) -> SystemColumn {
-    SystemColumn { name, ty, nullable: true, serial: false }
+    SystemColumn { name, ty, nullable: true, role: ColumnRole::Plain }
 }
 
 /// The change log; `before` and `after` are JSON objects, `kind` is `create`, `update`, `delete`, `link` or `unlink`.
 pub const CHANGE: SystemTable = SystemTable {
     name: "_change",
     columns: &[
-        SystemColumn { name: "seq", ty: Type::Int, nullable: false, serial: true },
-        column("tx", Type::Int),
+        SystemColumn { name: "seq", ty: Type::Int, nullable: false, role: ColumnRole::Serial },
+        SystemColumn { name: "tx", ty: Type::Int, nullable: false, role: ColumnRole::Transaction },
         column("at", Type::Timestamp),
         column("table", TEXT),
         column("row", TEXT),
@@ -125,10 +125,9 @@ fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &SystemTable) -> 
     w.identifier(table.name);
     w.text(" (");
     w.separated(", ", table.columns, |w, column| {
-        let role = if column.serial { ColumnRole::Serial } else { ColumnRole::Plain };
         w.identifier(column.name);
         w.text(" ");
-        w.text(&dialect.column(schema, &column.ty, column.nullable, role));
+        w.text(&dialect.column(schema, &column.ty, column.nullable, column.role));
     });
     if !table.key.is_empty() {
         w.text(", PRIMARY KEY (");
@@ -141,18 +140,30 @@ fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &SystemTable) -> 
 }
 
 impl Writer<'_> {
-    /// `INSERT INTO … VALUES (…)`: parameters in the order of the columns that the database does not number.
+    /// `INSERT INTO … VALUES (…)`: parameters in the order of the columns that the database does not number. A transaction
+    /// is one of them, and left out where the database knows it.
     fn insert_system(&mut self, table: &SystemTable) {
-        let columns = || table.columns.iter().filter(|column| !column.serial);
+        let knows_transaction = self.dialect.transaction().is_some();
+        let given = |column: &&SystemColumn| column.role != ColumnRole::Serial;
+        let columns = (0..).zip(table.columns.iter().filter(given));
+        let columns = columns
+            .filter(|(_, column)| !(knows_transaction && column.role == ColumnRole::Transaction))
+            .collect::<Vec<_>>();
         self.text("INSERT INTO ");
         self.identifier(table.name);
         self.text(" (");
-        self.separated(", ", columns(), |w, column| w.identifier(column.name));
+        self.separated(", ", &columns, |w, (_, column)| w.identifier(column.name));
         self.text(") VALUES (");
-        self.separated(", ", (0..).zip(columns()), |w, (param, column)| {
-            w.bind(Bind::Param(param), &column.ty)
-        });
+        self.separated(", ", &columns, |w, (param, column)| w.bind(Bind::Param(*param), &column.ty));
         self.text(")");
+    }
+
+    /// A column of a system's table as a value of its type.
+    fn system_column(&mut self, column: &SystemColumn) {
+        match self.dialect.transaction().filter(|_| column.role == ColumnRole::Transaction) {
+            Some(template) => self.template(template, |w, _| w.identifier(column.name)),
+            None => self.identifier(column.name),
+        }
     }
 
     fn where_system(&mut self, table: &SystemTable, names: &[&str]) {
@@ -167,7 +178,8 @@ impl Writer<'_> {
     }
 }
 
-/// A line of the change log. Parameters: tx, at, table, row, kind, before, after, actor, tenant.
+/// A line of the change log. Parameters: tx (not asked for where the database knows it), at, table, row, kind, before, after,
+/// actor, tenant.
 pub fn change_insert(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.insert_system(&CHANGE);
@@ -178,7 +190,7 @@ pub fn change_insert(schema: &Schema, dialect: &dyn Dialect) -> Statement {
 pub fn change_after(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.text("SELECT ");
-    w.separated(", ", CHANGE.columns, |w, column| w.identifier(column.name));
+    w.separated(", ", CHANGE.columns, Writer::system_column);
     w.text(" FROM \"_change\" WHERE \"seq\" > ");
     w.bind(Bind::Param(0), &Type::Int);
     w.text(" ORDER BY \"seq\" LIMIT ");

@@ -48,6 +48,10 @@ pub(crate) struct Writer<'a> {
     scopes: Vec<Scope>,
     /// The scopes that an expression sees, the innermost last.
     stack: Vec<ScopeId>,
+    /// Whether the condition being written is one of several alternatives.
+    pub(crate) is_alternative: bool,
+    /// Whether the statement counts nested rows.
+    pub(crate) counts_rows: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -62,6 +66,8 @@ impl<'a> Writer<'a> {
             aliases: 0,
             scopes: Vec::new(),
             stack: Vec::new(),
+            is_alternative: false,
+            counts_rows: false,
         }
     }
 
@@ -81,6 +87,10 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn number(&mut self, number: impl std::fmt::Display) {
         write!(self.sql, "{number}").expect("writing to a string does not fail");
+    }
+
+    pub(crate) fn rank_number(&mut self, rank: usize) {
+        self.dialect.rank(&mut self.sql, rank);
     }
 
     pub(crate) fn identifier(&mut self, name: &str) {
@@ -121,14 +131,14 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// A dialect's template: `{0}` to `{9}` stand for the operands.
+    /// A dialect's template: `{0}`, `{1}`… stand for the operands.
     pub(crate) fn template(&mut self, template: &str, mut operand: impl FnMut(&mut Self, usize)) {
         let mut rest = template;
         while let Some(at) = rest.find('{') {
             self.sql.push_str(&rest[..at]);
-            let digit = rest.as_bytes()[at + 1];
-            operand(self, usize::from(digit - b'0'));
-            rest = &rest[at + 3..];
+            let (index, behind) = rest[at + 1..].split_once('}').expect("a template closes its braces");
+            operand(self, index.parse().expect("a template numbers its operands"));
+            rest = behind;
         }
         self.sql.push_str(rest);
     }
@@ -164,6 +174,13 @@ impl<'a> Writer<'a> {
         }
         let ty = self.schema.storage_type(ty);
         self.dialect.placeholder(&mut self.sql, index + 1, ty);
+    }
+
+    /// A placeholder for a bind that whoever runs the statement fills, and where it stands among the binds.
+    pub(crate) fn bind_later(&mut self, ty: &Type) -> usize {
+        self.binds.push(Bind::Value(Value::Null));
+        self.dialect.placeholder(&mut self.sql, self.binds.len(), ty);
+        self.binds.len() - 1
     }
 
     /// An alias that nothing else in the statement has.

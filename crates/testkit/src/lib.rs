@@ -8,5 +8,6 @@ pub mod dice;
 pub mod naive;
 pub mod oracle;
 pub mod phrase;
+pub mod postgres;
 pub mod rows;
 pub mod sources;

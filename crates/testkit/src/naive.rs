@@ -9,7 +9,7 @@ mod scalar;
 use std::collections::{BTreeSet, HashMap};
 
 use mainstay_lang::eval::CallerView;
-use mainstay_lang::expr::{Ask, CallerFact, Clock, CompareOp, Expr, Many, Node, Root, RowPath};
+use mainstay_lang::expr::{ArithmeticOp, Ask, CallerFact, Clock, CompareOp, Expr, Many, Node, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, RelationKind, Rule, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Date, Timestamp, Value};
@@ -250,14 +250,8 @@ impl<'a> Naive<'a> {
             Node::And(items) => self.junction(items, scene, 0)?,
             Node::Or(items) => self.junction(items, scene, 2)?,
             Node::Compare { op, left, right } => {
-                // A database may see that one side is null and not look at the other.
-                match (of(left), of(right)) {
-                    (Ok(left), Ok(right)) => compare(*op, &left, &right),
-                    (Err(_), Ok(Value::Null)) | (Ok(Value::Null), Err(_)) => {
-                        return Err(Failed { certain: false });
-                    }
-                    (Err(failed), _) | (_, Err(failed)) => return Err(failed),
-                }
+                let [left, right] = self.operands([left, right], scene)?;
+                compare(*op, &left, &right)
             }
             Node::IsNull { value, negated } => Value::Bool(of(value)?.is_null() != *negated),
             Node::In { value, items } => {
@@ -266,19 +260,26 @@ impl<'a> Naive<'a> {
                 let equal = |item: &Value| truth(&compare(CompareOp::Eq, &value, item));
                 truth_of(all(items).map_err(perhaps)?.iter().map(equal).max().unwrap_or(0))
             }
-            Node::InList { value, list } => match (of(value)?, of(list)?) {
+            Node::InList { value, list } => match self.operands([value, list], scene)?.into() {
                 (Value::Null, _) | (_, Value::Null) => Value::Null,
                 (value, Value::List(items)) => Value::Bool(items.contains(&value)),
                 other => panic!("{other:?} is no list"),
             },
-            Node::Contains { value, needle } => match (of(value)?, of(needle)?) {
+            Node::Contains { value, needle } => match self.operands([value, needle], scene)?.into() {
                 (Value::Text(value), Value::Text(needle)) => {
                     Value::Bool(value.to_ascii_lowercase().contains(&needle.to_ascii_lowercase()))
                 }
                 _ => Value::Null,
             },
             Node::Arithmetic { op, left, right } => {
-                scalar::arithmetic(*op, &of(left)?, &of(right)?, &expr.ty)?
+                let [left, right] = match (op, of(right)) {
+                    // Divided by nothing everything is null, so that one need not look at it.
+                    (ArithmeticOp::Div | ArithmeticOp::Rem, Ok(right)) if scalar::is_zero(&right) => {
+                        [of(left).map_err(|_| Failed { certain: false })?, right]
+                    }
+                    _ => self.operands([left, right], scene)?,
+                };
+                scalar::arithmetic(*op, &left, &right, &expr.ty)?
             }
             Node::Negate(inner) => scalar::negate(&of(inner)?)?,
             Node::Coalesce(items) => {
@@ -294,7 +295,7 @@ impl<'a> Naive<'a> {
                 let chosen = if of(condition)? == Value::Bool(true) { then } else { otherwise };
                 of(chosen)?
             }
-            Node::Call { function, args } => scalar::call(*function, &all(args)?)?,
+            Node::Call { function, args } => scalar::call(*function, &self.strict(args, scene)?)?,
             Node::Convert(inner) => scalar::convert(of(inner)?, &expr.ty)?,
             Node::Rank(inner) => match (of(inner)?, &inner.ty) {
                 (Value::Text(name), Type::Enum(of)) => scalar::rank(&name, of),
@@ -303,6 +304,23 @@ impl<'a> Naive<'a> {
             Node::JsonPath { value, path } => scalar::json_path(&of(value)?, path),
             Node::Many(many) => self.many(many, &expr.ty, scene)?,
         })
+    }
+
+    /// The operands of what is null when one of them is: a database may see that one is, and not look at the others.
+    fn strict<'e>(
+        &self,
+        operands: impl IntoIterator<Item = &'e Expr>,
+        scene: &Scene<'a>,
+    ) -> Answer<Vec<Value>> {
+        let answers: Vec<Answer> = operands.into_iter().map(|operand| self.eval(operand, scene)).collect();
+        let certain = !answers.contains(&Ok(Value::Null));
+        let failed = |failed: Failed| Failed { certain: failed.certain && certain };
+        answers.into_iter().collect::<Answer<Vec<Value>>>().map_err(failed)
+    }
+
+    fn operands(&self, operands: [&Expr; 2], scene: &Scene<'a>) -> Answer<[Value; 2]> {
+        let values = self.strict(operands, scene)?;
+        Ok(values.try_into().expect("two operands have two values"))
     }
 
     fn fact(&self, fact: &CallerFact) -> Value {

@@ -152,12 +152,24 @@ impl Setting {
             let env = Env { params: &params, ..env };
             differs("in memory, with parameters", &expected, &in_memory(&general, &env)?)?;
         }
+        // A database computes what is the same for every row before it knows whether a row asks for it, and other parts in
+        // the order of what they cost.
+        let is_early = |found: &Result<Value, String>| {
+            let overflows = found.as_ref().is_err_and(|words| words.contains("overflow"));
+            overflows && expected.is_ok() && fails_somewhere(&expr, &naive, &scene)
+        };
         let found = self.in_sql(&expr, case, &naive).await;
+        if is_early(&found) {
+            return Ok(false);
+        }
         differs("in SQL", &expected, &found)?;
         let special = specialise(&expr, &naive, NOW);
         // What is null for a caller is not computed with, so an overflow may vanish.
         if expected.is_ok() {
             let found = self.in_sql(&special, case, &naive).await;
+            if is_early(&found) {
+                return Ok(false);
+            }
             differs("specialised, in SQL", &expected, &found)?;
             let found = naive.eval(&special, &scene).map_err(|failed| format!("{failed:?}"));
             differs("specialised", &expected, &found)?;
@@ -173,6 +185,9 @@ impl Setting {
                 return Err(format!("specialised as a filter, it is not decided: {special:?}"));
             }
             let found = self.in_sql(&special, case, &naive).await;
+            if is_early(&found) {
+                return Ok(false);
+            }
             let truth = Ok(Value::Bool(*value == Value::Bool(true)));
             let found = found.map(|value| Value::Bool(value == Value::Bool(true)));
             differs("specialised as a filter, in SQL", &truth, &found)?;
@@ -193,6 +208,9 @@ impl Setting {
         for row in self.world.rows(case.table) {
             let scene = Scene { scopes: vec![(case.table, row.as_slice())], ..scene.clone() };
             let Ok(truth) = naive.is_true(expr, &scene) else { return Ok(()) };
+            if fails_somewhere(expr, naive, &scene) {
+                return Ok(());
+            }
             keys.extend(truth.then(|| row[0].clone()));
         }
         for filter in [expr.clone(), specialise_filter(expr, naive, NOW)] {
@@ -243,6 +261,44 @@ impl Setting {
             Err(StoreError::Arithmetic(words)) => Err(words),
             Err(other) => Err(format!("{other}\n{sql}")),
         }
+    }
+}
+
+/// Whether a part of an expression has no value for some row that it could be asked of.
+fn fails_somewhere<'a>(expr: &Expr, naive: &Naive<'a>, scene: &Scene<'a>) -> bool {
+    if naive.eval(expr, scene).is_err() {
+        return true;
+    }
+    if let Node::Many(many) = &expr.node {
+        let Some(body) = &many.body else { return false };
+        return naive.world.rows(many.target).iter().any(|row| {
+            let mut inside = scene.clone();
+            inside.scopes.push((many.target, row));
+            fails_somewhere(body, naive, &inside)
+        });
+    }
+    parts(expr).into_iter().any(|part| fails_somewhere(part, naive, scene))
+}
+
+/// What an expression is made of, in the same scopes.
+fn parts(expr: &Expr) -> Vec<&Expr> {
+    match &expr.node {
+        Node::Literal(_)
+        | Node::Param(_)
+        | Node::Caller(_)
+        | Node::Clock(_)
+        | Node::EventAt
+        | Node::Column { .. }
+        | Node::Many(_) => Vec::new(),
+        Node::Not(inner) | Node::Negate(inner) | Node::Convert(inner) | Node::Rank(inner) => vec![inner],
+        Node::And(items) | Node::Or(items) | Node::Coalesce(items) => items.iter().collect(),
+        Node::Compare { left, right, .. } | Node::Arithmetic { left, right, .. } => vec![left, right],
+        Node::IsNull { value, .. } | Node::JsonPath { value, .. } => vec![value],
+        Node::In { value, items } => [&**value].into_iter().chain(items).collect(),
+        Node::InList { value, list } => vec![value, list],
+        Node::Contains { value, needle } => vec![value, needle],
+        Node::If { condition, then, otherwise } => vec![condition, then, otherwise],
+        Node::Call { args, .. } => args.iter().collect(),
     }
 }
 

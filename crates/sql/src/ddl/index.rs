@@ -7,11 +7,14 @@
 //! asks for such a column, the order alone needs no index. In a tenant's table
 //! indexes begin with the tenant. An index that another one begins with is left out.
 
+use std::borrow::Cow;
+
 use mainstay_lang::expr::{CompareOp, Expr, Node, Root};
 use mainstay_lang::schema::{ColumnId, Index, Operation, OrderBy, RelationKind, Rule, Schema, Table};
 use mainstay_lang::types::Type;
 
 use super::links;
+use crate::dialect::Dialect;
 
 /// An index to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +27,34 @@ pub struct IndexPlan {
     pub columns: Vec<IndexColumn>,
     /// Whether it refuses duplicates.
     pub unique: bool,
+}
+
+impl IndexPlan {
+    /// Its name as a database keeps it: a name too long ends in a hash of all of it.
+    pub fn name_in(&self, dialect: &dyn Dialect) -> Cow<'_, str> {
+        match dialect.name_bytes_max() {
+            Some(longest) if self.name.len() > longest => {
+                let kept = self.name.floor_char_boundary(longest - HASH_BYTES);
+                format!("{}~{:016x}", &self.name[..kept], hash(&self.name)).into()
+            }
+            _ => self.name.as_str().into(),
+        }
+    }
+}
+
+/// `~` and sixteen digits.
+const HASH_BYTES: usize = 17;
+
+/// Whether [`IndexPlan::name_in`] gave the name in place of a longer one.
+pub(crate) fn is_shortened(name: &str) -> bool {
+    let hash = name.rsplit_once('~').map(|(_, hash)| hash);
+    hash.is_some_and(|hash| hash.len() == HASH_BYTES - 1 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// FNV-1a: the same in every release.
+fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// A column of an index.

@@ -14,7 +14,7 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use super::{ColumnRole, Dialect, JsonText, Operator};
+use super::{ColumnRole, Dialect, JsonText, Lock, Operator};
 
 /// The embedded database, 3.46 or later.
 #[derive(Clone, Copy, Debug)]
@@ -45,7 +45,12 @@ impl Dialect for Sqlite {
                 let item = self.json(of).template(true).replace("{0}", "{1}");
                 format!("ms_list_contains({{0}}, {item})").into()
             }
-            Operator::JsonPath => "ms_json_path({0}, {1})".into(),
+            Operator::JsonPath(names) => {
+                let way: String = (1..=names).map(|name| format!(", {{{name}}}")).collect();
+                format!("ms_json_path({{0}}{way})").into()
+            }
+            Operator::Least(_) => "min({0})".into(),
+            Operator::Greatest(_) => "max({0})".into(),
             Operator::Sum(Type::Float) => "coalesce(sum({0}), 0.0)".into(),
             Operator::Sum(Type::Decimal { .. }) => "ms_sum_dec({0})".into(),
             Operator::Sum(_) => "ms_sum_int({0})".into(),
@@ -88,7 +93,7 @@ impl Dialect for Sqlite {
         " LIMIT -1"
     }
 
-    fn lock(&self) -> &'static str {
+    fn lock(&self, _: Lock) -> &'static str {
         // There is one writer: nobody else can change what it has read.
         ""
     }
@@ -102,16 +107,20 @@ impl Dialect for Sqlite {
             // Exactly `INTEGER PRIMARY KEY` is the row's address in its table; no index is needed.
             ColumnRole::Key if name == "INTEGER" => "INTEGER PRIMARY KEY".to_owned(),
             ColumnRole::Key => format!("{name} NOT NULL PRIMARY KEY"),
-            ColumnRole::Plain if nullable => name.to_owned(),
-            ColumnRole::Plain => format!("{name} NOT NULL"),
+            ColumnRole::Plain if nullable => name.into_owned(),
+            ColumnRole::Plain | ColumnRole::Transaction => format!("{name} NOT NULL"),
         }
+    }
+
+    fn refers_ahead(&self) -> bool {
+        true
     }
 
     fn table_options(&self, keyed_by_columns: bool) -> &'static str {
         if keyed_by_columns { " STRICT, WITHOUT ROWID" } else { " STRICT" }
     }
 
-    fn existing(&self) -> [&'static str; 3] {
+    fn existing(&self) -> [&'static str; 4] {
         [
             "SELECT m.name, c.name, c.type, c.\"notnull\" = 0 AND c.pk = 0, c.pk > 0
              FROM sqlite_master m JOIN pragma_table_info(m.name) c
@@ -122,16 +131,19 @@ impl Dialect for Sqlite {
              FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) x
              WHERE m.type = 'table' AND i.origin <> 'pk' AND x.key = 1 AND x.name IS NOT NULL
              ORDER BY m.name, i.name, x.seqno",
+            // Every connection brings its functions.
+            "SELECT 'functions'",
         ]
     }
 
-    fn type_name(&self, ty: &Type) -> &'static str {
+    fn type_name(&self, ty: &Type) -> Cow<'static, str> {
         match ty {
             Type::Bool | Type::Int | Type::Decimal { .. } | Type::Duration => "INTEGER",
             Type::Float => "REAL",
             Type::Bytes => "BLOB",
             _ => "TEXT",
         }
+        .into()
     }
 }
 

@@ -6,6 +6,8 @@
 //! start from; as written it would be asked of every row of the table. Only conditions on indexed columns are turned,
 //! those that ownership is made of, because the list is computed whole; and never where rows are found by key anyway.
 
+use std::mem;
+
 use mainstay_lang::expr::{Ask, CompareOp, Expr, Hop, Many, Node, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, Schema, Table, TableId};
 
@@ -36,7 +38,11 @@ impl Writer<'_> {
     fn finding(&mut self, condition: &Expr) {
         match &condition.node {
             Node::And(items) => self.joined(" AND ", items, Writer::finding),
-            Node::Or(items) => self.joined(" OR ", items, Writer::finding),
+            Node::Or(items) => {
+                let before = mem::replace(&mut self.is_alternative, true);
+                self.joined(" OR ", items, Writer::finding);
+                self.is_alternative = before;
+            }
             Node::Compare { op: CompareOp::Eq, left, right } => {
                 match (turnable(self.schema, left), turnable(self.schema, right)) {
                     (Some((path, column)), _) if is_constant(right) => self.turned_equal(path, column, right),
@@ -78,8 +84,10 @@ impl Writer<'_> {
         }
         let alias = self.alias();
         let scope = self.scope(&alias, last.target, None);
+        let (open, close) = self.dialect.among(self.is_alternative && is_read_here(before, last.column));
         let inner = self.capture(|w| {
-            w.text(" IN (SELECT ");
+            w.text(open);
+            w.text("SELECT ");
             w.scope_column(scope, ColumnId::ID);
             w.text(" FROM ");
             w.table(last.target, &alias);
@@ -90,7 +98,7 @@ impl Writer<'_> {
                 w.text(" AND ");
                 w.alone(scope, |w| w.expr(visible));
             }
-            w.text(")");
+            w.text(close);
         });
         self.turned(before, last.column, &inner);
     }
@@ -109,15 +117,25 @@ impl Writer<'_> {
                 w.alone(scope, |w| w.expr(visible));
             }
         });
+        let (open, close) =
+            self.dialect.among(self.is_alternative && is_read_here(&many.row.hops, ColumnId::ID));
         let test = self.capture(|w| {
-            w.text(" IN (SELECT ");
+            w.text(open);
+            w.text("SELECT ");
             w.text(&rows.near);
             w.related_from(&rows, &[scope]);
             w.text(&conditions);
-            w.text(")");
+            w.text(close);
         });
         self.turned(&many.row.hops, ColumnId::ID, &test);
     }
+}
+
+/// Whether [`Writer::turned`] reads a column of the row itself, with no other row between.
+fn is_read_here(hops: &[Hop], column: ColumnId) -> bool {
+    hops.split_last().is_none_or(|(last, before)| {
+        column == ColumnId::ID && last.visible.is_none() && is_read_here(before, last.column)
+    })
 }
 
 /// The same for every row: a literal, a parameter, the clock, the caller.

@@ -134,7 +134,8 @@ impl Writer<'_> {
                 self.text(value);
                 self.text(" AS v");
                 self.text(&from);
-                self.text("))");
+                // Before version 16 PostgreSQL wants every derived table to have a name.
+                self.text(") s)");
             }
         }
     }
@@ -159,16 +160,12 @@ impl Writer<'_> {
     /// Sum, least or greatest of a value over a group.
     pub(crate) fn computed(&mut self, ask: Ask, of: &Expr, value: &str) {
         let ty = self.schema.storage_type(&of.ty);
-        let function = match ask {
-            Ask::Min => "min(",
-            Ask::Max => "max(",
-            _ => {
-                let template = self.dialect.operator(Operator::Sum(ty));
-                return self.template(&template, |w, _| w.text(value));
-            }
+        let operator = match ask {
+            Ask::Min => Operator::Least(ty),
+            Ask::Max => Operator::Greatest(ty),
+            _ => Operator::Sum(ty),
         };
-        self.text(function);
-        self.text(value);
-        self.text(")");
+        let template = self.dialect.operator(operator);
+        self.template(&template, |w, _| w.text(value));
     }
 }

@@ -130,8 +130,9 @@ impl Writer<'_> {
         }
     }
 
-    /// `''`, and one row more against the cap.
+    /// Nothing, and one row more against the cap.
     pub(crate) fn count_row(&mut self) {
+        self.counts_rows = true;
         let template = self.dialect.operator(Operator::Row);
         self.text(&template);
     }

@@ -2,12 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../cases/aggregates.rs"]
 mod aggregates;
+mod database;
+#[path = "../cases/differences.rs"]
+mod differences;
+#[path = "../cases/expressions.rs"]
 mod expressions;
+#[path = "../cases/harness.rs"]
 mod harness;
+#[path = "../cases/keysets.rs"]
 mod keysets;
+#[path = "../cases/nesting.rs"]
 mod nesting;
+#[path = "../cases/operators.rs"]
+mod operators;
 mod plans;
 mod schemas;
+#[path = "../cases/spelling.rs"]
+mod spelling;
+#[path = "../cases/system.rs"]
+mod system;
 mod texts;
 mod write_plans;

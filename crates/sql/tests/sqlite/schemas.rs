@@ -1,15 +1,10 @@
-//! Tables and indexes, the system's statements, and what an existing database lacks.
+//! Tables and indexes as SQLite has them, as text.
 
-use mainstay_lang::schema::Schema;
-use mainstay_lang::value::{Timestamp, Value};
-use mainstay_sql::ddl::{IndexColumn, create_schema};
-use mainstay_sql::difference::{
-    Existing, ExistingColumn, ExistingIndex, ExistingTable, declared_types, differences,
-};
-use mainstay_sql::{SQLITE, system};
-use rusqlite::Connection;
+use mainstay_sql::SQLITE;
+use mainstay_sql::ddl::create_schema;
 
-use crate::harness::{Db, Run, schema};
+use crate::differences::step;
+use crate::harness::schema;
 
 #[test]
 fn tables_and_indexes_of_a_schema() {
@@ -59,89 +54,6 @@ fn indexes_of_a_tenant_begin_with_it() {
     "#);
 }
 
-/// What a database has, as a store would tell it.
-fn introspect(conn: &Connection, recorded: &Schema) -> Existing {
-    let list = |sql: &str, name: &str| -> Vec<Vec<rusqlite::types::Value>> {
-        let mut statement = conn.prepare(sql).unwrap();
-        let columns = statement.column_count();
-        let rows = statement.query_map([name], |row| (0..columns).map(|column| row.get(column)).collect());
-        rows.unwrap().map(Result::unwrap).collect()
-    };
-    let text = |value: &rusqlite::types::Value| match value {
-        rusqlite::types::Value::Text(text) => text.clone(),
-        rusqlite::types::Value::Integer(number) => number.to_string(),
-        _ => String::new(),
-    };
-    let names = list("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE ?1", "sqlite%");
-    let tables = names.iter().map(|row| {
-        let name = text(&row[0]);
-        let foreign = list("SELECT \"from\", \"table\" FROM pragma_foreign_key_list(?1)", &name);
-        let columns = list("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)", &name);
-        let indexes =
-            list("SELECT name, \"unique\" FROM pragma_index_list(?1) WHERE origin = 'c' ORDER BY seq", &name);
-        ExistingTable {
-            columns: columns
-                .iter()
-                .map(|row| ExistingColumn {
-                    name: text(&row[0]),
-                    type_name: text(&row[1]),
-                    nullable: text(&row[2]) == "0" && text(&row[3]) == "0",
-                    key: text(&row[3]) != "0",
-                    references: foreign.iter().find(|key| key[0] == row[0]).map(|key| text(&key[1])),
-                })
-                .collect(),
-            indexes: indexes
-                .iter()
-                .map(|row| ExistingIndex {
-                    name: text(&row[0]),
-                    unique: text(&row[1]) == "1",
-                    columns: list(
-                        "SELECT name, \"desc\" FROM pragma_index_xinfo(?1) WHERE key = 1 ORDER BY seqno",
-                        &text(&row[0]),
-                    )
-                    .iter()
-                    .map(|row| IndexColumn { name: text(&row[0]), descending: text(&row[1]) == "1" })
-                    .collect(),
-                })
-                .collect(),
-            name,
-        }
-    });
-    Existing { tables: tables.collect(), declared_types: Some(declared_types(recorded)) }
-}
-
-/// Brings a database that has one schema in step with another; the statements, or the words.
-fn step(before: &str, after: &str) -> Result<Vec<String>, Vec<String>> {
-    let db = Db::new(before);
-    let after = schema(after);
-    let words = |problems: Vec<mainstay_sql::difference::Unsafe>| {
-        problems.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    let steps = differences(&after, SQLITE, &introspect(&db.conn, &db.schema)).map_err(words)?;
-    for step in &steps {
-        db.conn.execute_batch(step).unwrap_or_else(|error| panic!("{step}: {error}"));
-    }
-    let again = differences(&after, SQLITE, &introspect(&db.conn, &after)).map_err(words)?;
-    assert_eq!(again, Vec::<String>::new(), "nothing is left to do");
-    Ok(steps)
-}
-
-#[test]
-fn a_database_in_step_needs_nothing() {
-    let app = "table A { a text unique, b A?, c A[], n int index, order -n, allow read }";
-    assert_eq!(step(app, app), Ok(vec![]));
-}
-
-#[test]
-fn a_database_made_before_an_index_of_the_system_is_given_it() {
-    let db = Db::new("table A { a text, allow read }");
-    db.conn.execute_batch("DROP INDEX \"_change.table.at\"").unwrap();
-    let steps = differences(&db.schema, SQLITE, &introspect(&db.conn, &db.schema)).unwrap();
-    steps.iter().for_each(|step| db.conn.execute_batch(step).unwrap());
-    let again = differences(&db.schema, SQLITE, &introspect(&db.conn, &db.schema)).unwrap();
-    assert_eq!((steps.is_empty(), again), (false, Vec::<String>::new()));
-}
-
 #[test]
 fn what_is_safe_is_done() {
     let before = "table A { a text unique, allow read }";
@@ -161,134 +73,6 @@ fn what_is_safe_is_done() {
     CREATE INDEX "B.a.index" ON "B" ("a")
     CREATE INDEX "A_c.target.owner.index" ON "A_c" ("target", "owner")
     "#);
-}
-
-#[test]
-fn what_is_not_safe_is_said() {
-    let check = |before: &str, after: &str, words: &[&str]| {
-        let found =
-            step(&format!("table A {{ {before} allow read }}"), &format!("table A {{ {after} allow read }}"));
-        assert_eq!(found, Err(words.iter().map(|text| (*text).to_owned()).collect()), "{before} to {after}");
-    };
-    check(
-        "n int,",
-        "n text,",
-        &[
-            "A.n: is INTEGER in the database and is declared to be TEXT",
-            "A.n: was int and is declared to be text",
-        ],
-    );
-    check(
-        "n decimal(9, 2),",
-        "n decimal(9, 3),",
-        &[
-            "A.n: was decimal with 2 digits behind the point and is declared to be decimal with 3 digits behind the point",
-        ],
-    );
-    check("n int?,", "n int,", &["A.n: may be null in the database but not in the declaration"]);
-    check("n int,", "n int?,", &["A.n: is required in the database but not in the declaration"]);
-    check(
-        "n int,",
-        "",
-        &[
-            "A.n: is required in the database but not declared: no row could be made",
-            "A.n: is in the database but no longer declared: declare it, or drop it from the database",
-        ],
-    );
-    check("e enum(x, y),", "e enum(y, z),", &["A.e: was enum(x, y) and is declared to be enum(y, z)"]);
-    check(
-        "",
-        "n int,",
-        &[
-            "A.n: is new and required, and nothing says what the rows that are there have in it: make it nullable or give it a constant default",
-        ],
-    );
-    check(
-        "n User?,",
-        "n A?,",
-        &[
-            "A.n: refers to User in the database and is declared to refer to A",
-            "A.n: was row of User and is declared to be row of A",
-        ],
-    );
-}
-
-/// Columns and tables are dropped and renamed by hand, and the record of what was there is older than that.
-#[test]
-fn what_was_dropped_or_renamed_by_hand_is_no_difference() {
-    let db = Db::new("table A { n int, t text, allow read }\ntable B { t text, allow read }");
-    let after = schema("table A { u text, allow read }");
-    let problems =
-        |db: &Db| differences(&after, SQLITE, &introspect(&db.conn, &db.schema)).map_err(|found| found.len());
-    assert_eq!(problems(&db), Err(6));
-    db.conn
-        .execute_batch("ALTER TABLE A DROP COLUMN n; ALTER TABLE A RENAME COLUMN t TO u; DROP TABLE B")
-        .unwrap();
-    assert_eq!(problems(&db), Ok(vec![]));
-}
-
-#[test]
-fn the_systems_statements() {
-    let db = Db::new("table A { a text, allow read }");
-    let text = |text: &str| Value::Text(text.to_owned());
-    let next = system::counter_next(&db.schema, SQLITE);
-    let number =
-        |selector: &str| db.values(&next, &Run::params(&[text("A"), text("n"), text(selector)])).concat();
-    assert_eq!(
-        [number("[1]"), number("[1]"), number("[2]"), number("[1]")].concat(),
-        [1, 2, 1, 3].map(Value::Int)
-    );
-
-    let at = Value::Timestamp(Timestamp::parse("2026-01-01T00:00:00.000000Z").unwrap());
-    let later = Value::Timestamp(Timestamp::parse("2026-01-02T00:00:00.000000Z").unwrap());
-    let change = [
-        Value::Int(1),
-        at.clone(),
-        text("A"),
-        text("key"),
-        text("create"),
-        Value::Null,
-        Value::Json("{}".to_owned()),
-        Value::Null,
-        Value::Null,
-    ];
-    let insert = system::change_insert(&db.schema, SQLITE);
-    assert_eq!(db.write(&insert, &Run::params(&change)), 1);
-    assert_eq!(db.write(&insert, &Run::params(&change)), 1);
-    let after = system::change_after(&db.schema, SQLITE);
-    let rows = db.values(&after, &Run::params(&[Value::Int(1), Value::Int(10)]));
-    assert_eq!(rows, [[&[Value::Int(2)], &change[..]].concat()]);
-    let purge = system::change_purge(&db.schema, SQLITE);
-    let purged = |name: &str, at: &Value, count: i64| {
-        db.write(&purge, &Run::params(&[text(name), at.clone(), Value::Int(count)]))
-    };
-    let next = system::change_next_table(&db.schema, SQLITE);
-    let next = |name: &str| db.values(&next, &Run::params(&[text(name)])).concat();
-    assert_eq!([next(""), next("A")].concat(), [text("A"), Value::Null]);
-    assert_eq!([purged("A", &at, 9), purged("B", &later, 9), purged("A", &later, 1)], [0, 0, 1]);
-    // The oldest goes first.
-    assert_eq!(db.values(&after, &Run::params(&[Value::Int(0), Value::Int(10)])).concat()[0], Value::Int(2));
-    assert_eq!(purged("A", &later, 9), 0, "the last line keeps its number from being given again");
-    db.write(&insert, &Run::params(&change));
-    assert_eq!(purged("A", &later, 9), 1);
-
-    let bytes = |byte| Value::Bytes(vec![byte]);
-    let key = [bytes(1), text("key"), text("POST /query")];
-    let kept = [bytes(2), Value::Int(200), bytes(3), at.clone()];
-    let insert = system::idempotency_insert(&db.schema, SQLITE);
-    db.write(&insert, &Run::params(&[&key[..], &kept].concat()));
-    let find = system::idempotency_find(&db.schema, SQLITE);
-    assert_eq!(db.values(&find, &Run::params(&key)), [kept]);
-    let purge = system::idempotency_purge(&db.schema, SQLITE);
-    assert_eq!(db.write(&purge, &Run::params(&[at])), 0);
-    assert_eq!(db.write(&purge, &Run::params(&[later])), 1);
-
-    let put = system::meta_put(&db.schema, SQLITE);
-    db.write(&put, &Run::params(&[text("a"), text("1")]));
-    db.write(&put, &Run::params(&[text("a"), text("2")]));
-    let get = system::meta_get(&db.schema, SQLITE);
-    assert_eq!(db.values(&get, &Run::params(&[text("a")])), [[text("2")]]);
-    assert_eq!(db.values(&get, &Run::params(&[text("b")])), Vec::<Vec<Value>>::new());
 }
 
 #[test]

@@ -39,7 +39,12 @@ pub(super) fn shape(members: &[(&str, Encoding)]) -> JsonShape {
         encoding: encoding.clone(),
         guarded: false,
     };
-    JsonShape { members: members.iter().map(member).collect(), cursor: None, probes_more: None }
+    JsonShape {
+        members: members.iter().map(member).collect(),
+        cursor: None,
+        probes_more: None,
+        row_cap: None,
+    }
 }
 
 pub(super) fn int() -> Encoding {

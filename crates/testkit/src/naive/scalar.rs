@@ -261,6 +261,16 @@ fn like(text: &[char], pattern: &[char]) -> bool {
     }
 }
 
+/// Whether it is the number nothing.
+pub(super) fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Int(value) => *value == 0,
+        Value::Float(value) => *value == 0.0,
+        Value::Decimal(value) => value.mantissa == 0,
+        _ => false,
+    }
+}
+
 /// The sum of what is not null.
 pub fn sum(values: &[Value], ty: &Type) -> Answer {
     let given = values.iter().filter(|value| !value.is_null());

@@ -2,7 +2,6 @@
 
 use mainstay_lang::filter::AggregateFunction;
 use mainstay_lang::value::Value;
-use mainstay_sql::SQLITE;
 use mainstay_sql::plan::{Aggregate, AggregateOrder, Computed, OutputKind};
 
 use crate::harness::{Db, Run, int, output};
@@ -77,7 +76,7 @@ const NOTHING: &str =
     r#"{"rows":0,"priced":0,"sold":0,"worth":"0.00","weight":0.0,"least":null,"most":null,"mean":null}"#;
 
 fn rows(db: &Db, aggregate: &Aggregate) -> String {
-    let statement = mainstay_sql::aggregate(&db.schema, SQLITE, aggregate);
+    let statement = mainstay_sql::aggregate(&db.schema, db.dialect, aggregate);
     db.json(&statement, &Run::default()).0.join("")
 }
 
@@ -123,7 +122,7 @@ fn a_relation_is_aggregated_for_each_parent() {
             r#"[{{"name":"A","all":[{EVERYTHING}],"kinds":[{{"kind":"small","n":2}},{{"kind":"large","n":1}}]}},{{"name":"B","all":[{NOTHING}],"kinds":[]}}]"#
         )
     );
-    assert_eq!(db.counted.load(std::sync::atomic::Ordering::Relaxed), 4, "each group row counts");
+    assert_eq!(db.counted(), 4, "each group row counts");
 }
 
 #[test]
@@ -131,7 +130,7 @@ fn rows_are_counted_under_conditions() {
     let db = shops();
     let count = |conditions: &[&str]| {
         let conditions: Vec<_> = conditions.iter().map(|text| db.filter("Sale", text)).collect();
-        let statement = mainstay_sql::count(&db.schema, SQLITE, db.table("Sale"), &conditions);
+        let statement = mainstay_sql::count(&db.schema, db.dialect, db.table("Sale"), &conditions);
         db.values(&statement, &Run::default())
     };
     assert_eq!(count(&[]), [[Value::Int(3)]]);

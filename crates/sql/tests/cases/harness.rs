@@ -1,27 +1,24 @@
-//! A schema from text, an SQLite database in memory that has it, and statements run on it.
+//! A schema from text, a database that has it, and statements run on it.
 //!
-//! Registers the language's functions as a store does, binds from a [`Run`], and reads results by their shape, so that
-//! tests compare answers. It is a reader of statements of its own: the store's must agree with the same shapes.
+//! The same cases run on every database: each is a test program of its own, whose `database` module opens one, binds
+//! values and reads typed ones. Here binds come from a [`Run`] and results are read by their shape, so that tests compare
+//! answers. It is a reader of statements of its own: the store's must agree with the same shapes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::expr::{CallerFact, Clock, Expr, Node};
 use mainstay_lang::filter::{compile_filter, compile_value};
-use mainstay_lang::ops::sqlite::{AGGREGATES, FUNCTIONS, SqlArg, SqlResult, SumState};
 use mainstay_lang::schema::{ColumnId, RelationId, Schema, TableId};
 use mainstay_lang::source::{Sources, Span};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::{Order, Output, OutputKind, Select};
-use mainstay_sql::statement::{Bind, Encoding, ResultShape, Statement};
-use mainstay_sql::{SQLITE, ddl};
-use rusqlite::Connection;
-use rusqlite::functions::{Aggregate, Context, FunctionFlags};
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use mainstay_sql::statement::{Bind, Encoding, JsonShape, ResultShape, Statement};
+use mainstay_sql::{Dialect, ddl};
+
+use crate::database::Database;
 
 pub(crate) const PRELUDE: &str = "\
 table User { email text(320) unique trim lower match email, name text(200) trim, label name, allow read if id == user.id }
@@ -60,9 +57,8 @@ impl Run {
 
 pub(crate) struct Db {
     pub(crate) schema: Schema,
-    pub(crate) conn: Connection,
-    /// Nested rows counted by `ms_row()` since the last read began.
-    pub(crate) counted: Arc<AtomicUsize>,
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) database: Database,
     /// Keeps rows apart that nobody gave an id.
     made: RefCell<i64>,
 }
@@ -78,14 +74,17 @@ pub(crate) fn schema(text: &str) -> Schema {
 
 impl Db {
     pub(crate) fn new(text: &str) -> Db {
-        let schema = schema(text);
-        let conn = Connection::open_in_memory().unwrap();
-        let counted = register(&conn);
-        conn.execute_batch("PRAGMA foreign_keys = ON").unwrap();
-        for statement in ddl::create_schema(&schema, SQLITE) {
-            conn.execute_batch(&statement).unwrap_or_else(|error| panic!("{statement}\n{error}"));
+        let db = Db { schema: schema(text), ..Db::empty() };
+        for statement in ddl::create_schema(&db.schema, db.dialect) {
+            db.database.script(&statement).unwrap_or_else(|error| panic!("{statement}\n{error}"));
         }
-        Db { schema, conn, counted, made: RefCell::new(0) }
+        db
+    }
+
+    /// A database without a table.
+    pub(crate) fn empty() -> Db {
+        let schema = Schema::default();
+        Db { schema, dialect: Database::DIALECT, database: Database::open(), made: RefCell::new(0) }
     }
 
     pub(crate) fn table(&self, name: &str) -> TableId {
@@ -166,7 +165,7 @@ impl Db {
                 }
             })
             .collect();
-        self.write(&mainstay_sql::insert(&self.schema, SQLITE, of.id), &Run::params(&params));
+        self.write(&mainstay_sql::insert(&self.schema, self.dialect, of.id), &Run::params(&params));
         params[0].to_json().trim_matches('"').to_owned()
     }
 
@@ -180,23 +179,20 @@ impl Db {
             Value::from_json(&raw, ty).unwrap()
         };
         let run = Run::params(&[key(link.owner, owner), key(link.target, target)]);
-        self.write(&mainstay_sql::link(&self.schema, SQLITE, link), &run)
+        self.write(&mainstay_sql::link(&self.schema, self.dialect, link), &run)
     }
 
     pub(crate) fn write(&self, statement: &Statement, run: &Run) -> usize {
-        let mut prepared = self.prepare(statement, run);
-        prepared.raw_execute().unwrap()
+        let written = self.database.write(&statement.sql, &self.binds(statement, run));
+        written.unwrap_or_else(|error| panic!("{error}\n{}", statement.sql))
     }
 
-    fn prepare(&self, statement: &Statement, run: &Run) -> rusqlite::Statement<'_> {
-        let prepared = self.conn.prepare(&statement.sql);
-        let mut prepared = prepared.unwrap_or_else(|error| panic!("{error}\n{}", statement.sql));
-        assert_eq!(prepared.parameter_count(), statement.binds.len(), "{}", statement.sql);
-        for (index, bind) in statement.binds.iter().enumerate() {
-            let value = run.value(bind).to_sql();
-            prepared.raw_bind_parameter(index + 1, Owned(value)).unwrap();
+    fn binds(&self, statement: &Statement, run: &Run) -> Vec<Value> {
+        let mut values: Vec<Value> = statement.binds.iter().map(|bind| run.value(bind)).collect();
+        if let ResultShape::Json(JsonShape { row_cap: Some(at), .. }) = &statement.result {
+            values[*at] = Value::Int(ROW_CAP);
         }
-        prepared
+        values
     }
 
     /// Typed values of every row.
@@ -204,56 +200,49 @@ impl Db {
         self.try_values(statement, run).unwrap_or_else(|error| panic!("{error}\n{}", statement.sql))
     }
 
-    pub(crate) fn try_values(
-        &self,
-        statement: &Statement,
-        run: &Run,
-    ) -> Result<Vec<Vec<Value>>, rusqlite::Error> {
+    pub(crate) fn try_values(&self, statement: &Statement, run: &Run) -> Result<Vec<Vec<Value>>, String> {
         let ResultShape::Values(types) = &statement.result else { panic!("not values") };
-        let mut prepared = self.prepare(statement, run);
-        let mut rows = prepared.raw_query();
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            let value = |(index, ty)| Value::from_sql(arg(row.get_ref(index).unwrap()), ty).unwrap();
-            all.push(types.iter().enumerate().map(value).collect());
-        }
-        Ok(all)
+        self.database.read(&statement.sql, &self.binds(statement, run), types)
     }
 
     /// The rows as JSON texts, and the cursors when there are any.
     pub(crate) fn json(&self, statement: &Statement, run: &Run) -> (Vec<String>, Vec<String>) {
         let ResultShape::Json(shape) = &statement.result else { panic!("not json") };
-        self.counted.store(0, Ordering::Relaxed);
-        let mut prepared = self.prepare(statement, run);
-        let mut rows = prepared.raw_query();
+        let mut types = Vec::new();
+        for member in &shape.members {
+            types.extend(member.guarded.then_some(Type::Bool));
+            types.push(match &member.encoding {
+                Encoding::Raw => Type::Json,
+                Encoding::Typed(ty) => ty.clone(),
+            });
+        }
+        types.extend(shape.cursor.iter().flat_map(|cursor| cursor.values.clone()));
+        let rows = self.database.read(&statement.sql, &self.binds(statement, run), &types);
+        let rows = rows.unwrap_or_else(|error| panic!("{error}\n{}", statement.sql));
         let (mut texts, mut cursors) = (Vec::new(), Vec::new());
-        while let Some(row) = rows.next().unwrap_or_else(|error| panic!("{error}\n{}", statement.sql)) {
-            let mut at = 0;
-            let mut next = || {
-                at += 1;
-                row.get_ref(at - 1).unwrap()
-            };
+        for row in rows {
+            let mut row = row.into_iter();
+            let mut next = || row.next().unwrap();
             let mut members = Vec::new();
             for member in &shape.members {
-                let is_shown = !member.guarded || next() == ValueRef::Integer(1);
-                let value = next();
-                let text = match (&member.encoding, value) {
-                    (_, ValueRef::Null) => "null".to_owned(),
-                    (Encoding::Raw, value) => value.as_str().unwrap().to_owned(),
-                    (Encoding::Typed(ty), value) => Value::from_sql(arg(value), ty).unwrap().to_json(),
-                };
+                let is_shown = !member.guarded || next() == Value::Bool(true);
+                let text = next().to_json();
                 if is_shown {
                     members.push(format!("{}{text}", member.key));
                 }
             }
             if let Some(cursor) = &shape.cursor {
-                let values = cursor.values.iter().map(|ty| Value::from_sql(arg(next()), ty).unwrap());
-                let values = Value::List(values.collect()).to_json();
+                let values = Value::List(cursor.values.iter().map(|_| next()).collect()).to_json();
                 cursors.push(mainstay_lang::ops::cursor::encode(&cursor.tag, &values));
             }
             texts.push(format!("{{{}}}", members.join(",")));
         }
         (texts, cursors)
+    }
+
+    /// Nested rows counted by the last read.
+    pub(crate) fn counted(&self) -> usize {
+        self.database.counted(ROW_CAP)
     }
 
     /// The rows that a select gives, as one JSON array; checked to be JSON.
@@ -262,23 +251,20 @@ impl Db {
     }
 
     pub(crate) fn rows_with(&self, select: &Select, run: &Run) -> String {
-        let statement = mainstay_sql::select(&self.schema, SQLITE, select);
+        let statement = mainstay_sql::select(&self.schema, self.dialect, select);
         let text = format!("[{}]", self.json(&statement, run).0.join(","));
         Value::from_json(&text, &Type::Json).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
         text
     }
 
-    /// The plan that SQLite makes for a statement, a line for each step.
+    /// The plan that the database makes for a statement.
     pub(crate) fn plan(&self, statement: &Statement) -> String {
-        let mut prepared = self.conn.prepare(&format!("EXPLAIN QUERY PLAN {}", statement.sql)).unwrap();
-        let mut rows = prepared.raw_query();
-        let mut lines = Vec::new();
-        while let Some(row) = rows.next().unwrap() {
-            lines.push(row.get::<_, String>(3).unwrap());
-        }
-        lines.join("\n")
+        self.database.plan(statement)
     }
 }
+
+/// The most nested rows that a read may have here.
+const ROW_CAP: i64 = 1_000_000;
 
 /// An output without a guard.
 pub(crate) fn output(name: &str, kind: OutputKind) -> Output {
@@ -296,86 +282,4 @@ pub(crate) fn param(index: u32, ty: &Type) -> Expr {
 /// The uuid of a number.
 pub(crate) fn uuid(number: i64) -> String {
     format!("01900000-0000-7000-8000-{number:012}")
-}
-
-struct Owned(SqlResult);
-
-impl rusqlite::ToSql for Owned {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match &self.0 {
-            SqlResult::Null => ValueRef::Null,
-            SqlResult::Int(value) => ValueRef::Integer(*value),
-            SqlResult::Real(value) => ValueRef::Real(*value),
-            SqlResult::Text(value) => ValueRef::Text(value.as_bytes()),
-            SqlResult::Blob(value) => ValueRef::Blob(value),
-        }))
-    }
-}
-
-fn arg(value: ValueRef<'_>) -> SqlArg<'_> {
-    match value {
-        ValueRef::Null => SqlArg::Null,
-        ValueRef::Integer(value) => SqlArg::Int(value),
-        ValueRef::Real(value) => SqlArg::Real(value),
-        ValueRef::Text(value) => SqlArg::Text(std::str::from_utf8(value).unwrap()),
-        ValueRef::Blob(value) => SqlArg::Blob(value),
-    }
-}
-
-fn args<'c>(context: &'c Context<'_>) -> Vec<SqlArg<'c>> {
-    (0..context.len()).map(|index| arg(context.get_raw(index))).collect()
-}
-
-fn owned(result: Result<SqlResult, mainstay_lang::ops::OpError>) -> rusqlite::Result<rusqlite::types::Value> {
-    use rusqlite::types::Value as Sql;
-    match result {
-        Ok(SqlResult::Null) => Ok(Sql::Null),
-        Ok(SqlResult::Int(value)) => Ok(Sql::Integer(value)),
-        Ok(SqlResult::Real(value)) => Ok(Sql::Real(value)),
-        Ok(SqlResult::Text(value)) => Ok(Sql::Text(value)),
-        Ok(SqlResult::Blob(value)) => Ok(Sql::Blob(value)),
-        Err(error) => Err(rusqlite::Error::UserFunctionError(error.into())),
-    }
-}
-
-struct Summing(mainstay_lang::ops::sqlite::SqlAggregate);
-
-impl Aggregate<SumState, rusqlite::types::Value> for Summing {
-    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<SumState> {
-        Ok(SumState::default())
-    }
-
-    fn step(&self, context: &mut Context<'_>, state: &mut SumState) -> rusqlite::Result<()> {
-        let step = (self.0.step)(state, &args(context));
-        step.map_err(|error| rusqlite::Error::UserFunctionError(error.into()))
-    }
-
-    fn finalize(
-        &self,
-        _: &mut Context<'_>,
-        state: Option<SumState>,
-    ) -> rusqlite::Result<rusqlite::types::Value> {
-        owned((self.0.finish)(&state.unwrap_or_default()))
-    }
-}
-
-fn register(conn: &Connection) -> Arc<AtomicUsize> {
-    let pure =
-        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
-    for function in FUNCTIONS {
-        let call = function.call;
-        let scalar = move |context: &Context<'_>| owned(call(&args(context)));
-        conn.create_scalar_function(function.name, function.args, pure, scalar).unwrap();
-    }
-    for aggregate in AGGREGATES {
-        conn.create_aggregate_function(aggregate.name, aggregate.args, pure, Summing(*aggregate)).unwrap();
-    }
-    let counted = Arc::new(AtomicUsize::new(0));
-    let counter = counted.clone();
-    let count = move |_: &Context<'_>| {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Ok("")
-    };
-    conn.create_scalar_function("ms_row", 0, FunctionFlags::SQLITE_UTF8, count).unwrap();
-    counted
 }

@@ -1,9 +1,6 @@
 //! Nested reads: values of every type at any depth, links, guards, limits per parent, what stands beside a list.
 
-use std::sync::atomic::Ordering;
-
 use mainstay_lang::value::Value;
-use mainstay_sql::SQLITE;
 use mainstay_sql::plan::{Output, OutputKind, Select};
 
 use crate::harness::{Db, Run, int, output};
@@ -83,7 +80,7 @@ fn three_levels_come_from_one_statement() {
         db.rows(&artists),
         r#"[{"name":"Artist 1","albums":[{"title":"Album 1.1 \"é\n","tracks":[{"number":3},{"number":2}]}]},{"name":"Artist 2","albums":[{"title":"Album 2.1 \"é\n","tracks":[{"number":3},{"number":2}]},{"title":"Album 2.2 \"é\n","tracks":[{"number":3},{"number":2}]}]}]"#
     );
-    assert_eq!(db.counted.load(Ordering::Relaxed), 3 + 6, "each nested row counts once, cut ones not");
+    assert_eq!(db.counted(), 3 + 6, "each nested row counts once, cut ones not");
 }
 
 #[test]
@@ -148,11 +145,11 @@ fn links_are_read_from_both_sides() {
     let mainstay_lang::schema::RelationKind::Link(link) = &relation.kind else { panic!("a link") };
     let key = |id: &str| Value::from_json(&format!("\"{id}\""), &mainstay_lang::types::Type::Uuid).unwrap();
     let linked = |from_owner, id: &str| {
-        db.values(&mainstay_sql::linked(&db.schema, SQLITE, link, from_owner), &Run::params(&[key(id)]))
+        db.values(&mainstay_sql::linked(&db.schema, db.dialect, link, from_owner), &Run::params(&[key(id)]))
     };
     assert_eq!(linked(true, &x), [[key(&a)], [key(&b)]]);
     assert_eq!(linked(false, &b), [[key(&x)], [key(&y)]]);
-    let unlink = mainstay_sql::unlink(&db.schema, SQLITE, link);
+    let unlink = mainstay_sql::unlink(&db.schema, db.dialect, link);
     assert_eq!(db.write(&unlink, &Run::params(&[key(&x), key(&a)])), 1);
     assert_eq!(db.write(&unlink, &Run::params(&[key(&x), key(&a)])), 0);
     assert_eq!(linked(true, &x), [[key(&b)]]);
@@ -188,7 +185,7 @@ fn a_guarded_member_is_absent_from_the_rows_that_do_not_show_it() {
         ..many(&db, "Album", "tracks", db.select("Track", &["number"]))
     }];
     assert!(db.rows(&albums).contains("{},{}"));
-    assert_eq!(db.counted.load(Ordering::Relaxed), 3);
+    assert_eq!(db.counted(), 3);
 }
 
 /// Nested values are encoded by the database, top-level ones by `Value::write_json`: they must not differ.
@@ -293,7 +290,7 @@ fn rows_beyond_the_page_are_not_read_deeper() {
     albums.filter = vec![db.filter("Album", "artist != null")];
     let text = db.rows(&albums);
     assert!(text.starts_with(r#"[{"title":"Album 2.2"#), "{text}");
-    assert_eq!(db.counted.load(Ordering::Relaxed), 3);
+    assert_eq!(db.counted(), 3);
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use mainstay_lang::ops::cursor;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
-use mainstay_sql::SQLITE;
 use mainstay_sql::plan::{OutputKind, Select};
 use mainstay_sql::statement::ResultShape;
 
@@ -57,7 +56,7 @@ fn check(db: &Db, order: &[&str], mut select: Select) {
     select.paged = true;
     let types: Vec<Type> = select.order.iter().map(|item| item.by.ty.clone()).chain([Type::Uuid]).collect();
     let types: Vec<Type> = types.iter().map(|ty| db.schema.storage_type(ty).clone()).collect();
-    let (all, _) = db.json(&mainstay_sql::select(&db.schema, SQLITE, &select), &Run::default());
+    let (all, _) = db.json(&mainstay_sql::select(&db.schema, db.dialect, &select), &Run::default());
     assert!(all.len() > 10);
 
     let size: u32 = 3;
@@ -65,7 +64,7 @@ fn check(db: &Db, order: &[&str], mut select: Select) {
     let mut seen = Vec::new();
     let mut params = vec![Value::Int(i64::from(size))];
     loop {
-        let statement = mainstay_sql::select(&db.schema, SQLITE, &select);
+        let statement = mainstay_sql::select(&db.schema, db.dialect, &select);
         let ResultShape::Json(shape) = &statement.result else { panic!("json") };
         assert!(shape.cursor.is_some() && shape.probes_more.is_some());
         let (mut page, cursors) = db.json(&statement, &Run::params(&params));

@@ -1,0 +1,300 @@
+//! PostgreSQL's spelling.
+//!
+//! Its own operators serve where they give the language's answer for every input, the functions of `functions.sql` where they
+//! do not. Text is compared by code point, whatever the database collates by: columns and placeholders are `COLLATE "C"`, and
+//! what is made of them inherits it. A decimal is brought to its scale by a cast to `numeric(18, s)`, which
+//! rounds half away from zero and fails beyond 18 digits, as the language does. Json and lists are `json`, which keeps the
+//! text as it was given; instants become text in UTC, whatever the session's time zone is.
+
+mod existing;
+mod json;
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use mainstay_lang::expr::{ArithmeticOp, Function};
+use mainstay_lang::schema::Schema;
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
+
+use super::{ColumnRole, Dialect, JsonText, Lock, Operator};
+
+/// PostgreSQL 14 or later, with a database encoded in UTF-8.
+#[derive(Clone, Copy, Debug)]
+pub struct Postgres;
+
+/// The functions that statements call, in a schema of their own.
+const FUNCTIONS: &str = include_str!("postgres/functions.sql");
+
+/// Names are cut in silence behind so many bytes.
+const NAME_BYTES_MAX: usize = 63;
+
+impl Dialect for Postgres {
+    fn placeholder(&self, sql: &mut String, number: usize, ty: &Type) {
+        let cast = match ty {
+            Type::Bool => "::boolean",
+            Type::Int | Type::Duration => "::bigint",
+            Type::Float => "::float8",
+            Type::Decimal { .. } => "::numeric",
+            Type::Uuid => "::uuid",
+            Type::Date => "::date",
+            Type::Time => "::time",
+            Type::Timestamp => "::timestamptz",
+            Type::Bytes => "::bytea",
+            // Bound as text, so that whoever binds needs no form for it.
+            Type::Json | Type::List(_) => "::text::json",
+            Type::Text { .. } | Type::Enum(_) | Type::File | Type::Ref(_) | Type::Null => {
+                "::text COLLATE \"C\""
+            }
+        };
+        write!(sql, "${number}{cast}").expect("writing to a string does not fail");
+    }
+
+    fn null(&self, ty: &Type) -> Cow<'static, str> {
+        if *ty == Type::Null { "NULL".into() } else { format!("NULL::{}", self.type_name(ty)).into() }
+    }
+
+    fn rank(&self, sql: &mut String, rank: usize) {
+        write!(sql, "{rank}::bigint").expect("writing to a string does not fail");
+    }
+
+    fn literal(&self, value: &Value) -> Option<String> {
+        let text = match value {
+            Value::Null | Value::Bytes(_) => return None,
+            Value::Duration(value) => value.0.to_string(),
+            value => value.to_string(),
+        };
+        // An untyped literal takes the type of its column.
+        Some(format!("'{}'", text.replace('\'', "''")))
+    }
+
+    fn operator(&self, operator: Operator<'_>) -> Cow<'static, str> {
+        match operator {
+            Operator::Arithmetic { op, left, right, result } => arithmetic(op, left, right, result),
+            // From zero, so that zero stays the one zero that there is.
+            Operator::Negate(Type::Float) => "(0::float8 - {0})".into(),
+            Operator::Negate(_) => "(- {0})".into(),
+            Operator::Call { function, subject, result } => call(function, subject, result),
+            Operator::Convert { from, to } => convert(from, to),
+            Operator::Contains => {
+                "(strpos(lower({0} COLLATE \"C\"), lower({1} COLLATE \"C\")) > 0)".into()
+            }
+            Operator::InList(of) => format!("({{0}}::jsonb @> {})", json::item(of)).into(),
+            Operator::JsonPath(names) => {
+                let way: String = (1..=names).map(|name| format!(" -> {{{name}}}")).collect();
+                format!("(mainstay_1.scalar({{0}}{way}) COLLATE \"C\")").into()
+            }
+            Operator::Least(Type::Uuid) => "mainstay_1.min({0})".into(),
+            Operator::Least(_) => "min({0})".into(),
+            Operator::Greatest(Type::Uuid) => "mainstay_1.max({0})".into(),
+            Operator::Greatest(_) => "max({0})".into(),
+            Operator::Sum(Type::Float) => "mainstay_1.sum({0})".into(),
+            Operator::Sum(Type::Decimal { scale, .. }) => {
+                format!("coalesce(sum({{0}}), 0)::numeric(18, {scale})").into()
+            }
+            Operator::Sum(_) => "coalesce(sum({0}), 0)::bigint".into(),
+            Operator::Avg(Type::Float) => {
+                "(mainstay_1.sum({0}) / nullif(count({0}), 0)::float8)".into()
+            }
+            // The sum of the digits as a whole number, then two divisions: rounded where SQLite rounds.
+            Operator::Avg(Type::Decimal { scale, .. }) => {
+                format!("(sum({{0}} * 1e{scale})::float8 / nullif(count({{0}}), 0)::float8 / 1e{scale}::float8)").into()
+            }
+            Operator::Avg(_) => "(sum({0})::float8 / nullif(count({0}), 0)::float8)".into(),
+            Operator::Cursor => {
+                "translate(encode(convert_to({0} || {1}, 'UTF8'), 'base64'), E'+/=\\n', '-_')".into()
+            }
+            Operator::Row => "CASE WHEN set_config('mainstay.rows', (current_setting('mainstay.rows')::bigint - 1)::text, true)::bigint < 0 THEN mainstay_1.too_many_rows() END".into(),
+        }
+    }
+
+    fn row_cap(&self) -> Option<&'static str> {
+        // Asked once, before any row is read.
+        Some("(SELECT set_config('mainstay.rows', {0}::text, true)) IS NOT NULL")
+    }
+
+    fn among(&self, is_alternative: bool) -> (&'static str, &'static str) {
+        // `IN` becomes a join, the best there is, but only where it stands alone: behind an OR it is asked of each row of the
+        // table. An array made first is looked up in an index, which the other alternatives are too.
+        if is_alternative { (" = ANY (ARRAY(", "))") } else { (" IN (", ")") }
+    }
+
+    fn json(&self, ty: &Type) -> JsonText {
+        json::text(ty)
+    }
+
+    fn nulls(&self, descending: bool, first: bool) -> &'static str {
+        // Null is the greatest value to PostgreSQL.
+        match (descending, first) {
+            (false, false) | (true, true) => "",
+            (false, true) => " NULLS FIRST",
+            (true, false) => " NULLS LAST",
+        }
+    }
+
+    fn index_nulls(&self, descending: bool) -> &'static str {
+        self.nulls(descending, false)
+    }
+
+    fn unlimited(&self) -> &'static str {
+        ""
+    }
+
+    fn lock(&self, lock: Lock) -> &'static str {
+        match lock {
+            // Weaker than FOR UPDATE: a row that refers to this one can still be made meanwhile.
+            Lock::Write => " FOR NO KEY UPDATE",
+            Lock::Hold => " FOR SHARE",
+        }
+    }
+
+    fn column(&self, _: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String {
+        let name = self.type_name(ty);
+        match role {
+            // One number at a time, drawn in the statement that writes the row, so that numbers of a snapshot can be told.
+            ColumnRole::Serial => "bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY".to_owned(),
+            ColumnRole::Transaction => "xid8 NOT NULL DEFAULT pg_current_xact_id()".to_owned(),
+            ColumnRole::Key => format!("{name} PRIMARY KEY"),
+            ColumnRole::Plain if nullable => name.into_owned(),
+            ColumnRole::Plain => format!("{name} NOT NULL"),
+        }
+    }
+
+    fn transaction(&self) -> Option<&'static str> {
+        Some("{0}::text::bigint")
+    }
+
+    fn refers_ahead(&self) -> bool {
+        false
+    }
+
+    fn table_options(&self, _: bool) -> &'static str {
+        ""
+    }
+
+    fn type_name(&self, ty: &Type) -> Cow<'static, str> {
+        match ty {
+            Type::Bool => "boolean",
+            Type::Int | Type::Duration => "bigint",
+            Type::Float => "double precision",
+            Type::Decimal { precision, scale } => return format!("numeric({precision},{scale})").into(),
+            Type::Uuid => "uuid",
+            Type::Date => "date",
+            Type::Time => "time without time zone",
+            Type::Timestamp => "timestamp with time zone",
+            Type::Bytes => "bytea",
+            Type::Json | Type::List(_) => "json",
+            Type::Text { .. } | Type::Enum(_) | Type::File | Type::Ref(_) | Type::Null => {
+                "text COLLATE \"C\""
+            }
+        }
+        .into()
+    }
+
+    fn widens(&self, from: &str, to: &str) -> bool {
+        let parts = |name: &str| -> Option<(u8, u8)> {
+            let (precision, scale) = name.strip_prefix("numeric(")?.strip_suffix(')')?.split_once(',')?;
+            Some((precision.parse().ok()?, scale.parse().ok()?))
+        };
+        match (parts(from), parts(to)) {
+            (Some((from, from_scale)), Some((to, to_scale))) => from_scale == to_scale && from <= to,
+            _ => false,
+        }
+    }
+
+    fn name_bytes_max(&self) -> Option<usize> {
+        Some(NAME_BYTES_MAX)
+    }
+
+    fn setup(&self) -> &'static [&'static str] {
+        &[FUNCTIONS]
+    }
+
+    fn existing(&self) -> [&'static str; 4] {
+        existing::STATEMENTS
+    }
+}
+
+fn scale_of(ty: &Type) -> u8 {
+    match ty {
+        Type::Decimal { scale, .. } => *scale,
+        _ => 0,
+    }
+}
+
+fn arithmetic(op: ArithmeticOp, left: &Type, right: &Type, result: &Type) -> Cow<'static, str> {
+    use ArithmeticOp::{Add, Div, Mul, Rem, Sub};
+    match (op, left, right) {
+        (_, Type::Decimal { .. }, _) | (_, _, Type::Decimal { .. }) => {
+            return decimal_arithmetic(op, scale_of(result)).into();
+        }
+        (Mul, Type::Float, _) => "mainstay_1.mul({0}, {1})",
+        (Div, Type::Float, _) => "mainstay_1.div({0}, {1})",
+        (Rem, Type::Float, _) => "mainstay_1.rem({0}, {1})",
+        (Add, Type::Timestamp | Type::Date, _) => "mainstay_1.add({0}, {1})",
+        (Add, _, Type::Timestamp | Type::Date) => "mainstay_1.add({1}, {0})",
+        // The difference is an interval of days and a rest, which has its exact number of seconds.
+        (Sub, Type::Timestamp, Type::Timestamp) => "(extract(epoch FROM {0} - {1}) * 1000000)::bigint",
+        (Sub, Type::Date, Type::Date) => "(({0} - {1}) * 86400000000)",
+        (Sub, Type::Timestamp | Type::Date, _) => "mainstay_1.sub({0}, {1})",
+        (Add, _, _) => "({0} + {1})",
+        (Sub, _, _) => "({0} - {1})",
+        (Mul, _, _) => "({0} * {1})",
+        (Div, _, _) => "({0} / nullif({1}, 0))",
+        (Rem, _, _) => "({0} % nullif({1}, 0))",
+    }
+    .into()
+}
+
+/// Exact, then rounded once. A quotient of two numbers of 18 digits that is no tie between two of the result's differs from
+/// one in the first 55 digits, so that the rounding of 60 decides nothing.
+fn decimal_arithmetic(op: ArithmeticOp, scale: u8) -> String {
+    let exact = match op {
+        ArithmeticOp::Add => "{0} + {1}",
+        ArithmeticOp::Sub => "{0} - {1}",
+        ArithmeticOp::Mul => "{0} * {1}",
+        ArithmeticOp::Div => "round({0}, 60) / nullif({1}, 0)",
+        ArithmeticOp::Rem => "{0} % nullif({1}, 0)",
+    };
+    format!("({exact})::numeric(18, {scale})")
+}
+
+fn call(function: Function, subject: &Type, result: &Type) -> Cow<'static, str> {
+    let part = |name: &str| {
+        let day = if *subject == Type::Timestamp { "{0} AT TIME ZONE 'UTC'" } else { "{0}" };
+        format!("extract({name} FROM {day})::bigint").into()
+    };
+    match function {
+        Function::Year => return part("year"),
+        Function::Month => return part("month"),
+        Function::Day => return part("day"),
+        Function::Lower => "lower({0} COLLATE \"C\")",
+        Function::Upper => "upper({0} COLLATE \"C\")",
+        Function::Length if matches!(subject, Type::List(_)) => "json_array_length({0})::bigint",
+        Function::Length => "length({0})::bigint",
+        Function::Trim => "btrim({0}, E' \\t\\n\\r\\f\\x0b')",
+        Function::StartsWith => "starts_with({0}, {1})",
+        Function::EndsWith => "mainstay_1.ends_with({0}, {1})",
+        Function::Like => "mainstay_1.matches({0}, {1})",
+        Function::Round => match subject {
+            Type::Decimal { .. } => {
+                return format!("mainstay_1.round({{0}}, {{1}})::numeric(18, {})", scale_of(result)).into();
+            }
+            _ => "mainstay_1.round({0}, {1})",
+        },
+        Function::Abs => "abs({0})",
+        Function::Concat => unreachable!("joining texts is the same everywhere"),
+    }
+    .into()
+}
+
+fn convert(from: &Type, to: &Type) -> Cow<'static, str> {
+    match (from, to) {
+        (Type::Int | Type::Decimal { .. }, Type::Float) => "{0}::float8".into(),
+        (Type::Int, Type::Decimal { scale, .. }) => format!("{{0}}::numeric(18, {scale})").into(),
+        (Type::Decimal { scale: from, .. }, Type::Decimal { scale: to, .. }) if from != to => {
+            format!("{{0}}::numeric(18, {to})").into()
+        }
+        _ => "{0}".into(),
+    }
+}
