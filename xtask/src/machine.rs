@@ -11,6 +11,7 @@ const TOOLS: &[(&[&str], &str)] = &[
     (&["python3"], "python3-venv"),
     (&["curl"], "curl"),
     (&["initdb", "pg_ctlcluster"], "postgresql"),
+    (&["pgbouncer"], "pgbouncer"),
 ];
 
 /// Installs the system packages that are missing.

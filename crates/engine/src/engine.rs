@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::Value;
-use mainstay_sql::{Dialect, SQLITE};
+use mainstay_sql::Dialect;
 use mainstay_store::{ReadLimits, Store};
 use tracing::Instrument as _;
 
@@ -59,7 +59,7 @@ impl Engine {
     /// # Errors
     /// When the database does not fit the schema, in words that say what to do.
     pub async fn open(schema: Arc<Schema>, store: Store, options: Options) -> Result<Engine, OpenError> {
-        let dialect = SQLITE;
+        let dialect = store.dialect();
         open::fit(&schema, &store, dialect, options.may_change_tables).await?;
         let catalog = Arc::new(Catalog::new(schema));
         let callers = Callers::new(&catalog, dialect, &store);

@@ -126,6 +126,9 @@ keys! {
     Overloaded = "server.overloaded", Unavailable, "Overloaded";
     /// The database cannot be reached.
     Database = "database.unavailable", Unavailable, "Database unavailable";
+    /// The database went away while the change was being committed: it may have been kept or not. Look before asking again, or
+    /// ask again with the same `Idempotency-Key`, which does it once.
+    OutcomeUnknown = "database.outcome_unknown", Unavailable, "Outcome unknown";
     /// A fault of the server; its log has more under the request's id.
     Internal = "internal", Internal, "Internal error";
 }
@@ -230,7 +233,9 @@ impl From<StoreError> for Error {
             }
             StoreError::Deadline => unavailable(Key::Deadline, 1),
             StoreError::Busy { .. } => unavailable(Key::Overloaded, 1),
-            StoreError::Lost { .. }
+            StoreError::OutcomeUnknown { .. } => unavailable(Key::OutcomeUnknown, 5),
+            StoreError::Unavailable { .. }
+            | StoreError::Lost { .. }
             | StoreError::Closed
             | StoreError::Full { .. }
             | StoreError::ReadOnly { .. } => unavailable(Key::Database, 5),

@@ -45,6 +45,19 @@ pub(crate) async fn fit(
     dialect: &dyn Dialect,
     may_change: bool,
 ) -> Result<(), OpenError> {
+    match bring_in_step(schema, store, dialect, may_change).await {
+        // Another server may have made the same changes since the database was looked at.
+        Err(OpenError::Store(_)) => bring_in_step(schema, store, dialect, may_change).await,
+        done => done,
+    }
+}
+
+async fn bring_in_step(
+    schema: &Schema,
+    store: &Store,
+    dialect: &dyn Dialect,
+    may_change: bool,
+) -> Result<(), OpenError> {
     let found = existing::read(rows(store, existing::statements(dialect)).await?);
     let mut known = found;
     if known.tables.iter().any(|table| table.name == "_meta") {

@@ -9,6 +9,7 @@ mod answer;
 mod checks;
 mod depend;
 mod explain;
+mod hold;
 mod idempotency;
 mod log;
 mod operator;

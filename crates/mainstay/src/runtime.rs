@@ -10,7 +10,7 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::limits::Limits;
 use mainstay_engine::{Engine, Options};
 use mainstay_lang::value::Timestamp;
-use mainstay_store::{DatabaseUrl, Store, StoreOptions, Synchronous};
+use mainstay_store::{DatabaseUrl, PostgresUrl, Store, StoreOptions, Synchronous};
 
 use crate::cli::App;
 use crate::commands::check;
@@ -99,8 +99,22 @@ fn store_options(folder: &Path, config: &Config, exclusive: bool) -> Result<Stor
         None => DatabaseUrl::Sqlite(config.data_dir(folder).join("mainstay.db")),
     };
     let synchronous = if config.synchronous_full { Synchronous::Full } else { Synchronous::Normal };
-    let options = StoreOptions { synchronous, exclusive, ..StoreOptions::new(url) };
-    Ok(if config.readers == 0 { options } else { StoreOptions { readers: config.readers, ..options } })
+    let mut options = StoreOptions { synchronous, exclusive, ..StoreOptions::new(url) };
+    if config.readers > 0 {
+        options.readers = config.readers;
+    }
+    let postgres = &mut options.postgres;
+    if config.shared_readers > 0 {
+        postgres.shared_readers = config.shared_readers;
+    }
+    postgres.writers = config.writers;
+    postgres.connect_timeout = config.connect_timeout;
+    postgres.pgbouncer = config.pgbouncer;
+    if let Some(direct) = &config.direct_url {
+        let direct = direct.parse::<PostgresUrl>();
+        postgres.direct_url = Some(direct.map_err(|error| anyhow!("database.direct_url: {error}"))?);
+    }
+    Ok(options)
 }
 
 /// A context of this process's own, outside of any request.

@@ -124,6 +124,15 @@ impl JsonText {
     }
 }
 
+/// How positions in the change log are told: by text that means something to the database alone.
+#[derive(Clone, Copy, Debug)]
+pub struct ChangeLog {
+    /// The position now.
+    pub position: &'static str,
+    /// Whether a line stands behind the position `{0}` and not behind `{1}`, or now when that is null.
+    pub between: &'static str,
+}
+
 /// The spelling of one database.
 pub trait Dialect: Debug + Send + Sync {
     /// A name, quoted.
@@ -190,6 +199,16 @@ pub trait Dialect: Debug + Send + Sync {
     /// What follows a read of rows that are to be locked.
     fn lock(&self, lock: Lock) -> &'static str;
 
+    /// Where others write at the same time: a truth value that comes once no other transaction has asked for the text `{0}`.
+    fn turn(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// What is compared of a value `{0}` of a storage type by `=` and `<>`.
+    fn compared(&self, _: &Type) -> Option<&'static str> {
+        None
+    }
+
     /// Type and nullability of a column, and `PRIMARY KEY` when its role says so.
     fn column(&self, schema: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String;
 
@@ -203,6 +222,9 @@ pub trait Dialect: Debug + Send + Sync {
     fn transaction(&self) -> Option<&'static str> {
         None
     }
+
+    /// How positions in the change log are told.
+    fn change_log(&self) -> ChangeLog;
 
     /// A type's name as the database tells it, for comparing with what exists.
     fn type_name(&self, ty: &Type) -> Cow<'static, str>;

@@ -128,7 +128,7 @@ impl Differences<'_> {
         let has_table = |table: &&system::SystemTable| self.tables.contains_key(table.name);
         let indexes = self.tables.values().flat_map(|table| &table.indexes);
         let has_indexes =
-            system::INDEXES.iter().all(|(name, ..)| indexes.clone().any(|index| index.name == *name));
+            system::indexes(self.dialect).all(|(name, ..)| indexes.clone().any(|index| index.name == *name));
         if !system::TABLES.iter().all(has_table) || !has_indexes {
             self.statements.extend(system::create(self.schema, self.dialect));
         }

@@ -134,9 +134,18 @@ impl Writer<'_> {
             CompareOp::Gt => " > ",
             CompareOp::Ge => " >= ",
         };
-        self.enclosed("(", left, symbol);
-        self.expr(right);
+        self.text("(");
+        self.compared(left);
+        self.text(symbol);
+        self.compared(right);
         self.text(")");
+    }
+
+    fn compared(&mut self, side: &Expr) {
+        match self.dialect.compared(self.schema.storage_type(&side.ty)) {
+            Some(template) => self.template(template, |w, _| w.expr(side)),
+            None => self.expr(side),
+        }
     }
 
     fn one_of(&mut self, value: &Expr, items: &[Expr]) {
@@ -148,8 +157,10 @@ impl Writer<'_> {
             // SQLite takes `x IN ((SELECT …))` for a search in a result that may be empty, where null is meant.
             [item] => self.compare(CompareOp::Eq, value, item),
             _ => {
-                self.enclosed("(", value, " IN (");
-                self.separated(", ", items, Writer::expr);
+                self.text("(");
+                self.compared(value);
+                self.text(" IN (");
+                self.separated(", ", items, Writer::compared);
                 self.text("))");
             }
         }

@@ -95,17 +95,27 @@ pub const META: SystemTable =
 /// Every table of the system.
 pub const TABLES: [&SystemTable; 4] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &META];
 
-/// The indexes of the system's tables: name, table, columns.
-pub const INDEXES: [(&str, &SystemTable, &[&str]); 3] = [
+/// An index of a system's table: name, table, columns.
+type SystemIndex = (&'static str, &'static SystemTable, &'static [&'static str]);
+
+const INDEXES: [SystemIndex; 3] = [
     ("_change.table.row", &CHANGE, &["table", "row", "seq"]),
     ("_change.table.at", &CHANGE, &["table", "at"]),
     ("_idempotency.at", &IDEMPOTENCY, &["at"]),
 ];
 
+/// Serves [`change_tail`] where positions are transactions.
+const TRANSACTION_INDEX: SystemIndex = ("_change.tx", &CHANGE, &["tx"]);
+
+/// The indexes of the system's tables.
+pub(crate) fn indexes(dialect: &dyn Dialect) -> impl Iterator<Item = &'static SystemIndex> {
+    INDEXES.iter().chain(dialect.transaction().map(|_| &TRANSACTION_INDEX))
+}
+
 /// The statements that make the system's tables and indexes where they are missing.
 pub fn create(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
     let tables = TABLES.iter().map(|table| create_table(schema, dialect, table));
-    let indexes = INDEXES.iter().map(|(name, table, columns)| {
+    let indexes = indexes(dialect).map(|(name, table, columns)| {
         let mut w = Writer::new(schema, dialect);
         w.text("CREATE INDEX IF NOT EXISTS ");
         w.identifier(name);
@@ -186,15 +196,31 @@ pub fn change_insert(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Nothing)
 }
 
-/// Lines of the change log behind `Param(0)`, at most `Param(1)`: all columns, oldest first.
-pub fn change_after(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+/// Where the change log stands: a text to go on from with [`change_tail`], which has every change that is seen beside
+/// it in one snapshot behind it.
+pub fn change_position(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT ");
+    w.text(dialect.change_log().position);
+    w.finish(ResultShape::Values(vec![TEXT]))
+}
+
+/// Lines of the change log between two positions of [`change_position`]: all columns, those of one row in the order in
+/// which they were written. Parameters: the position they follow; the one they end at, null for now; the `seq` behind which
+/// they begin, 0 at first; how many at most.
+///
+/// Where there are as many as asked for, the next ones stand between the same positions behind the last one's `seq`.
+/// Numbers are given out before transactions are committed, so `seq` alone is no position where several write at a time.
+pub fn change_tail(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.text("SELECT ");
     w.separated(", ", CHANGE.columns, Writer::system_column);
-    w.text(" FROM \"_change\" WHERE \"seq\" > ");
-    w.bind(Bind::Param(0), &Type::Int);
+    w.text(" FROM \"_change\" WHERE ");
+    w.template(dialect.change_log().between, |w, param| w.bind(Bind::Param(param as u32), &TEXT));
+    w.text(" AND \"seq\" > ");
+    w.bind(Bind::Param(2), &Type::Int);
     w.text(" ORDER BY \"seq\" LIMIT ");
-    w.bind(Bind::Param(1), &Type::Int);
+    w.bind(Bind::Param(3), &Type::Int);
     w.finish(ResultShape::Values(CHANGE.columns.iter().map(|column| column.ty.clone()).collect()))
 }
 
@@ -218,6 +244,16 @@ pub fn counter_raise(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.text(" AND \"value\" < ");
     w.bind(Bind::Param(3), &Type::Int);
     w.finish(ResultShape::Nothing)
+}
+
+/// Makes requests under one key take their turns, where others write at the same time: waits until no other transaction has
+/// asked for `Param(0)`.
+pub fn idempotency_turn(schema: &Schema, dialect: &dyn Dialect) -> Option<Statement> {
+    let template = dialect.turn()?;
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT ");
+    w.template(template, |w, _| w.bind(Bind::Param(0), &TEXT));
+    Some(w.finish(ResultShape::Values(vec![Type::Bool])))
 }
 
 /// The kept answer of a key: body hash, status, answer, time. Parameters: scope, key, target.

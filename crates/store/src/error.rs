@@ -4,6 +4,7 @@
 //! columns are the database's, not the schema's. Every variant can be cloned, because a commit that fails is
 //! answered to all whose work stood in it.
 
+use std::any::Any;
 use std::path::PathBuf;
 
 /// Why a statement, a transaction or a store as a whole failed.
@@ -94,6 +95,19 @@ pub enum StoreError {
         /// What was found, and where.
         detail: String,
     },
+    /// The database cannot be reached, or takes nobody at the moment. Nothing was changed.
+    #[error("the database cannot be reached: {detail}")]
+    Unavailable {
+        /// Which, and the system's words or the server's.
+        detail: String,
+    },
+    /// The connection was lost between asking for a commit and being told of it: the change may have been kept or not.
+    /// It was not tried again, which might have made it twice.
+    #[error("whether the change was kept is not known: {detail}")]
+    OutcomeUnknown {
+        /// How the connection was lost, as far as is known.
+        detail: String,
+    },
     /// The transaction, or the connection under it, was lost before its end. Nothing was changed.
     #[error("the transaction was lost: {detail}")]
     Lost {
@@ -110,11 +124,25 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the same request may succeed later without anybody having mended anything.
+    /// Whether the same request, of which nothing was kept, may succeed later without anybody having mended anything.
     pub fn is_temporary(&self) -> bool {
         matches!(
             self,
-            StoreError::Busy { .. } | StoreError::Deadline | StoreError::Lost { .. } | StoreError::Closed
+            StoreError::Busy { .. }
+                | StoreError::Deadline
+                | StoreError::Unavailable { .. }
+                | StoreError::Lost { .. }
+                | StoreError::Closed
         )
+    }
+
+    /// A write job that panicked.
+    pub(crate) fn panicked(panic: &(dyn Any + Send)) -> StoreError {
+        let words = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("without words");
+        StoreError::Other(format!("a write job panicked: {words}"))
     }
 }

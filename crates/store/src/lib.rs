@@ -3,6 +3,7 @@
 mod error;
 mod metrics;
 mod options;
+mod postgres;
 mod query;
 mod sqlite;
 mod store;
@@ -10,7 +11,8 @@ mod tx;
 
 pub use error::StoreError;
 pub use metrics::{BUCKETS, StoreMetrics};
-pub use options::{DatabaseUrl, DatabaseUrlError, StoreOptions, Synchronous};
+pub use options::{DatabaseUrl, DatabaseUrlError, PostgresOptions, StoreOptions, Synchronous};
+pub use postgres::PostgresUrl;
 pub use query::{JsonRows, Outcome, Query, ReadLimits};
 pub use store::{Health, Store, WriteJob};
 pub use tx::Tx;

@@ -20,7 +20,7 @@ pub struct StoreMetrics {
     pub jobs: u64,
     /// Transactions that were committed.
     pub commits: u64,
-    /// Write jobs that were run again because a neighbour lost the transaction.
+    /// Write jobs that were run again because their transaction was lost: to a neighbour, a clash, a connection.
     pub reruns: u64,
     /// Jobs by the size of the group that they were committed in: one count for each group.
     pub group_sizes: [u64; BUCKETS],
@@ -28,13 +28,13 @@ pub struct StoreMetrics {
     pub commit_us: [u64; BUCKETS],
     /// All commits together, in microseconds.
     pub commit_us_total: u64,
-    /// Batches read on the thread of their caller.
+    /// Batches read on the thread of their caller, or on a connection that all share.
     pub inline_reads: u64,
-    /// Batches read by a reader thread.
+    /// Batches read by a reader thread, or on a connection of their own.
     pub pool_reads: u64,
-    /// Batches that were begun on the caller's thread and took too long there.
+    /// Batches that were begun where they stood in the way of others and took too long there.
     pub overruns: u64,
-    /// How often the writer found that another process had changed the database.
+    /// How often another process was found to have changed the database.
     pub foreign_changes: u64,
 }
 

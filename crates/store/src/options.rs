@@ -6,19 +6,27 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
-/// Where a database is: `sqlite:PATH`.
+use crate::postgres::PostgresUrl;
+
+/// Where a database is: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. A password is never shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
+    /// A database on a PostgreSQL server.
+    Postgres(Box<PostgresUrl>),
 }
 
 /// Why a text is no [`DatabaseUrl`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// It begins with something else than a kind of database.
-    #[error("\"{given}\" is no database URL: expected sqlite:PATH, such as sqlite:data/mainstay.db")]
+    #[error(
+        "\"{given}\" is no database URL: expected sqlite:PATH, such as sqlite:data/mainstay.db, or \
+         postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+    )]
     Scheme {
         /// What was given, without what may be a password.
         given: String,
@@ -26,13 +34,22 @@ pub enum DatabaseUrlError {
     /// The path is missing.
     #[error("sqlite: needs the path of a file, such as sqlite:data/mainstay.db")]
     Path,
+    /// What follows `postgres://` cannot be read.
+    #[error("{detail}: expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full")]
+    Postgres {
+        /// What is wrong, without values that may be secret.
+        detail: String,
+    },
 }
 
-/// Reads `sqlite:PATH`, where `//` may stand before the path.
+/// Reads `sqlite:PATH`, where `//` may stand before the path, and `postgres://…` or `postgresql://…`.
 impl FromStr for DatabaseUrl {
     type Err = DatabaseUrlError;
 
     fn from_str(text: &str) -> Result<DatabaseUrl, DatabaseUrlError> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return text.parse().map(|url| DatabaseUrl::Postgres(Box::new(url)));
+        }
         let Some(path) = text.strip_prefix("sqlite:") else {
             let given = text.split_once(':').map_or(text, |(scheme, _)| scheme).to_owned();
             return Err(DatabaseUrlError::Scheme { given });
@@ -49,6 +66,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DatabaseUrl::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            DatabaseUrl::Postgres(url) => url.fmt(f),
         }
     }
 }
@@ -69,12 +87,13 @@ pub enum Synchronous {
 pub struct StoreOptions {
     /// Which database.
     pub url: DatabaseUrl,
-    /// Whether this process serves or works: then it takes the folder for itself, and looks out for changes that
-    /// short commands make beside it.
+    /// Whether this process serves or works: then it looks out for changes that others make beside it, and takes the
+    /// folder of a SQLite file for itself.
     pub exclusive: bool,
     /// How durable a commit is before it is acknowledged.
     pub synchronous: Synchronous,
-    /// Threads for reads that take long; as many connections again serve the short ones.
+    /// SQLite's threads, or PostgreSQL's connections, for reads that take long. On SQLite as many connections again serve
+    /// the short ones.
     pub readers: usize,
     /// Prepared statements kept by each connection.
     pub statements_max: usize,
@@ -86,6 +105,38 @@ pub struct StoreOptions {
     pub queue_max: usize,
     /// Virtual-machine instructions that a read may take on the thread of its caller.
     pub inline_steps_max: u64,
+    /// What is PostgreSQL's alone.
+    pub postgres: PostgresOptions,
+}
+
+/// How a PostgreSQL database is used. With the readers of [`StoreOptions`] and two more for looking out for changes and
+/// for changing tables, these are all connections that a process makes.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// Connections that write, one transaction at a time on each.
+    pub writers: usize,
+    /// Connections that all short reads share.
+    pub shared_readers: usize,
+    /// Whether the URL leads to `PgBouncer`, or another pooler, that hands out a server for each transaction: then nothing is
+    /// kept on a connection, prepared statements included.
+    pub pgbouncer: bool,
+    /// A way to the same database past the pooler, for what needs a connection of its own: changing tables, and hearing
+    /// of changes.
+    pub direct_url: Option<PostgresUrl>,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> PostgresOptions {
+        PostgresOptions {
+            writers: 16,
+            shared_readers: available_parallelism().map_or(2, usize::from).clamp(2, 4),
+            pgbouncer: false,
+            direct_url: None,
+            connect_timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 impl StoreOptions {
@@ -101,6 +152,7 @@ impl StoreOptions {
             mmap_bytes: 256 << 20,
             queue_max: 4096,
             inline_steps_max: 50_000,
+            postgres: PostgresOptions::default(),
         }
     }
 }

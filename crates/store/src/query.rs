@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mainstay_lang::value::Value;
-use mainstay_sql::statement::Statement;
+use mainstay_sql::statement::{JsonShape, Statement};
+
+use crate::StoreError;
 
 /// A statement to be run now.
 #[derive(Clone, Debug)]
@@ -16,6 +18,33 @@ pub struct Query {
     pub statement: Arc<Statement>,
     /// One value for each bind, in the same order.
     pub values: Vec<Value>,
+}
+
+impl Query {
+    /// That there is a value for each bind.
+    pub(crate) fn check_values(&self) -> Result<(), StoreError> {
+        let Query { statement, values } = self;
+        if statement.binds.len() == values.len() {
+            return Ok(());
+        }
+        Err(StoreError::Other(format!(
+            "{} values were given for {} binds of: {}",
+            values.len(),
+            statement.binds.len(),
+            statement.sql
+        )))
+    }
+
+    /// The page's size, when the statement asks for one row more.
+    pub(crate) fn page_limit(&self, shape: &JsonShape) -> Result<Option<u64>, StoreError> {
+        let Some(index) = shape.probes_more else { return Ok(None) };
+        match self.values.get(index) {
+            Some(Value::Int(limit)) if *limit >= 0 => Ok(Some(limit.unsigned_abs())),
+            _ => {
+                Err(StoreError::Other(format!("no limit stands in bind {index} of: {}", self.statement.sql)))
+            }
+        }
+    }
 }
 
 /// The result of a statement, in the form that its result shape asks for.

@@ -27,6 +27,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use connection::Session;
+pub(crate) use json::{into_text, write_base64, write_text};
 
 use self::job::{Job, TypedJob};
 use self::lock::FolderLock;

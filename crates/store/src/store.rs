@@ -6,10 +6,12 @@
 use std::time::Instant;
 
 use futures_util::future::BoxFuture;
+use mainstay_sql::{Dialect, POSTGRES, SQLITE};
 use tokio::sync::watch;
 
 use crate::metrics::StoreMetrics;
 use crate::options::{DatabaseUrl, StoreOptions};
+use crate::postgres::Postgres;
 use crate::query::{Outcome, Query, ReadLimits};
 use crate::sqlite::Sqlite;
 use crate::{StoreError, Tx};
@@ -23,7 +25,14 @@ pub type WriteJob<T, E> = Box<dyn for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result
 /// A database that is open.
 #[derive(Debug)]
 pub struct Store {
-    sqlite: Sqlite,
+    database: Database,
+}
+
+/// Which one it is. Every method of the store goes to the one of the same name.
+#[derive(Debug)]
+enum Database {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
 }
 
 /// How a store is.
@@ -36,16 +45,30 @@ pub struct Health {
 }
 
 impl Store {
-    /// Opens the database, makes it and its folder when they do not exist, and takes the folder when asked to.
+    /// Opens the database. A SQLite file is made with its folder when they do not exist, and the folder is taken when
+    /// asked to. A PostgreSQL server is connected to when it is first needed; this is called inside a runtime then.
     pub fn open(options: &StoreOptions) -> Result<Store, StoreError> {
-        match &options.url {
-            DatabaseUrl::Sqlite(path) => Ok(Store { sqlite: Sqlite::open(path, options)? }),
+        let database = match &options.url {
+            DatabaseUrl::Sqlite(path) => Database::Sqlite(Sqlite::open(path, options)?),
+            DatabaseUrl::Postgres(url) => Database::Postgres(Postgres::open(url, options)?),
+        };
+        Ok(Store { database })
+    }
+
+    /// The spelling of the statements that it runs.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        match &self.database {
+            Database::Sqlite(_) => SQLITE,
+            Database::Postgres(_) => POSTGRES,
         }
     }
 
     /// Reads a batch, all of it from one snapshot. Statements that write are refused.
     pub async fn read(&self, batch: Vec<Query>, limits: ReadLimits) -> Result<Vec<Outcome>, StoreError> {
-        self.sqlite.read(batch, limits).await
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.read(batch, limits).await,
+            Database::Postgres(postgres) => postgres.read(batch, limits).await,
+        }
     }
 
     /// Runs a job in a transaction and answers once it is durable.
@@ -57,7 +80,10 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.sqlite.write(deadline, job).await
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.write(deadline, job).await,
+            Database::Postgres(postgres) => postgres.write(deadline, job).await,
+        }
     }
 
     /// Runs a job as [`Store::write`] does, but in a transaction that it shares with no other: for one that may touch so
@@ -67,43 +93,68 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.sqlite.write_alone(deadline, job).await
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.write_alone(deadline, job).await,
+            // Each transaction has a connection of its own.
+            Database::Postgres(postgres) => postgres.write(deadline, job).await,
+        }
     }
 
     /// Runs statements that change tables and indexes, in one transaction. References are checked once, at its end,
     /// so that a table may be built anew under the same name.
     pub async fn execute_script(&self, statements: Vec<String>) -> Result<(), StoreError> {
-        self.sqlite.execute_script(statements).await
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.execute_script(statements).await,
+            Database::Postgres(postgres) => postgres.execute_script(statements).await,
+        }
     }
 
     /// How the database means to run a statement: one line for each step.
     pub async fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
-        self.sqlite.explain(query)
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.explain(query),
+            Database::Postgres(postgres) => postgres.explain(query).await,
+        }
     }
 
     /// Whether the database can be read and takes writes.
     pub async fn health(&self) -> Result<Health, StoreError> {
-        self.sqlite.health()
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.health(),
+            Database::Postgres(postgres) => postgres.health().await,
+        }
     }
 
     /// Reads the whole database and says what is damaged in it; nothing when it is whole.
     pub async fn integrity_check(&self) -> Result<Vec<String>, StoreError> {
-        self.sqlite.integrity_check().await
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.integrity_check().await,
+            Database::Postgres(postgres) => postgres.integrity_check().await,
+        }
     }
 
     /// What was counted since the store was opened.
     pub fn metrics(&self) -> StoreMetrics {
-        self.sqlite.metrics()
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.metrics(),
+            Database::Postgres(postgres) => postgres.metrics(),
+        }
     }
 
     /// How often other processes were found to have changed the database: what was derived from its rows is stale
     /// when the number has grown. Looked at several times a second by the store that has the folder.
     pub fn foreign_changes(&self) -> watch::Receiver<u64> {
-        self.sqlite.foreign_changes()
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.foreign_changes(),
+            Database::Postgres(postgres) => postgres.foreign_changes(),
+        }
     }
 
     /// Takes no new work, finishes what was taken, and leaves the database in one file. Idempotent.
     pub async fn close(&self) {
-        self.sqlite.close().await;
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.close().await,
+            Database::Postgres(postgres) => postgres.close().await,
+        }
     }
 }

@@ -5,9 +5,8 @@
 
 use std::time::Instant;
 
-use crate::StoreError;
 use crate::query::{JsonRows, Outcome, Query, ReadLimits};
-use crate::sqlite::Session;
+use crate::{StoreError, postgres, sqlite};
 
 /// The transaction of a write job.
 #[derive(Debug)]
@@ -16,9 +15,20 @@ pub struct Tx {
     deadline: Instant,
 }
 
+/// The connection under it.
+#[derive(Debug)]
+enum Session {
+    Sqlite(sqlite::Session),
+    Postgres(postgres::Session),
+}
+
 impl Tx {
-    pub(crate) fn new(session: Session) -> Tx {
-        Tx { session, deadline: Instant::now() }
+    pub(crate) fn new(session: sqlite::Session) -> Tx {
+        Tx { session: Session::Sqlite(session), deadline: Instant::now() }
+    }
+
+    pub(crate) fn postgres(session: postgres::Session, deadline: Instant) -> Tx {
+        Tx { session: Session::Postgres(session), deadline }
     }
 
     /// When the job is given up: looked at before each statement.
@@ -29,13 +39,13 @@ impl Tx {
     /// Runs one statement. On SQLite it is done when the future is first polled.
     pub async fn query(&mut self, query: &Query) -> Result<Outcome, StoreError> {
         let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
-        self.session.query_in_transaction(query, limits)
+        self.session.query(query, limits).await
     }
 
     /// Runs one statement whose rows are JSON objects, within limits.
     pub async fn json(&mut self, query: &Query, limits: ReadLimits) -> Result<JsonRows, StoreError> {
         let limits = ReadLimits { deadline: limits.deadline.min(self.deadline), ..limits };
-        match self.session.query_in_transaction(query, limits)? {
+        match self.session.query(query, limits).await? {
             Outcome::Json(rows) => Ok(rows),
             _ => Err(StoreError::Other(format!("no JSON comes back from: {}", query.statement.sql))),
         }
@@ -45,7 +55,28 @@ impl Tx {
         self.deadline = deadline;
     }
 
-    pub(crate) fn session(&mut self) -> &mut Session {
-        &mut self.session
+    /// The session of a transaction that SQLite's writer has made.
+    pub(crate) fn sqlite(&mut self) -> &mut sqlite::Session {
+        match &mut self.session {
+            Session::Sqlite(session) => session,
+            Session::Postgres(_) => unreachable!("each database makes its own transactions"),
+        }
+    }
+
+    /// The session of a transaction that was made by [`Tx::postgres`].
+    pub(crate) fn into_postgres(self) -> postgres::Session {
+        match self.session {
+            Session::Postgres(session) => session,
+            Session::Sqlite(_) => unreachable!("each database makes its own transactions"),
+        }
+    }
+}
+
+impl Session {
+    async fn query(&mut self, query: &Query, limits: ReadLimits) -> Result<Outcome, StoreError> {
+        match self {
+            Session::Sqlite(session) => session.query_in_transaction(query, limits),
+            Session::Postgres(session) => session.query(query, limits).await,
+        }
     }
 }

@@ -4,10 +4,15 @@
 
 mod store {
     mod encodings;
+    mod faults;
+    mod neighbours;
     mod opening;
+    mod pooler;
     mod processes;
     mod reads;
     mod speed;
+    mod speed_postgres;
     mod support;
+    mod tail;
     mod writes;
 }

@@ -13,12 +13,14 @@ use mainstay_lang::source::Sources;
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::Images;
 use mainstay_sql::statement::Statement;
-use mainstay_sql::{Dialect, SQLITE};
+use mainstay_sql::{Dialect, POSTGRES, SQLITE};
 use mainstay_store::{
     DatabaseUrl, Outcome, Query, ReadLimits, Store, StoreError, StoreOptions, Synchronous, WriteJob,
 };
+use tempfile::TempDir;
 
 use crate::naive::{Asker, World};
+use crate::postgres::Postgres;
 use crate::rows::NOW;
 
 /// How long anything here may take.
@@ -40,16 +42,76 @@ pub fn schema_of(text: &str) -> Result<Arc<Schema>, Vec<Diagnostic>> {
 pub enum DatabaseKind {
     /// A file of its own.
     Sqlite,
+    /// A database of its own on a private server.
+    Postgres,
 }
 
 impl DatabaseKind {
     /// Each of them: what holds on one has to hold on all.
-    pub const ALL: &'static [DatabaseKind] = &[DatabaseKind::Sqlite];
+    pub const ALL: &'static [DatabaseKind] = &[DatabaseKind::Sqlite, DatabaseKind::Postgres];
 
     /// How it is spoken to.
     pub fn dialect(self) -> &'static dyn Dialect {
         match self {
             DatabaseKind::Sqlite => SQLITE,
+            DatabaseKind::Postgres => POSTGRES,
+        }
+    }
+
+    /// How many of so many random cases are made here in a usual run: a database of a server takes a while to be made, and
+    /// each statement a way there and back.
+    pub fn share(self, cases: usize) -> usize {
+        match self {
+            DatabaseKind::Sqlite => cases,
+            DatabaseKind::Postgres => cases.div_ceil(10),
+        }
+    }
+}
+
+/// An empty database of its own, which goes when this does.
+#[derive(Debug)]
+pub struct Place {
+    /// How a store is opened on it, with as little as a test needs.
+    pub options: StoreOptions,
+    _folder: Option<TempDir>,
+}
+
+impl Place {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When no folder can be made.
+    ///
+    /// # Panics
+    /// When it is one of a server, and there is none on this machine.
+    pub fn new(kind: DatabaseKind) -> anyhow::Result<Place> {
+        let folder = match kind {
+            DatabaseKind::Sqlite if Path::new(MEMORY_FOLDER).is_dir() => {
+                Some(tempfile::tempdir_in(MEMORY_FOLDER)?)
+            }
+            DatabaseKind::Sqlite => Some(tempfile::tempdir()?),
+            DatabaseKind::Postgres => None,
+        };
+        let url = match &folder {
+            Some(folder) => DatabaseUrl::Sqlite(folder.path().join("app.db")),
+            None => Postgres::database().parse()?,
+        };
+        let mut options = StoreOptions::new(url);
+        options.synchronous = Synchronous::Normal;
+        options.readers = 1;
+        options.postgres.shared_readers = 1;
+        options.postgres.writers = 4;
+        Ok(Place { options, _folder: folder })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let DatabaseUrl::Postgres(_) = &self.options.url
+            && let Some((_, name)) = self.options.url.to_string().rsplit_once('/')
+        {
+            // Long runs make many, of some megabytes each; one that stays goes with the server.
+            let _ = Postgres::shared().run("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
         }
     }
 }
@@ -64,28 +126,19 @@ pub struct Database {
     pub kind: DatabaseKind,
     /// The engine.
     pub engine: Arc<Engine>,
-    _folder: tempfile::TempDir,
+    _place: Place,
 }
 
 impl Database {
     /// A new database with the tables of a schema and no rows.
     ///
     /// # Errors
-    /// When the file cannot be made or the schema's tables cannot.
+    /// When the database cannot be made or the schema's tables cannot.
     pub async fn open(kind: DatabaseKind, schema: Arc<Schema>) -> anyhow::Result<Database> {
-        let folder = match Path::new(MEMORY_FOLDER) {
-            memory if memory.is_dir() => tempfile::tempdir_in(memory)?,
-            _ => tempfile::tempdir()?,
-        };
-        let url = match kind {
-            DatabaseKind::Sqlite => DatabaseUrl::Sqlite(folder.path().join("app.db")),
-        };
-        let mut options = StoreOptions::new(url);
-        options.synchronous = Synchronous::Normal;
-        options.readers = 1;
-        let store = Store::open(&options)?;
+        let place = Place::new(kind)?;
+        let store = Store::open(&place.options)?;
         let options = Options { may_change_tables: true, limits: Limits::default() };
-        Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), _folder: folder })
+        Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), _place: place })
     }
 
     /// Writes all rows and links of a world into the database, which has none.

@@ -9,5 +9,6 @@ pub mod naive;
 pub mod oracle;
 pub mod phrase;
 pub mod postgres;
+pub mod proxy;
 pub mod rows;
 pub mod sources;

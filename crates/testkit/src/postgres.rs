@@ -9,7 +9,9 @@
 //! writes, and a default collation that sorts as people do. Needs `initdb` and `pg_ctl` of PostgreSQL 14 or later, and no
 //! async runtime.
 
+mod bouncer;
 mod client;
+mod own;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead as _, BufReader, ErrorKind};
@@ -24,7 +26,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
+pub use bouncer::Bouncer;
 pub use client::Client;
+pub use own::OwnPostgres;
 
 /// Starts the server, says so, and ends it once nobody has used it for a while.
 const KEEPER: &str = include_str!("postgres/keeper.sh");

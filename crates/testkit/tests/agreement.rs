@@ -425,7 +425,7 @@ async fn three_evaluators_agree() {
 
 #[expect(clippy::unwrap_used, clippy::print_stdout, reason = "the body of a test")]
 async fn agree(on: DatabaseKind) {
-    let count = cases(4_000);
+    let count = cases(on.share(4_000));
     let (mut done, mut answered, mut seed) = (0, 0, first_seed());
     let mut failures = Vec::new();
     while done < count {

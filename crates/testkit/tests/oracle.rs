@@ -10,7 +10,7 @@ use mainstay_testkit::oracle::run::{Kind, run};
 #[tokio::test]
 async fn reads_answer_what_the_oracle_says() {
     for on in DatabaseKind::ALL {
-        let report = run(Kind::Reads, *on, 3_000).await.unwrap();
+        let report = run(Kind::Reads, *on, on.share(3_000)).await.unwrap();
         println!("{on:?}: {report}");
         assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
         assert!(report.rows > report.done / 2, "most reads find something");
@@ -21,7 +21,7 @@ async fn reads_answer_what_the_oracle_says() {
 #[tokio::test]
 async fn writes_leave_what_the_oracle_says() {
     for on in DatabaseKind::ALL {
-        let report = run(Kind::Writes, *on, 2_000).await.unwrap();
+        let report = run(Kind::Writes, *on, on.share(2_000)).await.unwrap();
         println!("{on:?}: {report}");
         assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
         assert!(report.answered * 5 > report.done, "many writes are allowed");

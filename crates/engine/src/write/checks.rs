@@ -31,6 +31,7 @@ impl<'a> Run<'a> {
         for due in self.due().await? {
             let check = self.check_of(due.check);
             let test = self.prepared.test(&check.condition);
+            self.hold(due.check.table, &check.condition, &due.row, Change::default()).await?;
             if self.truth(due.check.table, &test, &due.row, Change::default()).await? != Some(false) {
                 continue;
             }

@@ -1,7 +1,7 @@
 //! Answers kept under a caller's key: the same request again gets the same answer, and does nothing.
 //!
 //! An answer is kept in the transaction of what it answers, so there is never one without the other. Two requests
-//! under one key that come together take their turns as all writers do: the second finds the first one's answer.
+//! under one key that come together take their turns, as all writers of SQLite do: the second finds the first one's answer.
 
 use mainstay_lang::value::{Duration, Timestamp, Value};
 use sha2::{Digest, Sha256};
@@ -43,6 +43,10 @@ pub(crate) fn key_check(ctx: &Ctx, key: &str) -> Result<(), Error> {
 impl Run<'_> {
     /// The answer kept under the key.
     pub(super) async fn kept_answer(&mut self, idempotency: &Idempotency) -> Result<Option<Response>, Error> {
+        if let Some(statement) = self.prepared.system.idempotency_turn.clone() {
+            let turn = self.address(idempotency).map(|part| part.to_json()).join(" ");
+            self.values(&statement, &[Value::Text(turn)], Change::default()).await?;
+        }
         let oldest = Value::Timestamp(Timestamp(self.ctx.now.0.saturating_sub(KEPT.0)));
         let statement = self.prepared.system.idempotency_purge.clone();
         self.write(&statement, &[oldest]).await?;

@@ -11,6 +11,7 @@ use mainstay_lang::expr::{CallerFact, CompareOp, Expr, Node, RowPath};
 use mainstay_lang::schema::{ColumnId, LinkTable, OnDelete, RelationKind, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_sql::Dialect;
+use mainstay_sql::dialect::Lock;
 use mainstay_sql::plan::{Images, Select};
 use mainstay_sql::statement::Statement;
 use parking_lot::RwLock;
@@ -36,6 +37,8 @@ struct TablePrepared {
     insert: OnceLock<Arc<Statement>>,
     delete: OnceLock<Arc<Statement>>,
     last_key: OnceLock<Arc<Statement>>,
+    hold: OnceLock<Arc<Statement>>,
+    hold_to_write: OnceLock<Arc<Statement>>,
     by_column: Vec<OnceLock<Arc<Statement>>>,
     updates: RwLock<HashMap<Vec<ColumnId>, Arc<Statement>>>,
     defaults: Vec<Option<Compiled>>,
@@ -74,6 +77,8 @@ pub(super) struct SystemPrepared {
     pub(super) change_insert: Arc<Statement>,
     pub(super) counter_next: Arc<Statement>,
     pub(super) counter_raise: Arc<Statement>,
+    /// Where others write at the same time. Parameter: whose turn it is.
+    pub(super) idempotency_turn: Option<Arc<Statement>>,
     pub(super) idempotency_find: Arc<Statement>,
     pub(super) idempotency_insert: Arc<Statement>,
     pub(super) idempotency_purge: Arc<Statement>,
@@ -140,6 +145,19 @@ impl Prepared {
     pub(super) fn last_key(&self, table: TableId) -> &Arc<Statement> {
         let make = || Arc::new(mainstay_sql::last_key(&self.schema, self.dialect, table));
         self.of(table).last_key.get_or_init(make)
+    }
+
+    /// Whether others write at the same time, so that what is read has to be held.
+    pub(super) fn holds(&self) -> bool {
+        !self.dialect.lock(Lock::Hold).is_empty()
+    }
+
+    /// Parameter: the key.
+    pub(super) fn hold(&self, table: TableId, lock: Lock) -> Arc<Statement> {
+        let of = self.of(table);
+        let made = if lock == Lock::Write { &of.hold_to_write } else { &of.hold };
+        let make = || Arc::new(mainstay_sql::hold(&self.schema, self.dialect, table, lock));
+        made.get_or_init(make).clone()
     }
 
     /// Parameters: the key, then the columns.
@@ -258,6 +276,7 @@ impl SystemPrepared {
             change_insert: Arc::new(system::change_insert(schema, dialect)),
             counter_next: Arc::new(system::counter_next(schema, dialect)),
             counter_raise: Arc::new(system::counter_raise(schema, dialect)),
+            idempotency_turn: system::idempotency_turn(schema, dialect).map(Arc::new),
             idempotency_find: Arc::new(system::idempotency_find(schema, dialect)),
             idempotency_insert: Arc::new(system::idempotency_insert(schema, dialect)),
             idempotency_purge: Arc::new(system::idempotency_purge(schema, dialect)),

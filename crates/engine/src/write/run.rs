@@ -12,6 +12,7 @@ mod list;
 mod step;
 mod unique;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -58,6 +59,8 @@ pub(super) struct Run<'a> {
     /// Tables whose unique values may change hands, and the columns that wait for theirs.
     pub(super) careful: &'a Careful,
     waiting: Vec<unique::Waiting>,
+    /// Rows of others that stay as they are, and whether against those who ask the same.
+    pub(super) held: HashSet<(TableId, RowKey, bool)>,
     /// Keeps the keys of one request in order within its microsecond.
     uuids: ContextV7,
 }
@@ -96,6 +99,7 @@ impl<'a> Run<'a> {
             creating: Vec::new(),
             careful,
             waiting: Vec::new(),
+            held: HashSet::new(),
             uuids: ContextV7::new(),
         }
     }

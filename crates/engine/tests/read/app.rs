@@ -1,4 +1,4 @@
-//! An app on a real SQLite file, filled without going through the rules.
+//! An app on a real database, of the kind that the test program says, filled without going through the rules.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,13 +11,15 @@ use mainstay_lang::analyse::analyse;
 use mainstay_lang::schema::{RelationKind, Schema};
 use mainstay_lang::source::Sources;
 use mainstay_lang::value::{Timestamp, Value};
-use mainstay_sql::SQLITE;
-use mainstay_store::{DatabaseUrl, Query, Store, StoreError, StoreOptions};
+use mainstay_store::{Outcome, Query, ReadLimits, Store, StoreError};
+use mainstay_testkit::database::Place;
 use serde_json::Value as Json;
 
 pub(crate) struct App {
     pub(crate) engine: Engine,
-    _folder: tempfile::TempDir,
+    /// Where the change log stood before the first request.
+    pub(crate) log_start: Value,
+    _place: Place,
 }
 
 /// The request's clock in every test: 2026-01-31T12:00:00Z.
@@ -39,9 +41,8 @@ impl App {
     /// An app whose rows are `[("Table", {…}), …]`; links are `("Table.relation", {"owner": n, "target": n})`. Numbers
     /// in place of keys stand for [`id`].
     pub(crate) async fn new(text: &str, rows: Json) -> App {
-        let folder = tempfile::tempdir().unwrap();
-        let url = DatabaseUrl::Sqlite(folder.path().join("app.db"));
-        let store = Store::open(&StoreOptions::new(url)).unwrap();
+        let place = Place::new(crate::ON).unwrap();
+        let store = Store::open(&place.options).unwrap();
         let schema = schema(text);
         let limits = mainstay_engine::limits::Limits::default();
         let options = Options { may_change_tables: true, limits };
@@ -68,7 +69,12 @@ impl App {
             )
             .await;
         written.unwrap();
-        App { engine, _folder: folder }
+        let position = mainstay_sql::system::change_position(&schema, crate::ON.dialect());
+        let position = Query { statement: Arc::new(position), values: Vec::new() };
+        let limits = ReadLimits { rows: 1, bytes: 1000, deadline };
+        let found = engine.store().read(vec![position], limits).await.unwrap().remove(0);
+        let Outcome::Values(mut found) = found else { panic!("a position is a value") };
+        App { engine, log_start: found.remove(0).remove(0), _place: place }
     }
 
     /// The user of a number.
@@ -154,7 +160,7 @@ fn insert(schema: &Schema, table: &str, row: &Json) -> Query {
         else {
             panic!("{relation} is no link")
         };
-        let statement = Arc::new(mainstay_sql::link(schema, SQLITE, link));
+        let statement = Arc::new(mainstay_sql::link(schema, crate::ON.dialect(), link));
         return Query { statement, values: vec![key(&row["owner"]), key(&row["target"])] };
     }
     let table = schema.table_named(table).unwrap();
@@ -172,5 +178,8 @@ fn insert(schema: &Schema, table: &str, row: &Json) -> Query {
             value => Value::from_json(&value.to_string(), ty).unwrap(),
         }
     });
-    Query { statement: Arc::new(mainstay_sql::insert(schema, SQLITE, table.id)), values: values.collect() }
+    Query {
+        statement: Arc::new(mainstay_sql::insert(schema, crate::ON.dialect(), table.id)),
+        values: values.collect(),
+    }
 }

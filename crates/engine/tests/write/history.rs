@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mainstay_engine::HistoryPage;
 use mainstay_engine::ctx::Caller;
 use mainstay_lang::value::{Timestamp, Value};
-use mainstay_sql::SQLITE;
+use mainstay_sql::statement::Bind;
 use mainstay_store::{Query, StoreError, WriteJob};
 use serde_json::json;
 
@@ -324,8 +324,13 @@ async fn log(app: &App, table: &str, number: u32, members: &str) {
         Value::Null,
         Value::Null,
     ];
-    let statement = Arc::new(mainstay_sql::system::change_insert(app.engine.schema(), SQLITE));
-    let query = Arc::new(Query { statement, values: line });
+    let statement = Arc::new(mainstay_sql::system::change_insert(app.engine.schema(), crate::ON.dialect()));
+    let value = |bind: &Bind| match bind {
+        Bind::Param(index) => line[*index as usize].clone(),
+        other => panic!("a line of the log is given by parameters, not {other:?}"),
+    };
+    let values = statement.binds.iter().map(value).collect();
+    let query = Arc::new(Query { statement, values });
     let job: WriteJob<(), StoreError> = Box::new(move |tx| {
         let query = query.clone();
         Box::pin(async move { tx.query(&query).await.map(drop) })

@@ -158,10 +158,11 @@ pub(crate) async fn last_change(app: &App) -> i64 {
 
 /// Every line of the change log.
 async fn log(app: &App) -> Vec<Vec<Value>> {
-    let statement = mainstay_sql::system::change_after(app.engine.schema(), mainstay_sql::SQLITE);
+    let dialect = app.engine.store().dialect();
+    let statement = mainstay_sql::system::change_tail(app.engine.schema(), dialect);
     let query = mainstay_store::Query {
         statement: Arc::new(statement),
-        values: vec![Value::Int(0), Value::Int(i64::MAX)],
+        values: vec![app.log_start.clone(), Value::Null, Value::Int(0), Value::Int(i64::MAX)],
     };
     let limits = mainstay_store::ReadLimits {
         rows: u64::MAX,

@@ -54,7 +54,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
         flag: "database",
         placeholder: "URL",
         default: "",
-        help: "Where the data is: sqlite:PATH; DATA/mainstay.db unless said.",
+        help: "Where the data is: sqlite:PATH, or postgres://USER:PASSWORD@HOST:PORT/DATABASE with sslmode= and \
+               sslrootcert= as libpq reads them; DATA/mainstay.db unless said.",
         secret: true,
         apply: |config, text| {
             // What is wrong with it could tell a password, so it is not repeated.
@@ -87,10 +88,80 @@ pub(crate) const SETTINGS: &[Setting] = &[
         flag: "database-readers",
         placeholder: "N",
         default: "0",
-        help: "Connections that read; 0: as many as the machine has cores, at least 4.",
+        help: "Connections for reads that take long; 0: as many as the machine has cores, at least 2, at most 16.",
         secret: false,
         apply: |config, text| {
             config.readers = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.shared_readers",
+        flag: "database-shared-readers",
+        placeholder: "N",
+        default: "0",
+        help: "PostgreSQL: connections that all short reads share; 0: as many as the machine has cores, \
+               at least 2, at most 4.",
+        secret: false,
+        apply: |config, text| {
+            config.shared_readers = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.writers",
+        flag: "database-writers",
+        placeholder: "N",
+        default: "16",
+        help: "PostgreSQL: connections that write, one transaction at a time on each.",
+        secret: false,
+        apply: |config, text| {
+            config.writers = size(text)?;
+            if config.writers == 0 {
+                return Err("at least 1".to_owned());
+            }
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.connect_timeout",
+        flag: "database-connect-timeout",
+        placeholder: "DURATION",
+        default: "5s",
+        help: "PostgreSQL: how long connecting may take before the database counts as away.",
+        secret: false,
+        apply: |config, text| {
+            config.connect_timeout = at_least_one_ms(duration(text)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.pgbouncer",
+        flag: "database-pgbouncer",
+        placeholder: "yes|no",
+        default: "no",
+        help: "yes: database.url leads to PgBouncer, or another pooler, in transaction mode. Then nothing is kept on a \
+               connection, prepared statements included.",
+        secret: false,
+        apply: |config, text| {
+            config.pgbouncer = match text {
+                "yes" | "true" => true,
+                "no" | "false" => false,
+                _ => return Err("yes or no".to_owned()),
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.direct_url",
+        flag: "database-direct",
+        placeholder: "URL",
+        default: "",
+        help: "PostgreSQL: a way to the same database past the pooler, for changing tables and for hearing of other \
+               nodes' changes at once rather than within a second; database.url unless said.",
+        secret: true,
+        apply: |config, text| {
+            config.direct_url = Some(text.to_owned());
             Ok(())
         },
     },

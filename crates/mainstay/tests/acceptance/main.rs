@@ -13,4 +13,5 @@ mod contract_language;
 mod contract_protocol;
 mod crash;
 mod import_export;
+mod postgres;
 mod support;

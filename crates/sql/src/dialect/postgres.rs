@@ -17,7 +17,7 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use super::{ColumnRole, Dialect, JsonText, Lock, Operator};
+use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator};
 
 /// PostgreSQL 14 or later, with a database encoded in UTF-8.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +148,15 @@ impl Dialect for Postgres {
         }
     }
 
+    fn turn(&self) -> Option<&'static str> {
+        Some("pg_advisory_xact_lock(hashtextextended({0}, 0)) IS NOT NULL")
+    }
+
+    fn compared(&self, ty: &Type) -> Option<&'static str> {
+        // `json` has no equality; there is one spelling of a value.
+        matches!(ty, Type::Json | Type::List(_)).then_some("({0}::text COLLATE \"C\")")
+    }
+
     fn column(&self, _: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String {
         let name = self.type_name(ty);
         match role {
@@ -162,6 +171,16 @@ impl Dialect for Postgres {
 
     fn transaction(&self) -> Option<&'static str> {
         Some("{0}::text::bigint")
+    }
+
+    fn change_log(&self) -> ChangeLog {
+        // A snapshot knows which transactions were under way: exactly those may still turn up behind it.
+        ChangeLog {
+            position: "pg_current_snapshot()::text",
+            between: "(\"tx\" >= pg_snapshot_xmax(({0})::pg_snapshot) \
+                OR \"tx\" = ANY (ARRAY(SELECT pg_snapshot_xip(({0})::pg_snapshot)))) \
+                AND pg_visible_in_snapshot(\"tx\", coalesce(({1})::pg_snapshot, pg_current_snapshot()))",
+        }
     }
 
     fn refers_ahead(&self) -> bool {

@@ -14,7 +14,7 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use super::{ColumnRole, Dialect, JsonText, Lock, Operator};
+use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator};
 
 /// The embedded database, 3.46 or later.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +134,14 @@ impl Dialect for Sqlite {
             // Every connection brings its functions.
             "SELECT 'functions'",
         ]
+    }
+
+    fn change_log(&self) -> ChangeLog {
+        // One writer gives out the numbers in the order of its commits.
+        ChangeLog {
+            position: "CAST(coalesce(max(\"seq\"), 0) AS TEXT) FROM \"_change\"",
+            between: "\"seq\" > CAST({0} AS INTEGER) AND ({1} IS NULL OR \"seq\" <= CAST({1} AS INTEGER))",
+        }
     }
 
     fn type_name(&self, ty: &Type) -> Cow<'static, str> {

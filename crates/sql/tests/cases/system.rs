@@ -30,11 +30,25 @@ fn the_systems_statements() {
         Value::Null,
         Value::Null,
     ];
+    let position = system::change_position(&db.schema, db.dialect);
+    let position = || db.values(&position, &Run::params(&[])).concat().remove(0);
+    let before = position();
     let insert = system::change_insert(&db.schema, db.dialect);
     assert_eq!(db.write(&insert, &Run::params(&change)), 1);
+    let between = position();
     assert_eq!(db.write(&insert, &Run::params(&change)), 1);
-    let after = system::change_after(&db.schema, db.dialect);
-    let mut rows = db.values(&after, &Run::params(&[Value::Int(1), Value::Int(10)]));
+    let tail = system::change_tail(&db.schema, db.dialect);
+    let tail = |from: &Value, to: &Value, behind, most| {
+        let params = [from.clone(), to.clone(), Value::Int(behind), Value::Int(most)];
+        db.values(&tail, &Run::params(&params))
+    };
+    let numbers = |rows: Vec<Vec<Value>>| rows.into_iter().map(|row| row[0].clone()).collect::<Vec<_>>();
+    assert_eq!(numbers(tail(&before, &Value::Null, 0, 10)), [1, 2].map(Value::Int));
+    assert_eq!(numbers(tail(&before, &Value::Null, 0, 1)), [Value::Int(1)]);
+    assert_eq!(numbers(tail(&before, &Value::Null, 1, 10)), [Value::Int(2)]);
+    assert_eq!(numbers(tail(&before, &between, 0, 10)), [Value::Int(1)]);
+    assert!(tail(&position(), &Value::Null, 0, 10).is_empty());
+    let mut rows = tail(&between, &Value::Null, 0, 10);
     // A database that knows the number of the transaction keeps that.
     let knows = db.dialect.transaction().is_some();
     let Value::Int(tx) = std::mem::replace(&mut rows[0][1], change[0].clone()) else { panic!("a number") };
@@ -48,8 +62,7 @@ fn the_systems_statements() {
     let next = |name: &str| db.values(&next, &Run::params(&[text(name)])).concat();
     assert_eq!([next(""), next("A")].concat(), [text("A"), Value::Null]);
     assert_eq!([purged("A", &at, 9), purged("B", &later, 9), purged("A", &later, 1)], [0, 0, 1]);
-    // The oldest goes first.
-    assert_eq!(db.values(&after, &Run::params(&[Value::Int(0), Value::Int(10)])).concat()[0], Value::Int(2));
+    assert_eq!(numbers(tail(&before, &Value::Null, 0, 10)), [Value::Int(2)], "the oldest goes first");
     assert_eq!(purged("A", &later, 9), 0, "the last line keeps its number from being given again");
     db.write(&insert, &Run::params(&change));
     assert_eq!(purged("A", &later, 9), 1);

@@ -137,7 +137,8 @@ fn the_systems_own_statements_use_their_indexes() {
     let schema = &db.schema;
     let statements = [
         ("change_insert", system::change_insert(schema, SQLITE)),
-        ("change_after", system::change_after(schema, SQLITE)),
+        ("change_position", system::change_position(schema, SQLITE)),
+        ("change_tail", system::change_tail(schema, SQLITE)),
         ("change_history", system::change_history(schema, SQLITE)),
         ("change_next_table", system::change_next_table(schema, SQLITE)),
         ("change_purge", system::change_purge(schema, SQLITE)),

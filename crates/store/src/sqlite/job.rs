@@ -2,7 +2,6 @@
 //!
 //! It keeps what it has come to until the group's commit has decided whether that is the answer.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -59,7 +58,7 @@ where
         }
         tx.set_deadline(self.deadline);
         let result = catch_unwind(AssertUnwindSafe(|| run_to_end(&self.job, tx)))
-            .unwrap_or_else(|panic| Err(panicked(&*panic).into()));
+            .unwrap_or_else(|panic| Err(StoreError::panicked(&*panic).into()));
         let kept = result.is_ok();
         self.result = Some(result);
         kept
@@ -96,13 +95,4 @@ fn run_to_end<T, E: From<StoreError>>(job: &WriteJob<T, E>, tx: &mut Tx) -> Resu
                 .into())
         }
     }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> StoreError {
-    let words = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without words");
-    StoreError::Other(format!("a write job panicked: {words}"))
 }

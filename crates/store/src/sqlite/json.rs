@@ -104,7 +104,7 @@ fn write_typed(out: &mut Vec<u8>, stored: ValueRef<'_>, ty: &Type) -> Result<(),
 }
 
 /// A string literal. Most texts have nothing to be escaped, which is seen many bytes at a time.
-fn write_text(out: &mut Vec<u8>, text: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &[u8]) -> Result<(), StoreError> {
     let plain =
         text.iter().fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'));
     if plain {
@@ -118,7 +118,7 @@ fn write_text(out: &mut Vec<u8>, text: &[u8]) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn write_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, 0);

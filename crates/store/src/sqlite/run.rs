@@ -39,7 +39,7 @@ impl Session {
         let mut statement = self.prepare(query)?;
         match &query.statement.result {
             ResultShape::Json(shape) => {
-                let page = page_limit(query, shape)?;
+                let page = query.page_limit(shape)?;
                 self.read_json(statement.raw_query(), shape, page, bytes_max).map(Outcome::Json)
             }
             ResultShape::Values(types) => self.read_values(statement.raw_query(), types).map(Outcome::Values),
@@ -52,15 +52,8 @@ impl Session {
 
     /// A statement with its values bound, from the connection's cache.
     fn prepare(&self, query: &Query) -> Result<CachedStatement<'_>, StoreError> {
+        query.check_values()?;
         let Query { statement, values } = query;
-        if statement.binds.len() != values.len() {
-            return Err(StoreError::Other(format!(
-                "{} values were given for {} binds of: {}",
-                values.len(),
-                statement.binds.len(),
-                statement.sql
-            )));
-        }
         let mut prepared =
             self.connection.prepare_cached(&statement.sql).map_err(|error| self.failed(&error))?;
         for (index, value) in values.iter().enumerate() {
@@ -125,15 +118,6 @@ impl Session {
 
     pub(super) fn failed(&self, error: &rusqlite::Error) -> StoreError {
         convert(&self.connection, &self.meter, error)
-    }
-}
-
-/// The page's size, when the statement asks for one row more.
-fn page_limit(query: &Query, shape: &JsonShape) -> Result<Option<u64>, StoreError> {
-    let Some(index) = shape.probes_more else { return Ok(None) };
-    match query.values.get(index) {
-        Some(Value::Int(limit)) if *limit >= 0 => Ok(Some(limit.unsigned_abs())),
-        _ => Err(StoreError::Other(format!("no limit stands in bind {index} of: {}", query.statement.sql))),
     }
 }
 

@@ -120,12 +120,12 @@ impl Writer {
     }
 
     fn connection(&mut self) -> &mut Connection {
-        &mut self.tx.session().connection
+        &mut self.tx.sqlite().connection
     }
 
     /// Runs one of the writer's own statements.
     fn execute(&mut self, sql: &str) -> Result<(), StoreError> {
-        self.tx.session().execute(sql)
+        self.tx.sqlite().execute(sql)
     }
 
     /// Runs the jobs given, and others that wait up to `jobs_max`, in one transaction.
@@ -291,7 +291,7 @@ impl Writer {
 
     /// A number that changes when others than this connection have changed the database.
     fn data_version(&mut self) -> Option<i64> {
-        let session = self.tx.session();
+        let session = self.tx.sqlite();
         let mut statement = session.connection.prepare_cached("PRAGMA data_version").ok()?;
         statement.query_row([], |row| row.get(0)).ok()
     }

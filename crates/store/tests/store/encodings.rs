@@ -3,11 +3,11 @@
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Date, Decimal, Duration, Time, Timestamp, Value};
 use mainstay_sql::statement::{Encoding, ResultShape};
-use mainstay_store::{Outcome, Synchronous};
+use mainstay_store::{Outcome, StoreOptions, Synchronous};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::support::{TestStore, change, job, json, query, wide};
+use super::support::{On, TestStore, change, job, json, query, wide};
 
 fn text() -> impl Strategy<Value = String> {
     // Databases do not keep U+0000, and no value has it.
@@ -49,34 +49,56 @@ fn typed_value() -> BoxedStrategy<(Type, Value)> {
     whole.boxed()
 }
 
-/// The column of the table below that holds a type.
-fn column(ty: &Type) -> &'static str {
+/// The column of the tables below that holds a type.
+fn column(on: On, ty: &Type) -> &'static str {
     match ty {
-        Type::Bool | Type::Int | Type::Decimal { .. } | Type::Duration => "whole",
         Type::Float => "fraction",
         Type::Bytes => "bytes",
-        _ => "words",
+        Type::Int | Type::Duration => "whole",
+        Type::Text { .. } | Type::Json | Type::List(_) => "words",
+        Type::Bool => on.pick("whole", "truth"),
+        Type::Decimal { .. } => on.pick("whole", "amount"),
+        Type::Uuid => on.pick("words", "key"),
+        Type::Date => on.pick("words", "day"),
+        Type::Time => on.pick("words", "clock"),
+        _ => on.pick("words", "moment"),
     }
 }
 
-#[test]
-fn every_value_comes_back_as_it_was() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let test = runtime.block_on(TestStore::with(
-        &["CREATE TABLE Cell (whole INTEGER, fraction REAL, words TEXT, bytes BLOB) STRICT"],
-        |options| options.synchronous = Synchronous::Normal,
-    ));
+const SQLITE: &str = "CREATE TABLE cell (whole INTEGER, fraction REAL, words TEXT, bytes BLOB) STRICT";
+
+const POSTGRES: &str = "CREATE TABLE cell (whole int8, fraction float8, words text, bytes bytea, truth bool,
+    amount numeric, key uuid, day date, clock time, moment timestamptz)";
+
+fn check_all(on: On, adjust: impl FnOnce(&mut StoreOptions)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let test = runtime.block_on(TestStore::with(on, &[on.pick(SQLITE, POSTGRES)], adjust));
     let mut runner = TestRunner::new(Config { cases: 1000, failure_persistence: None, ..Config::default() });
-    runner.run(&typed_value(), |(ty, value)| runtime.block_on(check(&test, ty, value))).unwrap();
+    runner.run(&typed_value(), |(ty, value)| runtime.block_on(check(on, &test, ty, value))).unwrap();
 }
 
-async fn check(test: &TestStore, ty: Type, value: Value) -> Result<(), TestCaseError> {
-    let column = column(&ty);
-    let insert = format!("INSERT INTO Cell ({column}) VALUES (?1)");
-    test.write(job(vec![change("DELETE FROM Cell", vec![]), change(&insert, vec![value.clone()])]))
+#[test]
+fn every_value_comes_back_as_it_was_from_sqlite() {
+    check_all(On::Sqlite, |options| options.synchronous = Synchronous::Normal);
+}
+
+#[test]
+fn every_value_comes_back_as_it_was_from_postgres() {
+    check_all(On::Postgres, |_| {});
+}
+
+#[test]
+fn every_value_comes_back_as_it_was_from_postgres_without_prepared_statements() {
+    check_all(On::Postgres, |options| options.postgres.pgbouncer = true);
+}
+
+async fn check(on: On, test: &TestStore, ty: Type, value: Value) -> Result<(), TestCaseError> {
+    let column = column(on, &ty);
+    let insert = format!("INSERT INTO cell ({column}) VALUES ($1)");
+    test.write(job(vec![change("DELETE FROM cell", vec![]), change(&insert, vec![value.clone()])]))
         .await
         .unwrap();
-    let select = format!("SELECT {column} FROM Cell");
+    let select = format!("SELECT {column} FROM cell");
     let batch = vec![
         query(&select, vec![], ResultShape::Values(vec![ty.clone()])),
         json(&select, vec![], &[("v", Encoding::Typed(ty))]),

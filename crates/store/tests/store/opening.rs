@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mainstay_store::{Health, Store, StoreError};
 
-use super::support::{NUMBERS, TestStore, change, insert, ints, job, options};
+use super::support::{NUMBERS, On, TestStore, change, insert, ints, job, options};
 
 #[test]
 fn folders_are_made() {
@@ -54,19 +54,22 @@ fn a_second_server_is_refused_and_a_command_is_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_may_be_built_anew_under_those_that_refer_to_it() {
-    let test = TestStore::new(&[
-        NUMBERS,
-        "CREATE TABLE Half (n INTEGER NOT NULL REFERENCES Number (n)) STRICT",
-        "INSERT INTO Number VALUES (1)",
-        "INSERT INTO Half VALUES (1)",
-    ])
+    let test = TestStore::new(
+        On::Sqlite,
+        &[
+            NUMBERS,
+            "CREATE TABLE half (n INTEGER NOT NULL REFERENCES number (n))",
+            "INSERT INTO number VALUES (1)",
+            "INSERT INTO half VALUES (1)",
+        ],
+    )
     .await;
     let rebuild = |values: &str| {
         vec![
-            "CREATE TABLE Number_new (n INTEGER NOT NULL UNIQUE, name TEXT) STRICT".to_owned(),
-            format!("INSERT INTO Number_new (n) VALUES {values}"),
-            "DROP TABLE Number".to_owned(),
-            "ALTER TABLE Number_new RENAME TO Number".to_owned(),
+            "CREATE TABLE number_new (n INTEGER NOT NULL UNIQUE, name TEXT)".to_owned(),
+            format!("INSERT INTO number_new (n) VALUES {values}"),
+            "DROP TABLE number".to_owned(),
+            "ALTER TABLE number_new RENAME TO number".to_owned(),
         ]
     };
     assert_eq!(test.store.execute_script(rebuild("(2)")).await, Err(StoreError::ForeignKey));
@@ -78,22 +81,22 @@ async fn a_table_may_be_built_anew_under_those_that_refer_to_it() {
 
     test.store.execute_script(rebuild("(1), (2)")).await.unwrap();
     assert_eq!(test.all_numbers().await, [1, 2]);
-    let orphan = job(vec![change("INSERT INTO Half VALUES (9)", vec![])]);
+    let orphan = job(vec![change("INSERT INTO half VALUES (9)", vec![])]);
     assert_eq!(test.write(orphan).await, Err(StoreError::ForeignKey), "references are checked again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_plan_of_a_statement_is_told() {
-    let test = TestStore::numbers().await;
-    let lines = test.store.explain(&ints("SELECT n FROM Number WHERE n = 1", vec![])).await.unwrap();
-    assert_eq!(lines, ["SEARCH Number USING COVERING INDEX sqlite_autoindex_Number_1 (n=?)"]);
-    let lines = test.store.explain(&change("DELETE FROM Number WHERE n + 1 > 1", vec![])).await.unwrap();
-    assert_eq!(lines, ["SCAN Number"]);
+    let test = TestStore::numbers(On::Sqlite).await;
+    let lines = test.store.explain(&ints("SELECT n FROM number WHERE n = 1", vec![])).await.unwrap();
+    assert_eq!(lines, ["SEARCH number USING COVERING INDEX sqlite_autoindex_number_1 (n=?)"]);
+    let lines = test.store.explain(&change("DELETE FROM number WHERE n + 1 > 1", vec![])).await.unwrap();
+    assert_eq!(lines, ["SCAN number"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_and_integrity_are_told() {
-    let test = TestStore::numbers().await;
+    let test = TestStore::numbers(On::Sqlite).await;
     assert_eq!(test.store.health().await, Ok(Health { write_queue: 0, read_queue: 0 }));
     test.write(insert(1)).await.unwrap();
     assert_eq!(test.store.integrity_check().await, Ok(vec![]));

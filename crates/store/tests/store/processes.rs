@@ -12,17 +12,15 @@ use std::time::{Duration, Instant};
 use mainstay_lang::value::Value;
 use mainstay_store::{Store, StoreError};
 
-use super::support::{NUMBERS, TestStore, change, insert, ints, job, options, soon, wide};
+use super::support::{NUMBERS, On, TestStore, change, insert, ints, job, options, soon, wide};
 
 const ROLE: &str = "STORE_TEST_ROLE";
 const PATH: &str = "STORE_TEST_PATH";
 const FIRST: &str = "STORE_TEST_FIRST";
 
 /// Two rows for each job, so that half of one would show.
-const TABLES: [&str; 2] = [
-    "CREATE TABLE Number (n INTEGER NOT NULL UNIQUE) STRICT",
-    "CREATE TABLE Twin (n INTEGER NOT NULL) STRICT",
-];
+const TABLES: [&str; 2] =
+    ["CREATE TABLE number (n INTEGER NOT NULL UNIQUE)", "CREATE TABLE twin (n INTEGER NOT NULL)"];
 
 fn spawn(role: &str, path: &Path, first: i64) -> Child {
     Command::new(std::env::current_exe().unwrap())
@@ -84,7 +82,7 @@ fn hold(path: &Path) {
 }
 
 async fn write_pair(store: &Store, number: i64) {
-    let pair = ["INSERT INTO Number (n) VALUES (?1)", "INSERT INTO Twin (n) VALUES (?1)"];
+    let pair = ["INSERT INTO number (n) VALUES ($1)", "INSERT INTO twin (n) VALUES ($1)"];
     let pair = pair.map(|sql| change(sql, vec![Value::Int(number)]));
     store.write(soon(), job(pair.to_vec())).await.unwrap();
     acknowledge(number);
@@ -98,7 +96,7 @@ fn acknowledge(number: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_kill() {
-    let test = TestStore::new(&TABLES).await;
+    let test = TestStore::new(On::Sqlite, &TABLES).await;
     test.store.close().await;
     let path = test.folder.path().join("test.db");
     let mut all = BTreeSet::new();
@@ -120,10 +118,14 @@ async fn what_was_acknowledged_survives_a_kill() {
         child.wait().unwrap();
 
         let reopened = Store::open(&options(path.clone())).unwrap();
-        let reopened = TestStore { store: Arc::new(reopened), folder: tempfile::tempdir().unwrap() };
+        let reopened = TestStore {
+            store: Arc::new(reopened),
+            folder: tempfile::tempdir().unwrap(),
+            database: String::new(),
+        };
         assert_eq!(reopened.store.integrity_check().await.unwrap(), Vec::<String>::new());
-        let twins = reopened.read_all("SELECT n FROM Twin").await;
-        let numbers = reopened.read_all("SELECT n FROM Number").await;
+        let twins = reopened.read_all("SELECT n FROM twin").await;
+        let numbers = reopened.read_all("SELECT n FROM number").await;
         assert_eq!(numbers, twins, "half a job is there");
         assert!(numbers.is_superset(&all), "lost: {:?}", all.difference(&numbers));
         reopened.store.close().await;
@@ -132,7 +134,7 @@ async fn what_was_acknowledged_survives_a_kill() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_writes_beside_a_busy_server() {
-    let test = TestStore::with(&TABLES, |options| options.exclusive = true).await;
+    let test = TestStore::with(On::Sqlite, &TABLES, |options| options.exclusive = true).await;
     let mut changes = test.store.foreign_changes();
     changes.mark_unchanged();
     let mut child = spawn("command", &test.folder.path().join("test.db"), 1_000_000);
@@ -163,14 +165,14 @@ async fn a_command_writes_beside_a_busy_server() {
         written += task.await.unwrap();
     }
     assert_eq!(commands, (1_000_000..1_000_050).collect::<Vec<_>>());
-    assert_eq!(test.read_ints("SELECT count(*) FROM Number").await, [written + 50]);
+    assert_eq!(test.read_ints("SELECT count(*) FROM number").await, [written + 50]);
     changes.changed().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_kept_its_snapshot_sees_what_others_committed_once_they_are_noticed() {
-    let test = TestStore::with(&TABLES, |options| options.exclusive = true).await;
-    let count = "SELECT count(*) FROM Number";
+    let test = TestStore::with(On::Sqlite, &TABLES, |options| options.exclusive = true).await;
+    let count = "SELECT count(*) FROM number";
     let mut changes = test.store.foreign_changes();
     assert_eq!(test.read_ints(count).await, [0]);
     changes.mark_unchanged();
@@ -180,7 +182,7 @@ async fn a_reader_that_kept_its_snapshot_sees_what_others_committed_once_they_ar
     assert_eq!(test.read_ints(count).await, [1]);
     // Who does not look for others asks the file each time.
     let read = |store: Arc<Store>| async move {
-        store.read(vec![ints("SELECT n FROM Number ORDER BY n", vec![])], wide()).await.unwrap()
+        store.read(vec![ints("SELECT n FROM number ORDER BY n", vec![])], wide()).await.unwrap()
     };
     let other = Arc::new(other);
     read(other.clone()).await;
@@ -190,7 +192,7 @@ async fn a_reader_that_kept_its_snapshot_sees_what_others_committed_once_they_ar
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kept_snapshot_does_not_keep_the_log_from_being_emptied() {
-    let test = TestStore::with(&[NUMBERS, "CREATE TABLE Page (bytes BLOB) STRICT"], |options| {
+    let test = TestStore::with(On::Sqlite, &[NUMBERS, "CREATE TABLE Page (bytes BLOB) STRICT"], |options| {
         options.exclusive = true;
     })
     .await;
@@ -208,7 +210,7 @@ async fn a_kept_snapshot_does_not_keep_the_log_from_being_emptied() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_locked_by_others_is_waited_for() {
-    let test = TestStore::new(&TABLES).await;
+    let test = TestStore::new(On::Sqlite, &TABLES).await;
     let mut child = spawn("holder", &test.folder.path().join("test.db"), 0);
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -221,7 +223,7 @@ async fn a_database_locked_by_others_is_waited_for() {
     let hasty = Instant::now() + Duration::from_millis(250);
     assert_eq!(test.store.write(hasty, insert(2)).await, Err(StoreError::Deadline));
     let store = test.store.clone();
-    let script = tokio::spawn(async move { store.execute_script(vec!["DELETE FROM Twin".to_owned()]).await });
+    let script = tokio::spawn(async move { store.execute_script(vec!["DELETE FROM twin".to_owned()]).await });
     assert!(!patient.is_finished());
     drop(child.stdin.take());
     patient.await.unwrap().unwrap();

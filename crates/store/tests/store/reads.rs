@@ -10,23 +10,26 @@ use mainstay_lang::value::Value;
 use mainstay_sql::statement::{CursorShape, Encoding, ResultShape};
 use mainstay_store::{JsonRows, Outcome, Query, ReadLimits, StoreError};
 
-use super::support::{NUMBERS, TestStore, change, insert, int, ints, job, json, query, shape, soon, wide};
+use super::support::{
+    NUMBERS, On, TestStore, change, each_database, insert, int, ints, job, json, query, shape, soon, wide,
+};
 
 /// Counts to its parameter: as long as one likes.
-const COUNT_TO: &str =
-    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ?1) SELECT count(*) FROM c";
+const COUNT_TO: &str = "WITH RECURSIVE c(x) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT x + 1 FROM c WHERE x < $1) SELECT count(*) FROM c";
 
 fn count_to(end: i64) -> Vec<Query> {
     vec![ints(COUNT_TO, vec![Value::Int(end)])]
 }
 
-async fn ten_numbers() -> TestStore {
-    let test =
-        TestStore::new(&[NUMBERS, "CREATE TABLE Half (n INTEGER REFERENCES Number (n), h REAL) STRICT"])
-            .await;
-    let numbers = (1..=10).map(|n| change("INSERT INTO Number (n) VALUES (?1)", vec![Value::Int(n)]));
+async fn ten_numbers(on: On) -> TestStore {
+    let test = TestStore::new(
+        on,
+        &[NUMBERS, "CREATE TABLE half (n INTEGER REFERENCES number (n), h DOUBLE PRECISION)"],
+    )
+    .await;
+    let numbers = (1..=10).map(|n| change("INSERT INTO number (n) VALUES ($1)", vec![Value::Int(n)]));
     test.write(job(numbers.collect())).await.unwrap();
-    let halves = "INSERT INTO Half SELECT n, n / 2.0 FROM Number WHERE n > 7";
+    let halves = "INSERT INTO half SELECT n, n / 2.0 FROM number WHERE n > 7";
     test.write(job(vec![change(halves, vec![])])).await.unwrap();
     test
 }
@@ -38,18 +41,20 @@ async fn read_json(test: &TestStore, query: Query, limits: ReadLimits) -> Result
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_sees_one_snapshot() {
-    let test = TestStore::new(&[
-        "CREATE TABLE Purse (id INTEGER PRIMARY KEY, coins INTEGER) STRICT",
-        "INSERT INTO Purse VALUES (1, 50), (2, 50)",
-    ])
+async fn a_batch_sees_one_snapshot(on: On) {
+    let test = TestStore::new(
+        on,
+        &[
+            "CREATE TABLE purse (id INTEGER PRIMARY KEY, coins INTEGER)",
+            "INSERT INTO purse VALUES (1, 50), (2, 50)",
+        ],
+    )
     .await;
     let store = test.store.clone();
     let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
     let moving = tokio::spawn(async move {
         let coin = |id, by: i64| {
-            change("UPDATE Purse SET coins = coins + ?2 WHERE id = ?1", vec![Value::Int(id), Value::Int(by)])
+            change("UPDATE purse SET coins = coins + $1 WHERE id = $2", vec![Value::Int(by), Value::Int(id)])
         };
         let mut by = 1;
         while stopped.try_recv().is_err() {
@@ -58,7 +63,7 @@ async fn a_batch_sees_one_snapshot() {
         }
     });
     for _ in 0..2000 {
-        let purse = |id| ints("SELECT coins FROM Purse WHERE id = ?1", vec![Value::Int(id)]);
+        let purse = |id| ints("SELECT coins FROM purse WHERE id = $1", vec![Value::Int(id)]);
         let outcomes = test.store.read(vec![purse(1), purse(2)], wide()).await.unwrap();
         let [Outcome::Values(first), Outcome::Values(second)] = &outcomes[..] else { panic!("{outcomes:?}") };
         let (Value::Int(first), Value::Int(second)) = (&first[0][0], &second[0][0]) else {
@@ -72,7 +77,7 @@ async fn a_batch_sees_one_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_read_goes_to_a_thread_until_it_turns_out_short() {
-    let test = TestStore::numbers().await;
+    let test = TestStore::numbers(On::Sqlite).await;
     let steps = [
         // What is read, then: overruns, reads by threads, inline reads.
         (1_000_000, (1, 1, 0)),
@@ -89,9 +94,8 @@ async fn a_long_read_goes_to_a_thread_until_it_turns_out_short() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deadline_ends_a_read() {
-    let test = TestStore::numbers().await;
+async fn a_deadline_ends_a_read(on: On) {
+    let test = TestStore::numbers(on).await;
     let begun = Instant::now();
     let limits = ReadLimits { deadline: begun + Duration::from_millis(30), ..wide() };
     assert_eq!(test.store.read(count_to(i64::MAX), limits).await, Err(StoreError::Deadline));
@@ -99,9 +103,8 @@ async fn a_deadline_ends_a_read() {
     assert_eq!(test.store.read(count_to(3), limits).await, Err(StoreError::Deadline));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_read_whose_caller_has_gone_frees_its_thread() {
-    let test = TestStore::with(&[NUMBERS], |options| options.readers = 1).await;
+async fn a_read_whose_caller_has_gone_frees_its_thread(on: On) {
+    let test = TestStore::with(on, &[NUMBERS], |options| options.readers = 1).await;
     {
         let mut endless =
             pin!(test.store.read(
@@ -114,36 +117,38 @@ async fn a_read_whose_caller_has_gone_frees_its_thread() {
     assert_eq!(next, Ok(vec![Outcome::Values(vec![vec![Value::Int(1_000_000)]])]));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_read_cannot_write() {
-    let test = TestStore::numbers().await;
-    let result = test.store.read(vec![change("INSERT INTO Number (n) VALUES (1)", vec![])], wide()).await;
+async fn a_read_cannot_write(on: On) {
+    let test = TestStore::numbers(on).await;
+    let result = test.store.read(vec![change("INSERT INTO number (n) VALUES (1)", vec![])], wide()).await;
     assert!(matches!(result, Err(StoreError::ReadOnly { .. })), "{result:?}");
     assert!(test.all_numbers().await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_are_counted_nested_ones_included() {
-    let test = ten_numbers().await;
+async fn rows_are_counted_nested_ones_included(on: On) {
+    let test = ten_numbers(on).await;
     // Three numbers have one half each.
-    let nested = "SELECT n, (SELECT json_group_array(json(ms_row() || json_object('h', h))) FROM Half WHERE Half.n = Number.n) FROM Number";
-    let halves = json(nested, vec![], &[("n", int()), ("halves", Encoding::Raw)]);
+    // On PostgreSQL a nested row begins with a tab.
+    let array = on.pick(
+        "json_group_array(json(ms_row() || json_object('h', h)))",
+        r#"'[' || coalesce(string_agg(E'\t{"h":' || h || '.0}', ','), '') || ']'"#,
+    );
+    let nested = format!("SELECT n, (SELECT {array} FROM half WHERE half.n = number.n) FROM number");
+    let halves = json(&nested, vec![], &[("n", int()), ("halves", Encoding::Raw)]);
     let rows = read_json(&test, halves.clone(), ReadLimits { rows: 13, ..wide() }).await.unwrap();
     assert_eq!((rows.rows, rows.nested_rows), (10, 3));
     assert!(rows.text.ends_with("{\"n\":10,\"halves\":[{\"h\":5.0}]}"), "{}", rows.text);
     let refused = read_json(&test, halves, ReadLimits { rows: 12, ..wide() }).await;
     assert_eq!(refused, Err(StoreError::RowLimit { limit: 12 }));
 
-    let plain = || ints("SELECT n FROM Number", vec![]);
+    let plain = || ints("SELECT n FROM number", vec![]);
     let limits = ReadLimits { rows: 19, ..wide() };
     let refused = test.store.read(vec![plain(), plain()], limits).await;
     assert_eq!(refused, Err(StoreError::RowLimit { limit: 19 }));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bytes_are_counted_over_the_batch() {
-    let test = ten_numbers().await;
-    let all = || json("SELECT n FROM Number", vec![], &[("n", int())]);
+async fn bytes_are_counted_over_the_batch(on: On) {
+    let test = ten_numbers(on).await;
+    let all = || json("SELECT n FROM number", vec![], &[("n", int())]);
     let text = (1..=10).map(|n| format!("{{\"n\":{n}}}")).collect::<Vec<_>>().join(",");
     let bytes = text.len() as u64;
     let rows = read_json(&test, all(), ReadLimits { bytes, ..wide() }).await.unwrap();
@@ -153,24 +158,22 @@ async fn bytes_are_counted_over_the_batch() {
     assert_eq!(refused, Err(StoreError::ByteLimit { limit: limits.bytes }));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_value_beyond_the_databases_limit_is_too_many_bytes() {
-    let test = TestStore::numbers().await;
-    let huge =
-        query("SELECT hex(zeroblob(40000000))", vec![], ResultShape::Values(vec![Type::Text { max: None }]));
+async fn a_value_beyond_the_databases_limit_is_too_many_bytes(on: On) {
+    let test = TestStore::numbers(on).await;
+    let huge = on.pick("SELECT hex(zeroblob(40000000))", "SELECT repeat('x', 80000000)");
+    let huge = query(huge, vec![], ResultShape::Values(vec![Type::Text { max: None }]));
     let refused = test.store.read(vec![huge], wide()).await;
     assert!(matches!(refused, Err(StoreError::ByteLimit { .. })), "{refused:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_knows_whether_more_follow() {
-    let test = ten_numbers().await;
+async fn a_page_knows_whether_more_follow(on: On) {
+    let test = ten_numbers(on).await;
     let page = |limit: i64| {
         let mut page = shape(&[("n", int())]);
         let values = vec![Type::Text { max: None }, Type::Int, Type::Int];
         page.cursor = Some(CursorShape { tag: "tag".into(), values });
         page.probes_more = Some(0);
-        let sql = "SELECT n, 'after ' || n, NULL, n FROM Number ORDER BY n LIMIT ?1 + 1";
+        let sql = "SELECT n, 'after ' || n, NULL, n FROM number ORDER BY n LIMIT $1 + 1";
         query(sql, vec![Value::Int(limit)], ResultShape::Json(page))
     };
     let first = read_json(&test, page(2), wide()).await.unwrap();
@@ -184,12 +187,12 @@ async fn a_page_knows_whether_more_follow() {
     assert_eq!((none.text.as_str(), none.rows, none.more, none.cursor), ("", 0, true, None));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guarded_member_shows_only_when_its_guard_is_true() {
-    let test = TestStore::numbers().await;
+async fn a_guarded_member_shows_only_when_its_guard_is_true(on: On) {
+    let test = TestStore::numbers(on).await;
     let mut guarded = shape(&[("a", int()), ("b", int())]);
     guarded.members[0].guarded = true;
-    let cases = [("1", r#"{"a":7,"b":8}"#), ("0", r#"{"b":8}"#), ("NULL", r#"{"b":8}"#)];
+    let null = on.pick("NULL", "CAST(NULL AS bool)");
+    let cases = [("TRUE", r#"{"a":7,"b":8}"#), ("FALSE", r#"{"b":8}"#), (null, r#"{"b":8}"#)];
     for (guard, expect) in cases {
         let sql = format!("SELECT {guard}, 7, 8");
         let row = read_json(&test, query(&sql, vec![], ResultShape::Json(guarded.clone())), wide()).await;
@@ -197,18 +200,33 @@ async fn a_guarded_member_shows_only_when_its_guard_is_true() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_overflow_is_told_from_other_failures() {
-    let test = TestStore::numbers().await;
+async fn an_overflow_is_told_from_other_failures(on: On) {
+    let test = TestStore::numbers(on).await;
     test.write(insert(i64::MAX)).await.unwrap();
-    let overflow = || ints("SELECT ms_add(n, 1) FROM Number", vec![]);
+    let overflow = || ints(on.pick("SELECT ms_add(n, 1) FROM number", "SELECT n + 1 FROM number"), vec![]);
     let refused = test.store.read(vec![overflow()], wide()).await;
     assert!(matches!(refused, Err(StoreError::Arithmetic(_))), "{refused:?}");
     let refused = test.write(job(vec![overflow()])).await;
     assert!(matches!(refused, Err(StoreError::Arithmetic(_))), "{refused:?}");
-    let sum = ints("SELECT ms_sum_int(n) FROM (SELECT n FROM Number UNION ALL SELECT n FROM Number)", vec![]);
+    let sum = on.pick("ms_sum_int(n)", "sum(n)");
+    let sum = format!("SELECT {sum} FROM (SELECT n FROM number UNION ALL SELECT n FROM number) twice");
+    let sum = ints(&sum, vec![]);
     let refused = test.store.read(vec![sum], wide()).await;
     assert!(matches!(refused, Err(StoreError::Arithmetic(_))), "{refused:?}");
-    let sound = test.store.read(vec![ints("SELECT ms_add(1, 2)", vec![])], wide()).await;
+    let sound =
+        test.store.read(vec![ints(on.pick("SELECT ms_add(1, 2)", "SELECT 1 + 2"), vec![])], wide()).await;
     assert_eq!(sound, Ok(vec![Outcome::Values(vec![vec![Value::Int(3)]])]));
 }
+
+each_database!(
+    a_batch_sees_one_snapshot,
+    a_deadline_ends_a_read,
+    a_read_whose_caller_has_gone_frees_its_thread,
+    a_read_cannot_write,
+    rows_are_counted_nested_ones_included,
+    bytes_are_counted_over_the_batch,
+    a_value_beyond_the_databases_limit_is_too_many_bytes,
+    a_page_knows_whether_more_follow,
+    a_guarded_member_shows_only_when_its_guard_is_true,
+    an_overflow_is_told_from_other_failures,
+);

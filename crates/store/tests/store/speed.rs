@@ -9,16 +9,16 @@ use mainstay_lang::value::Value;
 use mainstay_sql::statement::{Encoding, ResultShape};
 use mainstay_store::Query;
 
-use super::support::{TestStore, change, insert, job, query, shape, soon, wide};
+use super::support::{On, TestStore, change, insert, job, query, shape, soon, wide};
 
 async fn people(rows: i64) -> TestStore {
-    let test = TestStore::new(&[
+    let test = TestStore::new(On::Sqlite, &[
         "CREATE TABLE Person (id TEXT PRIMARY KEY, created TEXT NOT NULL, updated TEXT NOT NULL, name TEXT NOT NULL,
             email TEXT NOT NULL, age INTEGER) STRICT",
-        "CREATE TABLE Number (n INTEGER NOT NULL) STRICT",
+        "CREATE TABLE number (n INTEGER NOT NULL) STRICT",
     ])
     .await;
-    let sql = "INSERT INTO Person VALUES (?1, '2026-01-31T10:00:00.000000Z', '2026-01-31T10:00:00.000000Z', ?2, ?3, ?4)";
+    let sql = "INSERT INTO Person VALUES ($1, '2026-01-31T10:00:00.000000Z', '2026-01-31T10:00:00.000000Z', $2, $3, $4)";
     let person = |at: i64| {
         let values = vec![
             Value::Uuid(key(at)),
@@ -77,7 +77,7 @@ async fn speed_of_a_read_by_key() {
         ("email", text()),
         ("age", Encoding::Typed(Type::Int)),
     ];
-    let sql = "SELECT id, created, updated, name, email, age FROM Person WHERE id = ?1";
+    let sql = "SELECT id, created, updated, name, email, age FROM Person WHERE id = $1";
     let by_key = query(sql, vec![Value::Null], ResultShape::Json(shape(&members)));
     let reads = 300_000;
     let path = test.folder.path().join("test.db");
@@ -104,7 +104,7 @@ async fn speed_of_a_read_by_key() {
     }
     println!("read by key, 64 tasks: {:.0} /s", reads as f64 / begun.elapsed().as_secs_f64());
 
-    let list = "SELECT id, created, updated, name, email, age FROM Person WHERE age < ?1 LIMIT 30";
+    let list = "SELECT id, created, updated, name, email, age FROM Person WHERE age < $1 LIMIT 30";
     let list = query(list, vec![Value::Int(50)], ResultShape::Json(shape(&members)));
     let begun = Instant::now();
     for _ in 0..20_000 {
@@ -149,9 +149,9 @@ async fn speed_of_durable_inserts() {
 #[tokio::test]
 #[ignore = "a measurement"]
 async fn speed_of_steps() {
-    let test = TestStore::numbers().await;
+    let test = TestStore::numbers(On::Sqlite).await;
     let count_to =
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ?1) SELECT count(*) FROM c";
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < $1) SELECT count(*) FROM c";
     for end in [1000, 2000, 3000, 4000, 6000] {
         let query = query(count_to, vec![Value::Int(end)], ResultShape::Values(vec![Type::Int]));
         let begun = Instant::now();

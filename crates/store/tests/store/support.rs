@@ -10,6 +10,7 @@ use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::{Bind, Encoding, JsonMember, JsonShape, ResultShape, Statement};
 use mainstay_store::{DatabaseUrl, Outcome, Query, ReadLimits, Store, StoreError, StoreOptions, WriteJob};
+use mainstay_testkit::postgres::Postgres;
 use tempfile::TempDir;
 
 /// A statement with its values.
@@ -73,34 +74,83 @@ pub(super) fn job(queries: Vec<Query>) -> WriteJob<(), StoreError> {
     })
 }
 
-/// A job that inserts one number into `Number`.
+/// A job that inserts one number into `number`.
 pub(super) fn insert(number: i64) -> WriteJob<(), StoreError> {
-    job(vec![change("INSERT INTO Number (n) VALUES (?1)", vec![Value::Int(number)])])
+    job(vec![change("INSERT INTO number (n) VALUES ($1)", vec![Value::Int(number)])])
 }
 
-/// A store in a folder that goes when this goes.
+/// Which database a test runs on. Placeholders are written `$1`, the first to appear first, which both understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum On {
+    Sqlite,
+    Postgres,
+}
+
+impl On {
+    /// What differs between them.
+    pub(super) fn pick<T>(self, sqlite: T, postgres: T) -> T {
+        match self {
+            On::Sqlite => sqlite,
+            On::Postgres => postgres,
+        }
+    }
+}
+
+/// Runs test bodies, which are told where, once on each database.
+macro_rules! each_database {
+    ($($name:ident,)+) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::On::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::On::Postgres).await;
+            })+
+        }
+    };
+}
+
+pub(super) use each_database;
+
+/// A store with a database of its own, which goes when this goes.
 pub(super) struct TestStore {
     pub(super) store: Arc<Store>,
     pub(super) folder: TempDir,
+    /// Its name on the PostgreSQL server.
+    pub(super) database: String,
 }
 
 impl TestStore {
-    pub(super) async fn new(script: &[&str]) -> TestStore {
-        TestStore::with(script, |_| {}).await
+    pub(super) async fn new(on: On, script: &[&str]) -> TestStore {
+        TestStore::with(on, script, |_| {}).await
     }
 
-    pub(super) async fn with(script: &[&str], adjust: impl FnOnce(&mut StoreOptions)) -> TestStore {
+    pub(super) async fn with(on: On, script: &[&str], adjust: impl FnOnce(&mut StoreOptions)) -> TestStore {
         let folder = tempfile::tempdir().unwrap();
-        let mut options = options(folder.path().join("test.db"));
+        let mut options = match on {
+            On::Sqlite => options(folder.path().join("test.db")),
+            On::Postgres => StoreOptions::new(Postgres::database().parse().unwrap()),
+        };
+        let database = options.url.to_string().rsplit('/').next().unwrap().to_owned();
         adjust(&mut options);
         let store = Store::open(&options).unwrap();
         store.execute_script(script.iter().map(|sql| (*sql).to_owned()).collect()).await.unwrap();
-        TestStore { store: Arc::new(store), folder }
+        TestStore { store: Arc::new(store), folder, database }
     }
 
-    /// With the table `Number (n)`, whose numbers are unique.
-    pub(super) async fn numbers() -> TestStore {
-        TestStore::new(&[NUMBERS]).await
+    /// With the table `number (n)`, whose numbers are unique.
+    pub(super) async fn numbers(on: On) -> TestStore {
+        TestStore::new(on, &[NUMBERS]).await
+    }
+
+    /// The same, where one job is run at a time.
+    pub(super) async fn one_writer(on: On) -> TestStore {
+        TestStore::with(on, &[NUMBERS], |options| options.postgres.writers = 1).await
     }
 
     /// Starts a write and hands back its outcome when awaited.
@@ -144,7 +194,7 @@ impl TestStore {
     }
 
     pub(super) async fn all_numbers(&self) -> Vec<i64> {
-        self.read_ints("SELECT n FROM Number ORDER BY n").await
+        self.read_ints("SELECT n FROM number ORDER BY n").await
     }
 
     /// Holds the writer inside a job until the gate is opened, so that what is queued meanwhile stays queued.
@@ -172,7 +222,7 @@ impl TestStore {
     }
 }
 
-pub(super) const NUMBERS: &str = "CREATE TABLE Number (n INTEGER NOT NULL UNIQUE) STRICT";
+pub(super) const NUMBERS: &str = "CREATE TABLE number (n BIGINT NOT NULL UNIQUE)";
 
 pub(super) fn options(path: PathBuf) -> StoreOptions {
     StoreOptions::new(DatabaseUrl::Sqlite(path))

@@ -11,7 +11,7 @@ use mainstay_lang::value::Value;
 use mainstay_sql::statement::ResultShape;
 use mainstay_store::{Outcome, StoreError, WriteJob};
 
-use super::support::{NUMBERS, TestStore, change, insert, ints, job, query, soon};
+use super::support::{NUMBERS, On, TestStore, change, each_database, insert, ints, job, query, soon};
 
 fn taken(table: &str, columns: &[&str]) -> StoreError {
     StoreError::Unique {
@@ -38,7 +38,7 @@ async fn in_one_group(test: &TestStore, jobs: Vec<WriteJob<(), StoreError>>) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_that_wait_share_a_commit() {
-    let test = TestStore::numbers().await;
+    let test = TestStore::numbers(On::Sqlite).await;
     let commits_before = test.store.metrics().commits;
     let results = in_one_group(&test, (0..100).map(insert).collect()).await;
     assert_eq!(results, vec![Ok(()); 100]);
@@ -49,7 +49,7 @@ async fn writers_that_wait_share_a_commit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_writes_alone_shares_no_commit() {
-    let test = TestStore::numbers().await;
+    let test = TestStore::numbers(On::Sqlite).await;
     let commits_before = test.store.metrics().commits;
     let gate = test.close_gate().await;
     let mut handles = Vec::new();
@@ -70,28 +70,27 @@ async fn who_writes_alone_shares_no_commit() {
     assert_eq!(test.all_numbers().await, [1, 2, 3, 4]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failing_job_is_undone_alone() {
-    let test = TestStore::numbers().await;
+async fn a_failing_job_is_undone_alone(on: On) {
+    let test = TestStore::one_writer(on).await;
     let half = job(vec![
-        change("INSERT INTO Number (n) VALUES (7)", vec![]),
-        change("INSERT INTO Number (n) VALUES (1)", vec![]),
+        change("INSERT INTO number (n) VALUES (7)", vec![]),
+        change("INSERT INTO number (n) VALUES (1)", vec![]),
     ]);
     let results = in_one_group(&test, vec![insert(1), half, insert(2)]).await;
-    assert_eq!(results, [Ok(()), Err(taken("Number", &["n"])), Ok(())]);
+    assert_eq!(results, [Ok(()), Err(taken("number", &["n"])), Ok(())]);
     assert_eq!(test.all_numbers().await, [1, 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_spoils_its_group_makes_others_run_again_once() {
-    let test = TestStore::numbers().await;
+    let test = TestStore::numbers(On::Sqlite).await;
     let half = |n: i64| {
         job(vec![
-            change("INSERT INTO Number (n) VALUES (?)", vec![Value::Int(n)]),
-            change("INSERT INTO Number (n) VALUES (?)", vec![Value::Int(n)]),
+            change("INSERT INTO number (n) VALUES ($1)", vec![Value::Int(n)]),
+            change("INSERT INTO number (n) VALUES ($1)", vec![Value::Int(n)]),
         ])
     };
-    let failed = Err(taken("Number", &["n"]));
+    let failed = Err(taken("number", &["n"]));
     assert_eq!(
         in_one_group(&test, vec![insert(1), half(7), insert(2)]).await,
         [Ok(()), failed.clone(), Ok(())]
@@ -109,14 +108,14 @@ async fn a_job_that_spoils_its_group_makes_others_run_again_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_fails_before_it_writes_or_all_alone_spoils_nothing() {
-    let test = TestStore::numbers().await;
-    let failed = Err(taken("Number", &["n"]));
+    let test = TestStore::numbers(On::Sqlite).await;
+    let failed = Err(taken("number", &["n"]));
     let results = in_one_group(&test, vec![insert(1), insert(1), insert(2)]).await;
     assert_eq!(results, [Ok(()), failed.clone(), Ok(())]);
     let half = || {
         job(vec![
-            change("INSERT INTO Number (n) VALUES (3)", vec![]),
-            change("INSERT INTO Number (n) VALUES (1)", vec![]),
+            change("INSERT INTO number (n) VALUES (3)", vec![]),
+            change("INSERT INTO number (n) VALUES (1)", vec![]),
         ])
     };
     assert_eq!(test.store.write(soon(), half()).await, failed);
@@ -125,17 +124,17 @@ async fn a_job_that_fails_before_it_writes_or_all_alone_spoils_nothing() {
     assert_eq!(test.all_numbers().await, [1, 2, 4]);
 }
 
-const ROLLING_BACK: &str = "CREATE TRIGGER unlucky BEFORE INSERT ON Number WHEN new.n = 13
+const ROLLING_BACK: &str = "CREATE TRIGGER unlucky BEFORE INSERT ON number WHEN new.n = 13
     BEGIN SELECT RAISE(ROLLBACK, 'thirteen'); END";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_transaction_is_run_again_without_its_culprit() {
-    let test = TestStore::new(&[NUMBERS, ROLLING_BACK]).await;
+    let test = TestStore::new(On::Sqlite, &[NUMBERS, ROLLING_BACK]).await;
     // The second 1 fails in the group and again alone; the 2 behind the culprit has not run when it is lost.
     let results = in_one_group(&test, vec![insert(1), insert(1), insert(13), insert(2)]).await;
     assert_eq!(
         results,
-        [Ok(()), Err(taken("Number", &["n"])), Err(StoreError::Other("thirteen".to_owned())), Ok(())]
+        [Ok(()), Err(taken("number", &["n"])), Err(StoreError::Other("thirteen".to_owned())), Ok(())]
     );
     assert_eq!(test.all_numbers().await, [1, 2]);
     assert!(test.store.metrics().reruns >= 2);
@@ -143,11 +142,11 @@ async fn a_lost_transaction_is_run_again_without_its_culprit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_ignores_the_loss_of_its_transaction_is_not_kept() {
-    let test = TestStore::new(&[NUMBERS, ROLLING_BACK]).await;
+    let test = TestStore::new(On::Sqlite, &[NUMBERS, ROLLING_BACK]).await;
     let stubborn: WriteJob<(), StoreError> = Box::new(|tx| {
         Box::pin(async move {
-            tx.query(&change("INSERT INTO Number (n) VALUES (13)", vec![])).await.unwrap_err();
-            let second = tx.query(&change("INSERT INTO Number (n) VALUES (14)", vec![])).await;
+            tx.query(&change("INSERT INTO number (n) VALUES (13)", vec![])).await.unwrap_err();
+            let second = tx.query(&change("INSERT INTO number (n) VALUES (14)", vec![])).await;
             assert!(matches!(second, Err(StoreError::Lost { .. })), "{second:?}");
             Ok(())
         })
@@ -157,12 +156,11 @@ async fn a_job_that_ignores_the_loss_of_its_transaction_is_not_kept() {
     assert_eq!(test.all_numbers().await, [1, 2]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_panic_harms_nobody_else() {
-    let test = TestStore::numbers().await;
+async fn a_panic_harms_nobody_else(on: On) {
+    let test = TestStore::one_writer(on).await;
     let panicking: WriteJob<(), StoreError> = Box::new(|tx| {
         Box::pin(async move {
-            tx.query(&change("INSERT INTO Number (n) VALUES (3)", vec![])).await?;
+            tx.query(&change("INSERT INTO number (n) VALUES (3)", vec![])).await?;
             panic!("on purpose");
         })
     });
@@ -173,17 +171,16 @@ async fn a_panic_harms_nobody_else() {
     test.write(insert(4)).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deadline_ends_a_job_between_statements() {
-    let test = TestStore::numbers().await;
+async fn a_deadline_ends_a_job_between_statements(on: On) {
+    let test = TestStore::numbers(on).await;
     let deadline = Instant::now() + Duration::from_millis(20);
     let slow: WriteJob<(), StoreError> = Box::new(|tx| {
         Box::pin(async move {
-            tx.query(&change("INSERT INTO Number (n) VALUES (1)", vec![])).await?;
+            tx.query(&change("INSERT INTO number (n) VALUES (1)", vec![])).await?;
             while Instant::now() < tx.deadline() {
                 std::hint::spin_loop();
             }
-            tx.query(&change("INSERT INTO Number (n) VALUES (2)", vec![])).await?;
+            tx.query(&change("INSERT INTO number (n) VALUES (2)", vec![])).await?;
             Ok(())
         })
     });
@@ -191,9 +188,8 @@ async fn a_deadline_ends_a_job_between_statements() {
     assert!(test.all_numbers().await.is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_deadline_has_passed_is_not_begun() {
-    let test = TestStore::numbers().await;
+async fn a_job_whose_deadline_has_passed_is_not_begun(on: On) {
+    let test = TestStore::numbers(on).await;
     let begun = Arc::new(AtomicBool::new(false));
     let seen = begun.clone();
     let job: WriteJob<(), StoreError> = Box::new(move |_| {
@@ -204,9 +200,8 @@ async fn a_job_whose_deadline_has_passed_is_not_begun() {
     assert!(!begun.load(Ordering::Relaxed));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_caller_has_gone_is_not_begun() {
-    let test = TestStore::numbers().await;
+async fn a_job_whose_caller_has_gone_is_not_begun(on: On) {
+    let test = TestStore::one_writer(on).await;
     let gate = test.close_gate().await;
     {
         let mut write = pin!(test.store.write(soon(), insert(1)));
@@ -217,9 +212,12 @@ async fn a_job_whose_caller_has_gone_is_not_begun() {
     assert_eq!(test.all_numbers().await, [2]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_refuses_at_once() {
-    let test = TestStore::with(&[NUMBERS], |options| options.queue_max = 2).await;
+async fn a_full_queue_refuses_at_once(on: On) {
+    let test = TestStore::with(on, &[NUMBERS], |options| {
+        options.queue_max = 2;
+        options.postgres.writers = 1;
+    })
+    .await;
     let gate = test.close_gate().await;
     let waiting = [test.spawn(insert(1)), test.spawn(insert(2))];
     test.queued(2).await;
@@ -234,10 +232,10 @@ async fn a_full_queue_refuses_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_waits_for_something_else_is_undone() {
-    let test = TestStore::numbers().await;
+    let test = TestStore::numbers(On::Sqlite).await;
     let waiting: WriteJob<(), StoreError> = Box::new(|tx| {
         Box::pin(async move {
-            tx.query(&change("INSERT INTO Number (n) VALUES (1)", vec![])).await?;
+            tx.query(&change("INSERT INTO number (n) VALUES (1)", vec![])).await?;
             std::future::pending::<()>().await;
             Ok(())
         })
@@ -249,12 +247,12 @@ async fn a_job_that_waits_for_something_else_is_undone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_keeps_what_was_acknowledged() {
-    let test = TestStore::new(&[
-        "CREATE TABLE Blob (id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT",
-        "PRAGMA max_page_count = 60",
-    ])
+    let test = TestStore::new(
+        On::Sqlite,
+        &["CREATE TABLE blob (id INTEGER PRIMARY KEY, data BLOB NOT NULL)", "PRAGMA max_page_count = 60"],
+    )
     .await;
-    let sql = "INSERT INTO Blob (id, data) VALUES (?1, ?2)";
+    let sql = "INSERT INTO blob (id, data) VALUES ($1, $2)";
     let blob = |id| job(vec![change(sql, vec![Value::Int(id), Value::Bytes(vec![0; 3000])])]);
     let results = in_one_group(&test, (0..120).map(blob).collect()).await;
     let acknowledged: Vec<i64> =
@@ -262,38 +260,35 @@ async fn a_full_disk_keeps_what_was_acknowledged() {
     let full = results.iter().filter(|result| matches!(result, Err(StoreError::Full { .. }))).count();
     assert!(!acknowledged.is_empty());
     assert_eq!(acknowledged.len() + full, results.len(), "{results:?}");
-    assert_eq!(test.read_ints("SELECT id FROM Blob ORDER BY id").await, acknowledged);
+    assert_eq!(test.read_ints("SELECT id FROM blob ORDER BY id").await, acknowledged);
     assert_eq!(test.store.integrity_check().await.unwrap(), Vec::<String>::new());
     // What needs no room still works.
-    test.write(job(vec![change("DELETE FROM Blob WHERE id = 0", vec![])])).await.unwrap();
+    test.write(job(vec![change("DELETE FROM blob WHERE id = 0", vec![])])).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_answered_is_seen_by_the_next_read() {
-    let test = TestStore::numbers().await;
+async fn what_was_answered_is_seen_by_the_next_read(on: On) {
+    let test = TestStore::numbers(on).await;
     for number in 0..200 {
         test.write(insert(number)).await.unwrap();
-        assert_eq!(test.read_ints("SELECT max(n) FROM Number").await, [number]);
+        assert_eq!(test.read_ints("SELECT max(n) FROM number").await, [number]);
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_reads_its_own_changes_and_hands_out_what_it_likes() {
-    let test = TestStore::numbers().await;
+async fn a_job_reads_its_own_changes_and_hands_out_what_it_likes(on: On) {
+    let test = TestStore::numbers(on).await;
     let job: WriteJob<(u64, Outcome), StoreError> = Box::new(|tx| {
         Box::pin(async move {
-            let inserted = tx.query(&change("INSERT INTO Number (n) VALUES (1), (2)", vec![])).await?;
+            let inserted = tx.query(&change("INSERT INTO number (n) VALUES (1), (2)", vec![])).await?;
             let Outcome::Nothing { affected } = inserted else { panic!("rows came back") };
-            Ok((affected, tx.query(&ints("SELECT sum(n) FROM Number", vec![])).await?))
+            Ok((affected, tx.query(&ints("SELECT sum(n) FROM number", vec![])).await?))
         })
     });
     let result = test.store.write(soon(), job).await;
     assert_eq!(result, Ok((2, Outcome::Values(vec![vec![Value::Int(3)]]))));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn closing_finishes_what_waits_and_takes_no_more() {
-    let test = TestStore::numbers().await;
+async fn closing_finishes_what_waits_and_takes_no_more(on: On) {
+    let test = TestStore::one_writer(on).await;
     let gate = test.close_gate().await;
     let waiting: Vec<_> = (0..5).map(|number| test.spawn(insert(number))).collect();
     test.queued(5).await;
@@ -305,45 +300,49 @@ async fn closing_finishes_what_waits_and_takes_no_more() {
         handle.await.unwrap().unwrap();
     }
     closing.await;
+    if on == On::Postgres {
+        return;
+    }
     let log = test.folder.path().join("test.db-wal");
     // Whoever closes a database last removes its log, or leaves it empty.
     assert_eq!(std::fs::metadata(log).map_or(0, |log| log.len()), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn constraints_are_told_apart() {
-    let test = TestStore::new(&[
-        "CREATE TABLE Team (id INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER CHECK (size > 0),
-            boss INTEGER REFERENCES Team (id), UNIQUE (name, size)) STRICT",
-        "CREATE UNIQUE INDEX Team_boss_name ON Team (boss, lower(name))",
-        "INSERT INTO Team VALUES (1, 'Bar', 2, NULL), (2, 'Log', 2, 1)",
-    ])
+async fn constraints_are_told_apart(on: On) {
+    let test = TestStore::new(
+        on,
+        &[
+            "CREATE TABLE team (id INTEGER PRIMARY KEY, name TEXT NOT NULL, size INTEGER CHECK (size > 0),
+            boss INTEGER REFERENCES team (id), UNIQUE (name, size))",
+            "CREATE UNIQUE INDEX Team_boss_name ON team (boss, lower(name))",
+            "INSERT INTO team VALUES (1, 'Bar', 2, NULL), (2, 'Log', 2, 1)",
+        ],
+    )
     .await;
     let cases = [
-        ("INSERT INTO Team VALUES (1, 'x', 1, NULL)", taken("Team", &["id"])),
-        ("INSERT INTO Team VALUES (3, 'Bar', 2, NULL)", taken("Team", &["name", "size"])),
-        ("INSERT INTO Team VALUES (3, 'LOG', 9, 1)", taken("Team", &["boss"])),
-        ("INSERT INTO Team VALUES (3, 'x', 1, 99)", StoreError::ForeignKey),
-        ("DELETE FROM Team WHERE id = 1", StoreError::ForeignKey),
+        ("INSERT INTO team VALUES (1, 'x', 1, NULL)", taken("team", &["id"])),
+        ("INSERT INTO team VALUES (3, 'Bar', 2, NULL)", taken("team", &["name", "size"])),
+        ("INSERT INTO team VALUES (3, 'LOG', 9, 1)", taken("team", &["boss"])),
+        ("INSERT INTO team VALUES (3, 'x', 1, 99)", StoreError::ForeignKey),
+        ("DELETE FROM team WHERE id = 1", StoreError::ForeignKey),
         (
-            "INSERT INTO Team VALUES (3, NULL, 1, NULL)",
-            StoreError::NotNull { table: "Team".to_owned(), column: "name".to_owned() },
+            "INSERT INTO team VALUES (3, NULL, 1, NULL)",
+            StoreError::NotNull { table: "team".to_owned(), column: "name".to_owned() },
         ),
         (
-            "INSERT INTO Team VALUES (3, 'x', 0, NULL)",
-            StoreError::Check { constraint: "size > 0".to_owned() },
+            "INSERT INTO team VALUES (3, 'x', 0, NULL)",
+            StoreError::Check { constraint: on.pick("size > 0", "team_size_check").to_owned() },
         ),
     ];
     for (sql, expect) in cases {
         assert_eq!(test.write(job(vec![change(sql, vec![])])).await, Err(expect), "{sql}");
     }
-    assert_eq!(test.read_ints("SELECT count(*) FROM Team").await, [2]);
+    assert_eq!(test.read_ints("SELECT count(*) FROM team").await, [2]);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_statement_with_too_few_values_is_not_run() {
-    let test = TestStore::numbers().await;
-    let mut broken = query("INSERT INTO Number (n) VALUES (?1)", vec![Value::Int(1)], ResultShape::Nothing);
+async fn a_statement_with_too_few_values_is_not_run(on: On) {
+    let test = TestStore::numbers(on).await;
+    let mut broken = query("INSERT INTO number (n) VALUES ($1)", vec![Value::Int(1)], ResultShape::Nothing);
     broken.values.clear();
     let result = test.write(job(vec![broken])).await;
     assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
@@ -351,3 +350,17 @@ async fn a_statement_with_too_few_values_is_not_run() {
     let result = test.write(job(vec![wrong_type])).await;
     assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
 }
+
+each_database!(
+    a_failing_job_is_undone_alone,
+    a_panic_harms_nobody_else,
+    a_deadline_ends_a_job_between_statements,
+    a_job_whose_deadline_has_passed_is_not_begun,
+    a_job_whose_caller_has_gone_is_not_begun,
+    a_full_queue_refuses_at_once,
+    what_was_answered_is_seen_by_the_next_read,
+    a_job_reads_its_own_changes_and_hands_out_what_it_likes,
+    closing_finishes_what_waits_and_takes_no_more,
+    constraints_are_told_apart,
+    a_statement_with_too_few_values_is_not_run,
+);

@@ -60,7 +60,13 @@ pub async fn read(
     let oracle = Oracle { naive: Naive { schema: &schema, world, at_start: world, asker, now: NOW } };
     let expected = oracle.answer(request);
     let found = execute(database, asker, request, &[]).await?;
-    let verdict = compare(&expected, &oracle.refused(request), &found);
+    let verdict = match (&expected, &found) {
+        // It computes what is the same for every row before it knows whether a row asks for it.
+        (Ok(_), Err(error)) if error.key == Key::Arithmetic && database.kind == DatabaseKind::Postgres => {
+            Verdict::Undecided
+        }
+        _ => compare(&expected, &oracle.refused(request), &found),
+    };
     match (&verdict, &found) {
         (Verdict::Agreed { .. }, Ok(answer)) => {
             pages::follow(database, &oracle, request, answer, verdict).await

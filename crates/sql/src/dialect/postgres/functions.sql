@@ -215,9 +215,9 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
 
 -- Texts and json -----------------------------------------------------------------------------------------------------
 
--- In place of an answer for a pattern that nothing finds in time. It takes the text so that the planner cannot refuse before
--- there is one.
-CREATE OR REPLACE FUNCTION mainstay_1.pattern_too_long(given text) RETURNS boolean
+-- In place of an answer for a pattern that nothing finds in time. It takes both so that the planner cannot refuse before there
+-- are a text and a pattern.
+CREATE OR REPLACE FUNCTION mainstay_1.pattern_too_long(given text, pattern text) RETURNS boolean
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$ BEGIN
     RAISE numeric_value_out_of_range USING
         MESSAGE = 'a pattern of `like` that has `_` may have at most 1000 characters';
@@ -227,7 +227,7 @@ END $$;
 CREATE OR REPLACE FUNCTION mainstay_1.matches(given text, pattern text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$ SELECT CASE
     WHEN length(pattern) > 1000 AND given IS NOT NULL AND strpos(regexp_replace(pattern, '\\.', '', 'g'), '_') > 0
-        THEN mainstay_1.pattern_too_long(given)
+        THEN mainstay_1.pattern_too_long(given, pattern)
     ELSE given LIKE CASE
         WHEN (length(pattern) - length(rtrim(pattern, '\'))) % 2 = 1 THEN pattern || '\' ELSE pattern END END $$;
 

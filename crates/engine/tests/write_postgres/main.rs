@@ -1,0 +1,38 @@
+//! Writes through the engine on PostgreSQL, the same as on SQLite: what is done, what is answered, and what is left as it was.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by stopping")]
+
+use mainstay_testkit::database::DatabaseKind;
+
+#[path = "../read/app.rs"]
+#[expect(dead_code, reason = "the reads' tests use what these do not")]
+mod app;
+#[path = "../write/checks.rs"]
+mod checks;
+#[path = "../write/concurrent.rs"]
+mod concurrent;
+#[path = "../write/create.rs"]
+mod create;
+#[path = "../write/delete.rs"]
+mod delete;
+#[path = "../write/history.rs"]
+mod history;
+#[path = "../write/links.rs"]
+mod links;
+#[path = "../write/requests.rs"]
+mod requests;
+#[path = "../write/rules.rs"]
+mod rules;
+#[path = "../write/set.rs"]
+mod set;
+#[path = "../write/shop.rs"]
+mod shop;
+#[path = "../write/support.rs"]
+mod support;
+#[path = "../write/tenants.rs"]
+mod tenants;
+#[path = "../write/unique.rs"]
+mod unique;
+
+/// Where everything here runs.
+pub(crate) const ON: DatabaseKind = DatabaseKind::Postgres;

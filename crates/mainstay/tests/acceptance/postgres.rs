@@ -1,0 +1,89 @@
+//! An app served from PostgreSQL, by one server and by two.
+
+use mainstay_testkit::postgres::Postgres;
+use serde_json::{Value, json};
+
+use crate::support::App;
+
+/// The staff office.
+const NANCY: &str = "01900000-0000-7000-8000-000000000003";
+
+/// An answer without the times at which rows were written.
+fn timeless(mut answer: Value) -> Value {
+    match &mut answer {
+        Value::Object(members) => {
+            members.retain(|name, _| name != "created" && name != "updated");
+            members.values_mut().for_each(|member| *member = timeless(member.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = timeless(item.take())),
+        _ => {}
+    }
+    answer
+}
+
+#[test]
+fn a_shop_answers_from_either_database_alike() {
+    let (here, there) = (App::example("chinook"), App::example("chinook"));
+    let url = Postgres::database();
+    let flags = ["--database", url.as_str()];
+    let (sqlite, postgres) = (here.serve(), there.serve_with(&flags));
+    assert!(postgres.said().contains("seeded 15612 rows from 12 files"), "{}", postgres.said());
+    let token = here.token(NANCY);
+    let other = there.run(&["user", "token", "APP", NANCY, "--database", &url]).succeeded();
+    let other = other.stdout.trim();
+    for document in [
+        json!({"InvoiceLine": {
+            "aggregate": {"earned": "sum(unit_price * quantity)", "sold": "sum(quantity)"},
+            "group": ["track.album.artist.name"], "order": ["-earned"], "limit": 3}}),
+        json!({"Customer": {"get": ["*"], "invoices": {"get": ["*"], "lines": {"get": ["*"]}}, "limit": 20}}),
+        json!({"Track": {"name": {"like": "%love%"}, "get": ["*"], "order": "-milliseconds", "limit": 20, "count": true}}),
+        json!({"Playlist": {"get": ["name"], "tracks": {"get": ["name"], "limit": 3, "count": true}, "limit": 10}}),
+        json!({"Artist": {"create": true, "name": "Testers", "albums": {"create": true, "title": "One"}, "get": ["*"]}}),
+        json!({"Artist": {"name": "Testers", "set": {"name": "Tried"}, "get": ["name"]}}),
+        json!({"Artist": {"create": true, "name": 7}}),
+    ] {
+        let [found, expected] = [postgres.query(other, &document), sqlite.query(&token, &document)];
+        assert_eq!(found.status, expected.status, "{document}");
+        let [found, expected] = [found, expected].map(|answer| {
+            let mut answer: Value = serde_json::from_str(&answer.text).unwrap();
+            answer["request_id"].take();
+            timeless(answer)
+        });
+        assert_eq!(found, expected, "{document}");
+    }
+}
+
+#[test]
+fn two_servers_share_a_database() {
+    let app = App::of("table Task { title text unique, history 1 day, allow all }");
+    let url = Postgres::database();
+    let flags = ["--database", url.as_str()];
+    let one = app.serve_with(&flags);
+    let other = app.serve_with(&flags);
+    let made = one.request("POST", "/api/Task").json(&json!({"title": "Buy tea"})).send().expect(201);
+    let id = made["id"].as_str().unwrap();
+    assert_eq!(other.get("", &format!("/api/Task/{id}")).ok()["title"], "Buy tea");
+    let taken = other.request("POST", "/api/Task").json(&json!({"title": "Buy tea"})).send();
+    taken.problem_at(409, "unique", "/title");
+    other.request("PATCH", &format!("/api/Task/{id}")).json(&json!({"title": "Drink it"})).send().ok();
+    let history = one.get("", &format!("/api/Task/{id}/history")).ok();
+    assert_eq!(history["items"].as_array().map(Vec::len), Some(2), "{history}");
+    drop((one, other));
+    let again = app.serve_with(&flags);
+    assert_eq!(again.get("", "/api/Task").ok()["items"][0]["title"], "Drink it");
+}
+
+#[test]
+fn servers_that_begin_together_make_one_set_of_tables() {
+    let app = App::of("table Task { title text unique, allow all }");
+    let url = Postgres::database();
+    let servers: Vec<_> = std::thread::scope(|scope| {
+        let start = || app.serve_with(&["--database", url.as_str()]);
+        let starting: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
+        starting.into_iter().map(|server| server.join().unwrap()).collect()
+    });
+    servers[0].request("POST", "/api/Task").json(&json!({"title": "Buy tea"})).send().expect(201);
+    for server in &servers {
+        assert_eq!(server.get("", "/api/Task").ok()["items"][0]["title"], "Buy tea");
+    }
+}

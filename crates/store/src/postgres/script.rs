@@ -1,0 +1,41 @@
+//! What is done outside the usual way: changes of tables, checks of the database, plans of statements.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::connection::{Purpose, Target};
+use super::error::{Failure, is_fatal, with_source};
+use crate::StoreError;
+
+/// Whoever changes tables holds this lock, so that nodes which start together do it one after the other.
+const SCRIPT_LOCK: i64 = 0x6d61_696e_7374_6179;
+
+/// What a whole database has none of: indexes that a concurrent build left invalid, constraints that old rows were
+/// never checked against, pages whose checksum was wrong. Each as a text.
+pub(super) const DAMAGES: &str = "
+    SELECT format('the index %s is not valid: drop it and build it again', indexrelid::regclass)
+    FROM pg_index WHERE NOT indisvalid
+    UNION ALL
+    SELECT format('the constraint %s of %s was never checked against the rows that were there', conname, conrelid::regclass)
+    FROM pg_constraint WHERE NOT convalidated
+    UNION ALL
+    SELECT format('%s pages of the database had a wrong checksum', checksum_failures)
+    FROM pg_stat_database WHERE datname = current_database() AND checksum_failures > 0";
+
+/// Runs statements in one transaction that no other node's script runs beside.
+pub(super) async fn execute(target: &Arc<Target>, statements: &[String]) -> Result<(), StoreError> {
+    // A connection of its own, which takes whatever goes wrong with it when it is dropped.
+    let connection = target.connect(Purpose::Write, Instant::now()).await?;
+    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({SCRIPT_LOCK}); SET CONSTRAINTS ALL DEFERRED");
+    connection.execute(&begin).await.map_err(Failure::into_error)?;
+    for statement in statements {
+        connection.execute(statement).await.map_err(|failure| match failure.into_error() {
+            StoreError::Other(words) => StoreError::Other(format!("{words} in: {statement}")),
+            other => other,
+        })?;
+    }
+    connection.client.batch_execute("COMMIT").await.map_err(|error| match error.as_db_error() {
+        Some(refusal) if !is_fatal(refusal) => Failure::from(error).into_error(),
+        _ => StoreError::OutcomeUnknown { detail: with_source(&error) },
+    })
+}

@@ -1,0 +1,44 @@
+# A PostgreSQL of one test's own: sh -c THIS own FOLDER BIN PORT.
+#
+# Does what is asked on its input, one word a line: `start` and `crash`; answers `ok` or `failed` to each. Ends the server
+# and removes the folder when its input ends, which it does when whoever asks has ended, in whatever way.
+
+folder=$1 bin=$2 port=$3
+data=$folder/data
+
+# PostgreSQL refuses to run as root.
+if [ "$(id -u)" = 0 ]; then
+    id postgres >/dev/null 2>&1 && user=postgres || user=nobody
+    server() { setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups "$@"; }
+    chown "$user" "$folder"
+else
+    server() { "$@"; }
+fi
+
+prepare() {
+    server "$bin/initdb" -D "$data" -A trust -U postgres -E UTF8 --locale=C --no-sync --no-instructions || return 1
+    # What was committed survives the end of the server, if not of the machine.
+    cat >>"$data/postgresql.conf" <<CONF
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = ''
+shared_buffers = 16MB
+fsync = off
+full_page_writes = off
+CONF
+}
+
+act() {
+    case $1 in
+    start) server "$bin/pg_ctl" -D "$data" -l "$folder/log" -w start ;;
+    crash) server "$bin/pg_ctl" -D "$data" -m immediate -w stop ;;
+    *) return 1 ;;
+    esac
+}
+
+prepare >"$folder/prepared" 2>&1
+while read -r word; do
+    if act "$word" >>"$folder/acted" 2>&1 </dev/null; then echo ok; else echo failed; fi
+done
+act crash >/dev/null 2>&1
+rm -rf "$folder"
