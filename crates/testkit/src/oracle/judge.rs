@@ -185,10 +185,8 @@ async fn judged_write(
                 is_one_withheld = accepted.is_empty() && ids.len() > 1;
                 accepted.extend(ids.into_iter().skip(usize::from(is_one_withheld)));
             }
-            // Whether a value is taken is known at the request's end: whatever else is wrong may be told first.
             (Err(Stop::Refused(keys)), Err(error))
-                if (keys.contains(&error.key) || keys.contains(&Key::Unique))
-                    && error.key != Key::Warnings =>
+                if keys.contains(&error.key) && error.key != Key::Warnings =>
             {
                 let told: BTreeSet<String> = error.errors.iter().map(|e| e.message.clone()).collect();
                 if error.key == Key::Check && !said.is_told(&told, &said.checks, &said.open_checks) {
@@ -197,6 +195,9 @@ async fn judged_write(
                 return Ok(Verdict::Refused(error.key));
             }
             (Ok(()), Err(error)) if is_open(error.key) => return Ok(Verdict::Refused(error.key)),
+            (_, Err(error)) if error.key == Key::Unique && simulation.is_taken => {
+                return Ok(Verdict::Refused(error.key));
+            }
             (_, Ok(_)) if is_one_withheld => {
                 return Ok(differs("the warning that was not accepted".into(), &found, ""));
             }

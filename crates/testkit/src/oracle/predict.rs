@@ -7,13 +7,14 @@
 mod constraint;
 mod groups;
 mod order;
+mod overflow;
 mod refuse;
 
 pub use refuse::Refusals;
 
 use mainstay_engine::error::Key;
 use mainstay_lang::filter::compile_filter;
-use mainstay_lang::schema::{Column, ColumnId, Member, Operation, Relation, Schema, Table, TableId};
+use mainstay_lang::schema::{Column, ColumnId, Member, Relation, Schema, Table, TableId};
 use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json};
 
@@ -86,24 +87,6 @@ pub fn nested<'j>(column: &Column, json: &'j Json) -> Option<&'j Map<String, Jso
 impl<'a> Oracle<'a> {
     fn schema(&self) -> &'a Schema {
         self.naive.schema
-    }
-
-    /// Whether asking the rule for reading some row overflows: then the database may ask it though another answer would
-    /// have sufficed.
-    fn has_failing_rule(&self) -> bool {
-        let fails = |table: &Table| {
-            // A rule that looks at no row is asked though there is none.
-            let nothing = vec![Value::Null; table.columns.len()];
-            let scene = Scene::of(table.id, &nothing, Eyes::All);
-            self.naive.any_rule_for(table.rules_of(Operation::Read, None), &scene).is_err()
-                || self
-                    .naive
-                    .world
-                    .rows(table.id)
-                    .iter()
-                    .any(|row| self.naive.readable(table.id, row).is_err())
-        };
-        self.schema().tables.iter().any(fails)
     }
 
     /// The answer to a document.

@@ -36,6 +36,9 @@ pub struct Simulation<'a> {
     pub world: World,
     /// What checks and warnings say in the end.
     pub said: Said,
+    /// Whether a value was another row's when it was given. Rows may swap values, so that is refused only where it stays
+    /// so; where something reads the rows in between it may be refused at once.
+    pub is_taken: bool,
     afters: Vec<After>,
     creating: Vec<(TableId, Value)>,
 }
@@ -129,7 +132,17 @@ impl<'a> Simulation<'a> {
     pub fn new(schema: &'a Schema, asker: &'a Asker, now: Timestamp, world: World) -> Simulation<'a> {
         let start = world.clone();
         let (afters, creating) = (Vec::new(), Vec::new());
-        Simulation { schema, asker, now, start, world, said: Said::default(), afters, creating }
+        Simulation {
+            schema,
+            asker,
+            now,
+            start,
+            world,
+            said: Said::default(),
+            is_taken: false,
+            afters,
+            creating,
+        }
     }
 
     /// Carries out a document.
@@ -153,7 +166,21 @@ impl<'a> Simulation<'a> {
         for (table, part) in &parts {
             self.step(table, part, Place::top())?;
         }
-        self.check()
+        let checked = self.check();
+        let stays_taken = self.is_taken
+            && self
+                .schema
+                .tables
+                .iter()
+                .any(|table| self.world.rows(table.id).iter().any(|row| self.collides(table.id, row)));
+        match checked {
+            Ok(()) if stays_taken => Err(refused(Key::Unique)),
+            Err(Stop::Refused(mut keys)) if stays_taken => {
+                keys.push(Key::Unique);
+                Err(Stop::Refused(keys))
+            }
+            checked => checked,
+        }
     }
 
     fn naive(&self) -> Naive<'_> {

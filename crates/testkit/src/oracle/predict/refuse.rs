@@ -21,7 +21,7 @@ impl<'a> Oracle<'a> {
                 }
             }
         }
-        if self.has_failing_rule() {
+        if self.may_overflow(request) {
             refused.may.push(Key::Arithmetic);
         }
         refused

@@ -98,7 +98,7 @@ impl<'a> Simulation<'a> {
         if self.world.row(table.id, &key).is_some() {
             return Err(refused(Key::Unique));
         }
-        self.require_unique(table.id, &row)?;
+        self.note_taken(table.id, &row);
         self.world.tables[table.id.0 as usize].push(row.clone());
         self.afters.push(After { table: table.id, old: row, named, is_new: true });
         self.creating.push((table.id, key.clone()));
@@ -106,12 +106,16 @@ impl<'a> Simulation<'a> {
         Ok(key)
     }
 
-    fn require_unique(&self, table: TableId, row: &Row) -> Predicted<()> {
+    /// Notes that a value is another row's for the moment: whether it stays so is seen at the end.
+    fn note_taken(&mut self, table: TableId, row: &Row) {
+        self.is_taken |= self.collides(table, row);
+    }
+
+    /// Whether another row has a value that the row alone may have.
+    pub(super) fn collides(&self, table: TableId, row: &Row) -> bool {
         let declared = self.schema.table(table);
         let others = || self.world.rows(table).iter().filter(|other| other[0] != row[0]);
-        let taken =
-            declared.uniques.iter().any(|index| others().any(|other| collides(declared, index, other, row)));
-        if taken { Err(refused(Key::Unique)) } else { Ok(()) }
+        declared.uniques.iter().any(|index| others().any(|other| collides(declared, index, other, row)))
     }
 
     /// Gives a row its new values.
@@ -140,7 +144,7 @@ impl<'a> Simulation<'a> {
         let next = self.changed(current, &changes);
         let named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
         self.require(table, Operation::Update, &named, current, (Some(current), Some(&next)))?;
-        self.require_unique(table, &next)?;
+        self.note_taken(table, &next);
         self.put(table, next);
         self.afters.push(After { table, old: current.clone(), named, is_new: false });
         Ok(())
