@@ -18,7 +18,7 @@ use crate::ctx::{Caller, Ctx};
 use crate::error::Error;
 use crate::history::LogStatements;
 use crate::limits::Limits;
-use crate::meters::OperationMeters;
+use crate::meters::Meters;
 use crate::open::{self, OpenError};
 use crate::part::Operation;
 use crate::plan_cache::PlanCache;
@@ -49,8 +49,7 @@ pub struct Engine {
     pub(crate) writes: Arc<write::Prepared>,
     pub(crate) callers: Callers,
     pub(crate) log: LogStatements,
-    /// Of reads, and of writes.
-    meters: [OperationMeters; 2],
+    pub(crate) meters: Meters,
 }
 
 impl Engine {
@@ -75,7 +74,7 @@ impl Engine {
             writes,
             callers,
             log,
-            meters: Default::default(),
+            meters: Meters::new(),
         })
     }
 
@@ -112,8 +111,8 @@ impl Engine {
         .instrument(span)
         .await;
         let refused = result.as_ref().err().map(|error| error.key);
-        let (kind, meters) = if writes { ("write", &self.meters[1]) } else { ("read", &self.meters[0]) };
-        meters.note(kind, refused, started.elapsed());
+        let meters = if writes { &self.meters.writes } else { &self.meters.reads };
+        meters.note(refused, started.elapsed());
         result
     }
 

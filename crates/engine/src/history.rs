@@ -92,11 +92,7 @@ impl Engine {
     ) -> Result<Option<EntryAnswer>, Error> {
         let started = Instant::now();
         let result = self.read_history(ctx, self.schema().table(table), key, page).await;
-        let outcome = result.as_ref().map_or_else(|error| error.key.text(), |_| "ok");
-        metrics::counter!("mainstay_operations_total", "kind" => "history", "outcome" => outcome)
-            .increment(1);
-        metrics::histogram!("mainstay_operation_seconds", "kind" => "history")
-            .record(started.elapsed().as_secs_f64());
+        self.meters.history.note(result.as_ref().err().map(|error| error.key), started.elapsed());
         result
     }
 

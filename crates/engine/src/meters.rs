@@ -12,9 +12,18 @@ use crate::error::Key;
 const OPERATIONS: &str = "mainstay_operations_total";
 const SECONDS: &str = "mainstay_operation_seconds";
 
-/// The meters of the operations that write, or of those that do not.
-#[derive(Debug, Default)]
+/// The meters of an engine.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    pub(crate) reads: OperationMeters,
+    pub(crate) writes: OperationMeters,
+    pub(crate) history: OperationMeters,
+}
+
+/// The meters of one kind of operation.
+#[derive(Debug)]
 pub(crate) struct OperationMeters {
+    kind: &'static str,
     handles: OnceLock<Handles>,
 }
 
@@ -29,9 +38,17 @@ impl std::fmt::Debug for Handles {
     }
 }
 
+impl Meters {
+    pub(crate) fn new() -> Meters {
+        let of = |kind| OperationMeters { kind, handles: OnceLock::new() };
+        Meters { reads: of("read"), writes: of("write"), history: of("history") }
+    }
+}
+
 impl OperationMeters {
     /// Counts an operation that has ended, with the key of what refused it.
-    pub(crate) fn note(&self, kind: &'static str, refused: Option<Key>, took: Duration) {
+    pub(crate) fn note(&self, refused: Option<Key>, took: Duration) {
+        let kind = self.kind;
         let handles = self.handles.get_or_init(|| Handles {
             done: metrics::counter!(OPERATIONS, "kind" => kind, "outcome" => "ok"),
             seconds: metrics::histogram!(SECONDS, "kind" => kind),

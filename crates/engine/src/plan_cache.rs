@@ -1,9 +1,9 @@
 //! Plans that were made before.
 //!
-//! Of reads, and of what writes show. A plan depends on the shape of a part and on what the rules that went into it decide for the caller: the *facts*,
-//! which are the conditions in those rules that no row can change. Both are the key; values are read anew for every
-//! request. A value that cannot be read, like everything else out of the ordinary, is left to the slow way, which has
-//! the words for it. The cache is bounded by the size of what it holds.
+//! Of reads, and of what writes show. A plan depends on the shape of a part and on what the rules that went into it decide
+//! for the caller: the *facts*, which are the conditions in those rules that no row can change. Both are the key; values are
+//! read anew for every request. A value that cannot be read, like everything else out of the ordinary, is left to the slow
+//! way, which has the words for it. The cache is bounded by the size of what it holds.
 
 use std::sync::Arc;
 

@@ -17,13 +17,13 @@ use tower_http::compression::Compression;
 const COMPRESS_BYTES_MIN: u64 = 1024;
 
 /// The answer, compressed where the client takes that and the answer gains by it.
-pub(crate) async fn apply(response: Response, encodings: Option<HeaderValue>) -> Response {
+pub(crate) async fn apply(response: Response, encodings: Vec<HeaderValue>) -> Response {
     if response.body().size_hint().upper().is_some_and(|bytes| bytes < COMPRESS_BYTES_MIN) {
         return response;
     }
     let mut request = Request::new(());
-    if let Some(encodings) = encodings {
-        request.headers_mut().insert(header::ACCEPT_ENCODING, encodings);
+    for encoding in encodings {
+        request.headers_mut().append(header::ACCEPT_ENCODING, encoding);
     }
     let mut response = Some(response);
     let answer = service_fn(move |_| ready(Ok::<_, Infallible>(response.take().unwrap_or_default())));

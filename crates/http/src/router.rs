@@ -166,7 +166,7 @@ where
             Err(_) => (&[] as &[Route], Some(Vec::new())),
         };
         let app = Arc::clone(&self.app);
-        let encodings = request.headers().get(header::ACCEPT_ENCODING).cloned();
+        let encodings = request.headers().get_all(header::ACCEPT_ENCODING).iter().cloned().collect();
         Box::pin(async move {
             let response = handle(app, routes, captures, request.map(Body::new)).await;
             Ok(compress::apply(response, encodings).await)
