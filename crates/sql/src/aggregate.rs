@@ -107,7 +107,7 @@ impl Writer<'_> {
             let value = self.capture(|w| w.item(alias, index));
             pieces.value(self, &item.ty, item.nullable, &value);
         }
-        pieces.sql(self.capture(Writer::count_row));
+        pieces.sql(self.row_counter().into_owned());
         pieces.literal("}");
         self.concat(&pieces);
     }

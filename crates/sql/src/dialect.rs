@@ -71,7 +71,8 @@ pub enum Operator<'a> {
     Avg(&'a Type),
     /// The opaque text of a cursor from its tag `{0}` and its values `{1}`, a JSON array.
     Cursor,
-    /// Nothing that `concat` would show, once for each nested row: counts it against the cap of the request.
+    /// Nothing that `concat` would show, once for each nested row: counts it against the cap of the request. The rows of a
+    /// list are counted together where [`Dialect::list_counter`] says how.
     Row,
 }
 
@@ -175,6 +176,15 @@ pub trait Dialect: Debug + Send + Sync {
     fn row_cap(&self) -> Option<&'static str> {
         None
     }
+
+    /// Nothing that `concat` would show, behind the rows of a list that were aggregated: counts them all against the cap of
+    /// the request, where that is cheaper than one by one. A list that nobody limited is then cut off behind the cap.
+    fn list_counter(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether the row at hand is one of the first `{0}` of the result.
+    fn is_among_first(&self) -> &'static str;
 
     /// What stands around a subselect in which a column is looked for: `IN (…)`, or what an index can serve as well when it is
     /// one of several alternatives.

@@ -11,7 +11,6 @@ mod nested;
 mod order;
 
 use mainstay_lang::schema::{ColumnId, Schema};
-use mainstay_lang::types::Type;
 
 use crate::dialect::Dialect;
 use crate::plan::{Output, OutputKind, Select};
@@ -26,7 +25,6 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     let columns = w.capture(|w| w.alone(shown, |w| w.top_level_columns(select, shown)));
     let cap = dialect.row_cap().filter(|_| w.counts_rows);
     let is_cut_first = cap.is_some() || select.limit.is_some() && select.outputs.iter().any(is_nested);
-    let mut row_cap = None;
     w.text("SELECT ");
     w.text(&columns);
     if is_cut_first {
@@ -37,7 +35,7 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
         w.text(&alias);
         if let Some(cap) = cap {
             w.text(" WHERE ");
-            w.template(cap, |w, _| row_cap = Some(w.bind_later(&Type::Int)));
+            w.template(cap, |w, _| w.bind_row_cap());
         }
         // Rows are cut before what is nested in them is read. SQLite would merge the two levels, and read the nested parts
         // of rows that the sorter then drops; it does not where both have a limit.
@@ -47,6 +45,7 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     }
     let limit = select.limit.as_ref().filter(|_| select.paged);
     let probes_more = limit.and_then(|limit| w.bind_index(limit));
+    let row_cap = w.row_cap;
     w.finish(ResultShape::Json(JsonShape {
         members: select.outputs.iter().map(|output| member(schema, select, output)).collect(),
         cursor: select.paged.then(|| cursor_shape(schema, select)),
@@ -57,24 +56,30 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
 
 impl Writer<'_> {
     fn top_level_columns(&mut self, select: &Select, scope: ScopeId) {
+        // What is nested is not read for nothing: not where it is not shown, nor for the row behind a page.
+        let is_kept = select.limit.as_ref().filter(|_| select.paged).map(|limit| {
+            let limit = self.capture(|w| w.expr(limit));
+            self.capture(|w| w.template(w.dialect.is_among_first(), |w, _| w.text(&limit)))
+        });
         self.separated(", ", &select.outputs, |w, output| {
             let presence = w.presence(scope, select.table, output);
             if let Some(presence) = &presence {
                 w.text(presence);
                 w.text(", ");
             }
-            match (&output.kind, presence) {
-                (OutputKind::Column(column), _) => w.scope_column(scope, *column),
-                // What is nested is not read for nothing.
-                (_, Some(presence)) => {
-                    w.text("CASE WHEN ");
-                    w.text(&presence);
-                    w.text(" THEN ");
-                    w.nested(scope, select.table, &output.kind);
-                    w.text(" END");
-                }
-                (_, None) => w.nested(scope, select.table, &output.kind),
+            if let OutputKind::Column(column) = &output.kind {
+                return w.scope_column(scope, *column);
             }
+            let conditions: Vec<&str> =
+                [&is_kept, &presence].into_iter().flatten().map(String::as_str).collect();
+            if conditions.is_empty() {
+                return w.nested(scope, select.table, &output.kind);
+            }
+            w.text("CASE WHEN ");
+            w.separated(" AND ", conditions, Writer::text);
+            w.text(" THEN ");
+            w.nested(scope, select.table, &output.kind);
+            w.text(" END");
         });
         if select.paged {
             self.text(if select.outputs.is_empty() { "" } else { ", " });

@@ -21,6 +21,16 @@ pub struct Statement {
     pub result: ResultShape,
 }
 
+impl Statement {
+    /// Where the cap on nested rows stands among the binds, which whoever runs the statement fills in.
+    pub fn row_cap(&self) -> Option<usize> {
+        match &self.result {
+            ResultShape::Json(shape) => shape.row_cap,
+            ResultShape::Values(_) | ResultShape::Nothing => None,
+        }
+    }
+}
+
 /// Where the value of a placeholder comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bind {
@@ -69,8 +79,8 @@ pub struct JsonShape {
     /// Set when one row more than the limit was asked for, to learn if more follow: the index into
     /// [`Statement::binds`] of the limit itself, so that whoever reads the result knows which row is the one too many.
     pub probes_more: Option<usize>,
-    /// Set where the database itself counts nested rows: the index into [`Statement::binds`] of the most that there may be,
-    /// which whoever runs the statement fills in.
+    /// Set where the statement itself has to know how many nested rows there may be: the index into [`Statement::binds`] of
+    /// that number, which whoever runs the statement fills in.
     pub row_cap: Option<usize>,
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) is_alternative: bool,
     /// Whether the statement counts nested rows.
     pub(crate) counts_rows: bool,
+    /// Where the cap on nested rows stands among the binds, once it was written.
+    pub(crate) row_cap: Option<usize>,
 }
 
 impl<'a> Writer<'a> {
@@ -68,6 +70,7 @@ impl<'a> Writer<'a> {
             stack: Vec::new(),
             is_alternative: false,
             counts_rows: false,
+            row_cap: None,
         }
     }
 
@@ -176,11 +179,13 @@ impl<'a> Writer<'a> {
         self.dialect.placeholder(&mut self.sql, index + 1, ty);
     }
 
-    /// A placeholder for a bind that whoever runs the statement fills, and where it stands among the binds.
-    pub(crate) fn bind_later(&mut self, ty: &Type) -> usize {
-        self.binds.push(Bind::Value(Value::Null));
-        self.dialect.placeholder(&mut self.sql, self.binds.len(), ty);
-        self.binds.len() - 1
+    /// A placeholder for the cap on nested rows, which whoever runs the statement fills in.
+    pub(crate) fn bind_row_cap(&mut self) {
+        let index = *self.row_cap.get_or_insert_with(|| {
+            self.binds.push(Bind::Value(Value::Null));
+            self.binds.len() - 1
+        });
+        self.dialect.placeholder(&mut self.sql, index + 1, &Type::Int);
     }
 
     /// An alias that nothing else in the statement has.

@@ -68,7 +68,7 @@ pub struct JsonRows {
     pub text: String,
     /// How many objects.
     pub rows: u64,
-    /// How many rows are nested in them, at any depth. Those in the one row too many of a page's probe count as well.
+    /// How many rows are nested in them, at any depth.
     pub nested_rows: u64,
     /// Whether the probe of a page found that more rows follow.
     pub more: bool,

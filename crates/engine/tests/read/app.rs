@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::Error;
+use mainstay_engine::limits::Limits;
 use mainstay_engine::part::Operation;
 use mainstay_engine::{Engine, Options, document, prelude, render};
 use mainstay_lang::analyse::analyse;
@@ -41,10 +42,14 @@ impl App {
     /// An app whose rows are `[("Table", {…}), …]`; links are `("Table.relation", {"owner": n, "target": n})`. Numbers
     /// in place of keys stand for [`id`].
     pub(crate) async fn new(text: &str, rows: Json) -> App {
+        App::limited(text, rows, Limits::default()).await
+    }
+
+    /// As [`App::new`], with other limits.
+    pub(crate) async fn limited(text: &str, rows: Json, limits: Limits) -> App {
         let place = Place::new(crate::ON).unwrap();
         let store = Store::open(&place.options).unwrap();
         let schema = schema(text);
-        let limits = mainstay_engine::limits::Limits::default();
         let options = Options { may_change_tables: true, limits };
         let engine = Engine::open(schema.clone(), store, options).await.unwrap();
         let mut queries = Vec::new();

@@ -7,6 +7,7 @@ use mainstay_testkit::database::DatabaseKind;
 #[expect(dead_code, reason = "the writes' tests use what these do not")]
 mod app;
 mod festival;
+mod limits;
 mod shop;
 mod why;
 

@@ -108,6 +108,10 @@ impl Dialect for Postgres {
         }
     }
 
+    fn is_among_first(&self) -> &'static str {
+        "row_number() OVER () <= {0}"
+    }
+
     fn row_cap(&self) -> Option<&'static str> {
         // Asked once, before any row is read.
         Some("(SELECT set_config('mainstay.rows', {0}::text, true)) IS NOT NULL")

@@ -1,7 +1,7 @@
 //! SQLite's spelling.
 //!
 //! Where SQLite's own operators differ from the language, the `ms_…` functions of [`mainstay_lang::ops::sqlite`] are
-//! called, which every connection has; `ms_row()` is the store's own. Values are stored as
+//! called, which every connection has; `ms_rows(n)` and `ms_kept()` are the store's own. Values are stored as
 //! [`mainstay_lang::value`] says: truth values, ints, decimals' mantissas and durations as INTEGER, bytes as BLOB, all
 //! else that is no float as TEXT.
 
@@ -57,8 +57,17 @@ impl Dialect for Sqlite {
             Operator::Avg(Type::Decimal { scale, .. }) => format!("(avg({{0}}) / 1e{scale})").into(),
             Operator::Avg(_) => "avg({0})".into(),
             Operator::Cursor => "ms_cursor({0}, {1})".into(),
-            Operator::Row => "ms_row()".into(),
+            Operator::Row => "ms_rows(1)".into(),
         }
+    }
+
+    fn list_counter(&self) -> Option<&'static str> {
+        Some("ms_rows(count(*))")
+    }
+
+    fn is_among_first(&self) -> &'static str {
+        // Whoever reads the rows one by one knows how many it has read; a window would keep them all first.
+        "ms_kept()"
     }
 
     fn json(&self, ty: &Type) -> JsonText {

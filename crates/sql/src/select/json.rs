@@ -3,6 +3,8 @@
 //! Text is joined by `concat`, which takes null for nothing: so a guarded member is simply not there, and every value that
 //! could be null is made `null` by its own encoding. A hundred arguments is what every database takes.
 
+use std::borrow::Cow;
+
 use mainstay_lang::types::Type;
 
 use super::is_conditional;
@@ -77,8 +79,8 @@ impl Writer<'_> {
         self.text(")");
     }
 
-    /// A nested row as an object; counts it.
-    pub(crate) fn object(&mut self, select: &Select, scope: ScopeId) {
+    /// A nested row as an object. `counter`, which shows nothing, counts it.
+    pub(crate) fn object(&mut self, select: &Select, scope: ScopeId, counter: Option<Cow<'static, str>>) {
         let starts_guarded = select.outputs.first().is_none_or(is_conditional);
         let mut pieces = Pieces::default();
         if !starts_guarded {
@@ -88,7 +90,9 @@ impl Writer<'_> {
             let comma = if index == 0 && !starts_guarded { "" } else { "," };
             self.member(&mut pieces, comma, select, output, scope);
         }
-        pieces.sql(self.capture(Writer::count_row));
+        if let Some(counter) = counter {
+            pieces.sql(counter.into_owned());
+        }
         if !starts_guarded {
             pieces.literal("}");
             return self.concat(&pieces);
@@ -130,10 +134,9 @@ impl Writer<'_> {
         }
     }
 
-    /// Nothing, and one row more against the cap.
-    pub(crate) fn count_row(&mut self) {
+    /// What counts one nested row against the cap.
+    pub(crate) fn row_counter(&mut self) -> Cow<'static, str> {
         self.counts_rows = true;
-        let template = self.dialect.operator(Operator::Row);
-        self.text(&template);
+        self.dialect.operator(Operator::Row)
     }
 }

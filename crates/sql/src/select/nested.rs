@@ -43,7 +43,8 @@ impl Writer<'_> {
         let alias = self.alias();
         let scope = self.scope(&alias, select.table, None);
         self.text("(SELECT ");
-        self.alone(scope, |w| w.object(select, scope));
+        let counter = self.row_counter();
+        self.alone(scope, |w| w.object(select, scope, Some(counter)));
         self.text(" FROM ");
         self.table(select.table, &alias);
         self.text(" WHERE ");
@@ -57,26 +58,36 @@ impl Writer<'_> {
     fn many_rows(&mut self, parent: ScopeId, table: TableId, relation: RelationId, select: &Select) {
         let rows = self.relatives_of(parent, table, relation);
         let shown = self.scope(&rows.alias, rows.target, None);
-        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown)));
+        let counter = self.dialect.list_counter();
+        let row_counter = if counter.is_none() { Some(self.row_counter()) } else { None };
+        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown, row_counter)));
         let source = self.scope(&rows.alias, rows.target, rows.key.clone());
         let projection = self.capture(|w| w.projection(shown, source));
         self.text("(SELECT concat('[', string_agg(");
         self.text(&object);
-        self.text(", ','), ']') FROM (SELECT ");
+        self.text(", ','), ']'");
+        if let Some(counter) = counter {
+            self.text(", ");
+            self.text(counter);
+        }
+        self.text(") FROM (SELECT ");
         self.text(&projection);
-        self.related_page(select, &rows, source);
+        self.related_rows(select, &rows, source);
+        match &select.limit {
+            None if counter.is_some() => self.limit_to_row_cap(select.offset.as_ref()),
+            limit => self.limit(limit.as_ref(), select.offset.as_ref(), false),
+        }
         self.text(") ");
         self.text(&rows.alias);
         self.text(")");
     }
 
-    /// ` FROM … WHERE … ORDER BY … LIMIT …` of the rows of a relation that a select keeps.
-    fn related_page(&mut self, select: &Select, rows: &Relatives, source: ScopeId) {
+    /// ` FROM … WHERE … ORDER BY …` of the rows of a relation that a select keeps.
+    fn related_rows(&mut self, select: &Select, rows: &Relatives, source: ScopeId) {
         let behind = self.capture(|w| {
             w.conditions(source, &select.filter, false);
             w.after(select, source, false);
             w.order_by(&select.order, source);
-            w.limit(select.limit.as_ref(), select.offset.as_ref(), false);
         });
         self.related_from(rows, &[source]);
         self.text(" WHERE ");
@@ -186,7 +197,7 @@ impl Writer<'_> {
         self.text("(SELECT ");
         let value = self.capture(|w| w.alone(source, |w| what(w, &edge, source)));
         self.text(&value);
-        self.related_page(&edge, &rows, source);
+        self.related_rows(&edge, &rows, source);
         self.text(" LIMIT 1 OFFSET ");
         self.expr(limit);
         if let Some(offset) = &select.offset {

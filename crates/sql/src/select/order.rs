@@ -68,6 +68,18 @@ impl Writer<'_> {
             None if offset.is_some() => self.text(self.dialect.unlimited()),
             None => {}
         }
+        self.offset(offset);
+    }
+
+    /// `LIMIT` of the cap on nested rows, and `OFFSET`: for a list that nobody limited, whose rows are counted when they are
+    /// all there.
+    pub(crate) fn limit_to_row_cap(&mut self, offset: Option<&Expr>) {
+        self.text(" LIMIT ");
+        self.bind_row_cap();
+        self.offset(offset);
+    }
+
+    fn offset(&mut self, offset: Option<&Expr>) {
         if let Some(offset) = offset {
             self.text(" OFFSET ");
             self.expr(offset);

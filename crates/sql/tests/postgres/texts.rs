@@ -26,7 +26,7 @@ fn a_page_under_a_rule() {
     alerts.limit = Some(param(0, &Type::Int));
     alerts.after = Some(vec![param(1, &Type::Timestamp), param(2, &Type::Uuid)]);
     alerts.paged = true;
-    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."title", t1."due", t1."id" FROM "Alert" t1 WHERE ((t1."sender" = $1::uuid) OR t1."id" = ANY (ARRAY(SELECT t3."owner" FROM "Alert_receivers" t3 WHERE (t3."target" = $1::uuid)))) AND ((t1."due" < $2::timestamptz OR (t1."due" IS NULL AND $2::timestamptz IS NOT NULL)) OR (t1."due" IS NOT DISTINCT FROM $2::timestamptz AND t1."id" > $3::uuid)) ORDER BY t1."due" DESC NULLS LAST, t1."id" LIMIT $4::bigint + 1"#);
+    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."title", t1."due", t1."id" FROM "Alert" t1 WHERE ((t1."sender" = $2::uuid) OR t1."id" = ANY (ARRAY(SELECT t3."owner" FROM "Alert_receivers" t3 WHERE (t3."target" = $2::uuid)))) AND ((t1."due" < $3::timestamptz OR (t1."due" IS NULL AND $3::timestamptz IS NOT NULL)) OR (t1."due" IS NOT DISTINCT FROM $3::timestamptz AND t1."id" > $4::uuid)) ORDER BY t1."due" DESC NULLS LAST, t1."id" LIMIT $1::bigint + 1"#);
 }
 
 #[test]

@@ -10,11 +10,11 @@ use mainstay_sql::statement::Statement;
 use mainstay_sql::{Dialect, SQLITE};
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
-use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::types::{Null, ToSqlOutput, ValueRef};
 
 pub(crate) struct Database {
     conn: Connection,
-    /// Nested rows counted by `ms_row()` since the last read began.
+    /// Nested rows counted by `ms_rows(n)` since the last read began.
     counted: Arc<AtomicUsize>,
 }
 
@@ -149,10 +149,11 @@ fn register(conn: &Connection) -> Arc<AtomicUsize> {
     }
     let counted = Arc::new(AtomicUsize::new(0));
     let counter = counted.clone();
-    let count = move |_: &Context<'_>| {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Ok("")
+    let count = move |context: &Context<'_>| {
+        counter.fetch_add(context.get::<i64>(0)?.unsigned_abs() as usize, Ordering::Relaxed);
+        Ok(Null)
     };
-    conn.create_scalar_function("ms_row", 0, FunctionFlags::SQLITE_UTF8, count).unwrap();
+    conn.create_scalar_function("ms_kept", 0, FunctionFlags::SQLITE_UTF8, |_| Ok(true)).unwrap();
+    conn.create_scalar_function("ms_rows", 1, FunctionFlags::SQLITE_UTF8, count).unwrap();
     counted
 }

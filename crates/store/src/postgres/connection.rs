@@ -9,7 +9,6 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use mainstay_lang::value::Value;
-use mainstay_sql::statement::ResultShape;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc::UnboundedSender;
@@ -220,10 +219,7 @@ impl Connection {
         rows_max: u64,
     ) -> Result<RowStream, Failure> {
         let rows_max = Value::Int(i64::try_from(rows_max).unwrap_or(i64::MAX));
-        let cap = match &query.statement.result {
-            ResultShape::Json(shape) => shape.row_cap,
-            _ => None,
-        };
+        let cap = query.statement.row_cap();
         let value = |(index, value)| Bound(if cap == Some(index) { &rows_max } else { value });
         let values = query.values.iter().enumerate().map(value);
         let rows = match statement {

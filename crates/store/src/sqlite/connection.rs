@@ -104,6 +104,9 @@ fn prepare(session: &mut Session, options: &StoreOptions) -> rusqlite::Result<()
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
         (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        // Otherwise a bound value that a plan might have looked at, a `LIMIT ?` to begin with, makes SQLite parse and plan
+        // the whole statement anew at each run.
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         connection.set_db_config(config, on)?;
     }

@@ -12,7 +12,7 @@ use mainstay_lang::ops::sqlite::{
 };
 use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::{Null, Value, ValueRef};
 
 use super::meter::Meter;
 use crate::StoreError;
@@ -23,17 +23,25 @@ const ARGS_ON_STACK: usize = 6;
 /// Registers everything.
 pub(crate) fn register(connection: &Connection, meter: &Arc<Meter>) -> rusqlite::Result<()> {
     register_row_counter(connection, meter)?;
+    register_page_watch(connection, meter)?;
     FUNCTIONS.iter().try_for_each(|function| register_function(connection, meter, function))?;
     AGGREGATES.iter().try_for_each(|aggregate| register_aggregate(connection, meter, aggregate))
 }
 
-/// `ms_row()`: counts a nested row and is the empty text. Not deterministic, or SQLite would call it once.
+/// `ms_rows(n)`: counts nested rows and is null. Not deterministic, or SQLite would call it once.
 fn register_row_counter(connection: &Connection, meter: &Arc<Meter>) -> rusqlite::Result<()> {
     let meter = meter.clone();
-    connection.create_scalar_function("ms_row", 0, FunctionFlags::SQLITE_UTF8, move |_| {
-        meter.count_row().map_err(|error| raise(&meter, error))?;
-        Ok("")
+    connection.create_scalar_function("ms_rows", 1, FunctionFlags::SQLITE_UTF8, move |context| {
+        let rows: i64 = context.get(0)?;
+        meter.count_rows(rows.unsigned_abs()).map_err(|error| raise(&meter, error))?;
+        Ok(Null)
     })
+}
+
+/// `ms_kept()`: whether the row that is being made is one of the page. Not deterministic, for the next may be none.
+fn register_page_watch(connection: &Connection, meter: &Arc<Meter>) -> rusqlite::Result<()> {
+    let meter = meter.clone();
+    connection.create_scalar_function("ms_kept", 0, FunctionFlags::SQLITE_UTF8, move |_| Ok(meter.is_kept()))
 }
 
 fn pure() -> FunctionFlags {

@@ -1,6 +1,6 @@
 //! What a connection has used of its limits while a statement runs.
 //!
-//! SQLite calls back into Rust from two places: the function `ms_row()`, once for each nested row, and the progress
+//! SQLite calls back into Rust from two places: the functions that count rows, and the progress
 //! handler of a reader. Neither can return more than "stop", and an error raised by a function reaches us as text; so
 //! the reason is kept here, and asked for by whoever sees the statement fail.
 
@@ -20,6 +20,8 @@ pub(crate) const PROGRESS_STEPS: u64 = 1000;
 pub(crate) struct Meter {
     rows: AtomicU64,
     rows_max: AtomicU64,
+    /// Rows of the page that are still to come.
+    page_left: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -51,13 +53,33 @@ impl Meter {
         *self.state.lock() = State { pace, ..State::default() };
     }
 
-    /// Counts one row, top or nested; an error beyond the limit.
-    pub(crate) fn count_row(&self) -> Result<(), StoreError> {
+    /// Counts rows, top or nested; an error beyond the limit.
+    pub(crate) fn count_rows(&self, more: u64) -> Result<(), StoreError> {
         // Only the thread that runs the statement counts, so two plain accesses suffice.
-        let rows = self.rows.load(Ordering::Relaxed) + 1;
+        let rows = self.rows.load(Ordering::Relaxed) + more;
         self.rows.store(rows, Ordering::Relaxed);
         let limit = self.rows_max.load(Ordering::Relaxed);
         if rows > limit { Err(StoreError::RowLimit { limit }) } else { Ok(()) }
+    }
+
+    /// Begins a statement's page of so many rows, `None` for all that there are.
+    pub(crate) fn start_page(&self, rows: Option<u64>) {
+        self.page_left.store(rows.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// One row of the page has been read.
+    pub(crate) fn keep_row(&self) {
+        self.page_left.store(self.page_left.load(Ordering::Relaxed).saturating_sub(1), Ordering::Relaxed);
+    }
+
+    /// Whether the next row is one of the page, not the one behind it that tells whether more follow.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.page_left.load(Ordering::Relaxed) > 0
+    }
+
+    /// The most rows that a list may be read to: one more than there may be, so that its count tells that it is too long.
+    pub(crate) fn row_cap(&self) -> i64 {
+        i64::try_from(self.rows_max.load(Ordering::Relaxed)).unwrap_or(i64::MAX).saturating_add(1)
     }
 
     /// Rows counted since the start.

@@ -59,6 +59,10 @@ impl Session {
         for (index, value) in values.iter().enumerate() {
             values::bind(&mut prepared, index + 1, value).map_err(|error| self.failed(&error))?;
         }
+        if let Some(index) = statement.row_cap() {
+            let cap = Value::Int(self.meter.row_cap());
+            values::bind(&mut prepared, index + 1, &cap).map_err(|error| self.failed(&error))?;
+        }
         Ok(prepared)
     }
 
@@ -70,6 +74,7 @@ impl Session {
         bytes_max: u64,
     ) -> Result<JsonRows, StoreError> {
         let rows_before = self.meter.rows();
+        self.meter.start_page(page);
         let mut out = Vec::with_capacity(256);
         let mut result = JsonRows::default();
         while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
@@ -77,7 +82,8 @@ impl Session {
                 result.more = true;
                 break;
             }
-            self.meter.count_row()?;
+            self.meter.count_rows(1)?;
+            self.meter.keep_row();
             if result.rows > 0 {
                 out.push(b',');
             }
@@ -103,7 +109,7 @@ impl Session {
     fn read_values(&self, mut rows: Rows<'_>, types: &[Type]) -> Result<Vec<Vec<Value>>, StoreError> {
         let mut result = Vec::new();
         while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
-            self.meter.count_row()?;
+            self.meter.count_rows(1)?;
             let column = |(index, ty)| values::read(get(row, index)?, ty);
             result.push(types.iter().enumerate().map(column).collect::<Result<_, _>>()?);
         }
@@ -132,4 +138,31 @@ fn row_cursor(row: &Row<'_>, first: usize, shape: &CursorShape) -> Result<String
     }
     values.push(b']');
     Ok(cursor::encode(&shape.tag, &into_text(values)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+    use crate::options::{DatabaseUrl, StoreOptions};
+
+    /// SQLite looks at the value of a `LIMIT ?` when it plans, and plans again when that changes, unless it is told not to.
+    #[test]
+    fn a_statement_is_planned_once_whatever_its_values() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let session =
+            Session::open_writer(&path, &StoreOptions::new(DatabaseUrl::Sqlite(path.clone()))).unwrap();
+        session
+            .connection
+            .execute_batch("CREATE TABLE number (n INTEGER); INSERT INTO number VALUES (1)")
+            .unwrap();
+        let mut statement = session.connection.prepare("SELECT n FROM number ORDER BY n LIMIT ?1").unwrap();
+        for limit in [1, 20, 0] {
+            let mut rows = statement.query([limit]).unwrap();
+            while rows.next().unwrap().is_some() {}
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }
