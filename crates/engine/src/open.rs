@@ -7,7 +7,7 @@ use crate::seed;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::Value;
 use mainstay_sql::Dialect;
-use mainstay_sql::difference::{self, Unsafe};
+use mainstay_sql::difference::{self, Existing, Unsafe};
 use mainstay_sql::existing;
 use mainstay_store::{Outcome, Query, ReadLimits, Store, StoreError};
 use std::sync::Arc;
@@ -58,9 +58,9 @@ async fn bring_in_step(
     dialect: &dyn Dialect,
     may_change: bool,
 ) -> Result<(), OpenError> {
-    let found = existing::read(rows(store, existing::statements(dialect)).await?);
-    let mut known = found;
-    if known.tables.iter().any(|table| table.name == "_meta") {
+    let mut known =
+        Existing { catalogue: store.catalogue(Instant::now() + TIMEOUT).await?, declared_types: None };
+    if known.catalogue.table("_meta").is_some() {
         let recorded = rows(store, vec![existing::recorded_types(dialect)]).await?;
         known.declared_types = match recorded.into_iter().flatten().flatten().next() {
             Some(Value::Text(text)) => Some(text),
@@ -72,7 +72,7 @@ async fn bring_in_step(
     if statements.is_empty() && is_recorded {
         return Ok(());
     }
-    let is_empty = known.tables.is_empty();
+    let is_empty = known.catalogue.tables.is_empty();
     if !is_empty && !may_change && !statements.is_empty() {
         return Err(OpenError::Behind(statements));
     }

@@ -14,6 +14,8 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
+use crate::catalogue::CatalogueQueries;
+
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
@@ -255,8 +257,6 @@ pub trait Dialect: Debug + Send + Sync {
         &[]
     }
 
-    /// Four statements that tell what the database holds: columns (table, name, type, nullable, in the primary
-    /// key), references (table, column, table referred to), columns of indexes other than the primary key's (table,
-    /// index, unique, column, descending), each in order; and a row where what [`Dialect::setup`] makes is there.
-    fn existing(&self) -> [&'static str; 4];
+    /// The questions to the database about what it holds.
+    fn catalogue(&self) -> CatalogueQueries;
 }

@@ -15,7 +15,8 @@ use mainstay_lang::schema::{Column, ColumnId, LinkTable, Schema, Table};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use crate::ddl::{self, IndexColumn, IndexPlan};
+use crate::catalogue::{Catalogue, FoundColumn, FoundIndex, FoundTable};
+use crate::ddl::{self, IndexPlan};
 use crate::dialect::Dialect;
 use crate::system;
 use crate::writer::Writer;
@@ -25,49 +26,10 @@ pub use types::declared_types;
 /// A database as it is found.
 #[derive(Clone, Debug, Default)]
 pub struct Existing {
-    /// Its tables, the system's too.
-    pub tables: Vec<ExistingTable>,
-    /// Whether it has what [`Dialect::setup`] makes.
-    pub has_setup: bool,
+    /// What it holds.
+    pub catalogue: Catalogue,
     /// What [`declared_types`] gave when the database was last brought in step; none when never.
     pub declared_types: Option<String>,
-}
-
-/// A table that is there.
-#[derive(Clone, Debug, Default)]
-pub struct ExistingTable {
-    /// Its name.
-    pub name: String,
-    /// Its columns in order.
-    pub columns: Vec<ExistingColumn>,
-    /// Its indexes, those of its primary key left out.
-    pub indexes: Vec<ExistingIndex>,
-}
-
-/// A column that is there.
-#[derive(Clone, Debug, Default)]
-pub struct ExistingColumn {
-    /// Its name.
-    pub name: String,
-    /// Its type as the database tells it.
-    pub type_name: String,
-    /// Whether it may be null; a primary key may not.
-    pub nullable: bool,
-    /// Whether it is the primary key or part of it.
-    pub key: bool,
-    /// The table that its foreign key leads to.
-    pub references: Option<String>,
-}
-
-/// An index that is there.
-#[derive(Clone, Debug, Default)]
-pub struct ExistingIndex {
-    /// Its name.
-    pub name: String,
-    /// Its columns in order.
-    pub columns: Vec<IndexColumn>,
-    /// Whether it refuses duplicates.
-    pub unique: bool,
 }
 
 /// A difference that no statement here may settle.
@@ -87,7 +49,7 @@ pub fn differences(
     dialect: &dyn Dialect,
     existing: &Existing,
 ) -> Result<Vec<String>, Vec<Unsafe>> {
-    let tables = existing.tables.iter().map(|table| (table.name.as_str(), table)).collect();
+    let tables = existing.catalogue.tables.iter().map(|table| (table.name.as_str(), table)).collect();
     let mut found = Differences {
         schema,
         dialect,
@@ -96,7 +58,7 @@ pub fn differences(
         references: Vec::new(),
         problems: Vec::new(),
     };
-    if !existing.has_setup {
+    if !existing.catalogue.has_setup {
         found.statements.extend(dialect.setup().iter().map(|&script| script.to_owned()));
     }
     found.system();
@@ -112,7 +74,7 @@ pub fn differences(
 struct Differences<'a> {
     schema: &'a Schema,
     dialect: &'a dyn Dialect,
-    tables: HashMap<&'a str, &'a ExistingTable>,
+    tables: HashMap<&'a str, &'a FoundTable>,
     statements: Vec<String>,
     /// References to tables that may be made among `statements`.
     references: Vec<String>,
@@ -140,21 +102,21 @@ impl Differences<'_> {
             return self.statements.push(ddl::create_table(self.schema, self.dialect, table));
         };
         for column in &table.columns {
-            match existing.columns.iter().find(|existing| existing.name == column.db_name) {
-                Some(existing) => self.column(table, column, existing),
+            match existing.column(&column.db_name) {
+                Some(found) => self.column(table, column, existing, found),
                 None => self.add_column(table, column),
             }
         }
         for extra in &existing.columns {
             let is_declared = table.columns.iter().any(|column| column.db_name == extra.name);
-            if !is_declared && !extra.nullable {
+            if !is_declared && !extra.nullable && extra.default.is_none() && !extra.generated {
                 let place = format!("{}.{}", table.db_name, extra.name);
                 self.problem(place, "is required in the database but not declared: no row could be made");
             }
         }
     }
 
-    fn column(&mut self, table: &Table, column: &Column, existing: &ExistingColumn) {
+    fn column(&mut self, table: &Table, column: &Column, owner: &FoundTable, existing: &FoundColumn) {
         let place = format!("{}.{}", table.db_name, column.db_name);
         let ty = self.dialect.type_name(self.schema.storage_type(&column.ty));
         if self.dialect.widens(&existing.type_name, &ty) && existing.type_name != ty {
@@ -163,17 +125,19 @@ impl Differences<'_> {
             let words = format!("is {} in the database and is declared to be {ty}", existing.type_name);
             self.problem(&place, words);
         }
-        if existing.key != (column.id == ColumnId::ID) {
+        let is_key = owner.key.contains(&existing.name);
+        if is_key != (column.id == ColumnId::ID) {
             self.problem(&place, "is the key in only one of the database and the declaration");
-        } else if !existing.key && existing.nullable != column.nullable {
+        } else if !is_key && existing.nullable != column.nullable {
             let words =
                 if column.nullable { "is required in the database" } else { "may be null in the database" };
             self.problem(&place, format!("{words} but not in the declaration"));
         }
         let target = column.target().map(|target| &self.schema.table(target).db_name);
-        if target != existing.references.as_ref() {
+        let found = owner.reference(&existing.name).map(|reference| &reference.table);
+        if target != found {
             let name = |table: Option<&String>| table.map_or("no table", String::as_str).to_owned();
-            let (was, is) = (name(existing.references.as_ref()), name(target));
+            let (was, is) = (name(found), name(target));
             self.problem(&place, format!("refers to {was} in the database and is declared to refer to {is}"));
         }
     }
@@ -222,13 +186,13 @@ impl Differences<'_> {
             return self.statements.push(ddl::create_link(self.schema, self.dialect, link));
         };
         for (name, table) in [(&link.owner_column, link.owner), (&link.target_column, link.target)] {
-            let column = existing.columns.iter().find(|column| column.name == *name);
+            let column = existing.column(name);
+            let leads_to = existing.reference(name).map(|reference| &reference.table);
             let ty = Type::Ref(table);
             let ty = self.dialect.type_name(self.schema.storage_type(&ty));
             let target = &self.schema.table(table).db_name;
-            let fits = column.is_some_and(|column| {
-                column.type_name.eq_ignore_ascii_case(&ty) && column.references.as_ref() == Some(target)
-            });
+            let fits = column
+                .is_some_and(|column| column.type_name.eq_ignore_ascii_case(&ty) && leads_to == Some(target));
             if !fits {
                 let place = format!("{}.{name}", link.db_name);
                 self.problem(place, format!("should be a {ty} that refers to {target}"));
@@ -240,10 +204,11 @@ impl Differences<'_> {
     /// no longer declared would go on refusing rows.
     fn indexes(&mut self) {
         let wanted = ddl::indexes(self.schema);
-        let is_there = |tables: &HashMap<&str, &ExistingTable>, index: &IndexPlan| {
+        let is_there = |tables: &HashMap<&str, &FoundTable>, index: &IndexPlan| {
             tables.get(index.table.as_str()).is_some_and(|table| {
-                let same =
-                    |other: &ExistingIndex| other.unique == index.unique && other.columns == index.columns;
+                let same = |other: &FoundIndex| {
+                    other.is_plain() && other.unique == index.unique && other.columns == index.columns
+                };
                 table.indexes.iter().any(same)
             })
         };
@@ -251,7 +216,7 @@ impl Differences<'_> {
         let mut dropped: Vec<&str> = Vec::new();
         for table in self.tables.values() {
             let given = format!("{}.", table.name);
-            for index in &table.indexes {
+            for index in table.indexes.iter().filter(|index| index.is_plain()) {
                 let is_named_here = index.name.starts_with(&given) || ddl::is_shortened(&index.name);
                 let is_ours = is_named_here && !table.name.starts_with('_');
                 if is_ours && !names.iter().any(|name| *name == index.name) {

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+pub mod catalogue;
 pub mod ddl;
 pub mod dialect;
 pub mod difference;
 pub mod existing;
 pub mod plan;
+pub mod scan;
 pub mod statement;
 pub mod system;
 

@@ -6,7 +6,7 @@
 //! rounds half away from zero and fails beyond 18 digits, as the language does. Json and lists are `json`, which keeps the
 //! text as it was given; instants become text in UTC, whatever the session's time zone is.
 
-mod existing;
+mod catalogue;
 mod json;
 
 use std::borrow::Cow;
@@ -16,6 +16,8 @@ use mainstay_lang::expr::{ArithmeticOp, Function};
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
+
+use crate::catalogue::CatalogueQueries;
 
 use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator};
 
@@ -233,8 +235,8 @@ impl Dialect for Postgres {
         &[FUNCTIONS]
     }
 
-    fn existing(&self) -> [&'static str; 4] {
-        existing::STATEMENTS
+    fn catalogue(&self) -> CatalogueQueries {
+        catalogue::QUERIES
     }
 }
 

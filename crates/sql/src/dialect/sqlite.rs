@@ -5,6 +5,8 @@
 //! [`mainstay_lang::value`] says: truth values, ints, decimals' mantissas and durations as INTEGER, bytes as BLOB, all
 //! else that is no float as TEXT.
 
+mod catalogue;
+
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -13,6 +15,8 @@ use mainstay_lang::ops::sqlite::SqlResult;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
+
+use crate::catalogue::CatalogueQueries;
 
 use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator};
 
@@ -129,20 +133,8 @@ impl Dialect for Sqlite {
         if keyed_by_columns { " STRICT, WITHOUT ROWID" } else { " STRICT" }
     }
 
-    fn existing(&self) -> [&'static str; 4] {
-        [
-            "SELECT m.name, c.name, c.type, c.\"notnull\" = 0 AND c.pk = 0, c.pk > 0
-             FROM sqlite_master m JOIN pragma_table_info(m.name) c
-             WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, c.cid",
-            "SELECT m.name, f.\"from\", f.\"table\" FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f
-             WHERE m.type = 'table' ORDER BY m.name, f.id, f.seq",
-            "SELECT m.name, i.name, i.\"unique\", x.name, x.\"desc\"
-             FROM sqlite_master m JOIN pragma_index_list(m.name) i JOIN pragma_index_xinfo(i.name) x
-             WHERE m.type = 'table' AND i.origin <> 'pk' AND x.key = 1 AND x.name IS NOT NULL
-             ORDER BY m.name, i.name, x.seqno",
-            // Every connection brings its functions.
-            "SELECT 'functions'",
-        ]
+    fn catalogue(&self) -> CatalogueQueries {
+        catalogue::QUERIES
     }
 
     fn change_log(&self) -> ChangeLog {

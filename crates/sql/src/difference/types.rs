@@ -41,8 +41,7 @@ pub(super) fn changes(schema: &Schema, recorded: &str, existing: &Existing) -> V
     let mut problems = Vec::new();
     let mut gone = Vec::new();
     for ((table, column), was) in lines(recorded) {
-        let found = existing.tables.iter().find(|found| found.name == table);
-        if !found.is_some_and(|found| found.columns.iter().any(|found| found.name == column)) {
+        if existing.catalogue.table(table).is_none_or(|found| found.column(column).is_none()) {
             continue;
         }
         if !tables.contains(&table) {

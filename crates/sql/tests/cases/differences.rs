@@ -1,16 +1,16 @@
 //! What an existing database lacks of a schema, as the database itself tells it.
 
 use mainstay_lang::types::Type;
+use mainstay_sql::catalogue;
 use mainstay_sql::difference::{Existing, Unsafe, declared_types, differences};
-use mainstay_sql::existing;
 
 use crate::harness::{Db, Run, schema};
 
 /// What a database has, and what was recorded of it.
 fn introspect(db: &Db, recorded: &mainstay_lang::schema::Schema) -> Existing {
-    let results = existing::statements(db.dialect);
+    let results = catalogue::statements(db.dialect);
     let results = results.iter().map(|statement| db.values(statement, &Run::default())).collect();
-    Existing { declared_types: Some(declared_types(recorded)), ..existing::read(results) }
+    Existing { declared_types: Some(declared_types(recorded)), catalogue: catalogue::read(results) }
 }
 
 /// Brings a database that has one schema in step with another; the statements, or the words.

@@ -14,6 +14,8 @@ use mainstay_lang::schema::{ColumnId, RelationId, Schema, TableId};
 use mainstay_lang::source::{Sources, Span};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
+use mainstay_sql::catalogue::{self, Catalogue};
+use mainstay_sql::ddl::IndexColumn;
 use mainstay_sql::plan::{Order, Output, OutputKind, Select};
 use mainstay_sql::statement::{Bind, Encoding, JsonShape, ResultShape, Statement};
 use mainstay_sql::{Dialect, ddl};
@@ -282,4 +284,61 @@ pub(crate) fn param(index: u32, ty: &Type) -> Expr {
 /// The uuid of a number.
 pub(crate) fn uuid(number: i64) -> String {
     format!("01900000-0000-7000-8000-{number:012}")
+}
+
+/// What a database holds.
+pub(crate) fn catalogue(db: &Db) -> Catalogue {
+    let results = catalogue::statements(db.dialect);
+    catalogue::read(results.iter().map(|statement| db.values(statement, &Run::default())).collect())
+}
+
+/// The same as text, a line for each thing; what is as usual is left out.
+pub(crate) fn told(catalogue: &Catalogue) -> String {
+    let mut lines = Vec::new();
+    for table in &catalogue.tables {
+        let comment = table.comment.as_deref().map(|text| format!(" -- {text}")).unwrap_or_default();
+        lines.push(format!("{:?} {} ({}){comment}", table.kind, table.name, table.key.join(", ")));
+        for column in &table.columns {
+            let mut line = format!("  {} {}", column.name, column.type_name);
+            line.extend(column.base_type.as_ref().map(|base| format!(" over {base}")));
+            let words = [
+                (column.nullable, " null"),
+                (column.identity, " identity"),
+                (column.generated, " generated"),
+            ];
+            line.extend(words.iter().filter(|(is, _)| *is).map(|(_, word)| *word));
+            line.extend(column.default.as_ref().map(|default| format!(" = {default}")));
+            line.extend(column.comment.as_ref().map(|comment| format!(" -- {comment}")));
+            lines.push(line);
+        }
+        for of in &table.references {
+            let (from, to) = (of.columns.join(", "), of.target_columns.join(", "));
+            let actions = format!("{:?} {:?}", of.on_delete, of.on_update);
+            let checked = if of.validated { "" } else { " not validated" };
+            lines.push(format!("  {}: ({from}) -> {} ({to}) {actions}{checked}", of.name, of.table));
+        }
+        for index in &table.indexes {
+            let sign = |column: &IndexColumn| if column.descending { "-" } else { "" };
+            let columns: Vec<String> =
+                index.columns.iter().map(|column| format!("{}{}", sign(column), column.name)).collect();
+            let words = [
+                (index.unique, " unique"),
+                (index.constraint, " constraint"),
+                (index.has_expressions, " expressions"),
+                (index.is_partial, " partial"),
+                (!index.is_valid, " invalid"),
+            ];
+            let words: String = words.iter().filter(|(is, _)| *is).map(|(_, word)| *word).collect();
+            lines.push(format!("  {} ({}){words}", index.name, columns.join(", ")));
+        }
+        lines.extend(table.checks.iter().map(|check| format!("  check {:?} {}", check.name, check.text)));
+        lines.extend(table.triggers.iter().map(|name| format!("  trigger {name}")));
+    }
+    for view in &catalogue.views {
+        let definition = view.definition.split_whitespace().collect::<Vec<_>>().join(" ");
+        let kind = if view.materialized { "materialized view" } else { "view" };
+        lines.push(format!("{kind} {}: {definition}", view.name));
+    }
+    lines.extend(catalogue.enums.iter().map(|of| format!("enum {}: {:?}", of.name, of.values)));
+    lines.join("\n")
 }

@@ -4,6 +4,7 @@
 
 #[path = "../cases/aggregates.rs"]
 mod aggregates;
+mod catalogues;
 mod database;
 #[path = "../cases/differences.rs"]
 mod differences;

@@ -6,7 +6,7 @@ use mainstay_sql::dialect::Lock;
 use mainstay_sql::difference::{Existing, differences};
 use mainstay_sql::plan::OutputKind;
 use mainstay_sql::statement::ResultShape;
-use mainstay_sql::{POSTGRES, existing};
+use mainstay_sql::{POSTGRES, catalogue};
 
 use crate::differences::step;
 use crate::harness::{Db, Run, output, schema};
@@ -121,10 +121,13 @@ fn no_right_but_to_the_database_is_needed() {
 fn missing_functions_are_made() {
     let db = Db::new("table A { a text, allow read }");
     let found = |db: &Db| {
-        let results = existing::statements(db.dialect);
-        existing::read(results.iter().map(|of| db.values(of, &Run::default())).collect())
+        let results = catalogue::statements(db.dialect);
+        Existing {
+            catalogue: catalogue::read(results.iter().map(|of| db.values(of, &Run::default())).collect()),
+            declared_types: None,
+        }
     };
-    assert!(found(&db).has_setup);
+    assert!(found(&db).catalogue.has_setup);
     db.database.script("DROP SCHEMA mainstay_1 CASCADE").unwrap();
     let found: Existing = found(&db);
     assert_eq!(differences(&db.schema, POSTGRES, &found).unwrap(), POSTGRES.setup());
