@@ -147,7 +147,7 @@ impl CallerStatements {
             table: grant.id,
             filter: vec![compare(CompareOp::Eq, column_here(grant, of_user.id), key)],
             limit: None,
-            for_update: false,
+            lock: None,
         };
         let grants = mainstay_sql::images(schema, dialect, &images);
         Some(CallerStatements {

@@ -9,6 +9,7 @@ mod engine;
 pub mod error;
 mod explain;
 mod expression;
+mod forget;
 pub mod guard;
 mod history;
 pub mod limits;

@@ -15,6 +15,7 @@ mod log;
 mod operator;
 mod plan;
 mod prepared;
+mod reads;
 mod resolve;
 mod rows;
 mod rules;

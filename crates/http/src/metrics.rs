@@ -43,6 +43,8 @@ const STORE_FOREIGN_CHANGES: &str = "mainstay_store_foreign_changes_total";
 
 /// Changes that were forgotten because their table's history had ended. Counted by the engine.
 const CHANGES_PRUNED: &str = "mainstay_changes_pruned_total";
+/// Answers that were forgotten because they are not given again any more. Counted by the engine.
+const ANSWERS_PRUNED: &str = "mainstay_answers_pruned_total";
 
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
@@ -65,6 +67,7 @@ const METRICS: &[(&str, Measure, &str)] = &[
     ),
     (STORE_FOREIGN_CHANGES, Measure::Counter, "Changes of the database by other processes."),
     (CHANGES_PRUNED, Measure::Counter, "Changes forgotten because their table's history had ended."),
+    (ANSWERS_PRUNED, Measure::Counter, "Answers forgotten that were kept for requests sent again."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

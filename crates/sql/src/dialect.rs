@@ -91,13 +91,15 @@ pub enum ColumnRole {
     Plain,
 }
 
-/// Why a row is locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a row is locked: the later ones are the stronger ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
-    /// It will be written.
-    Write,
     /// What was read of it must stay true until the end of the transaction.
     Hold,
+    /// It will be written.
+    Write,
+    /// It will be deleted, so that nobody may come to refer to it.
+    Delete,
 }
 
 /// The template of a value's JSON text, which is what [`Value::write_json`] writes.

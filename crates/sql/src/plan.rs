@@ -7,6 +7,8 @@ use mainstay_lang::expr::Expr;
 use mainstay_lang::filter::AggregateFunction;
 use mainstay_lang::schema::{ColumnId, RelationId, TableId};
 
+use crate::dialect::Lock;
+
 /// A read of the rows of one table, with everything nested in it: one statement at any depth.
 #[derive(Clone, Debug)]
 pub struct Select {
@@ -140,6 +142,25 @@ pub struct Images {
     pub filter: Vec<Expr>,
     /// Order and limit, as in [`Select`]; by key when empty.
     pub limit: Option<Expr>,
-    /// Whether the rows will be written: they are locked where the database needs it.
-    pub for_update: bool,
+    /// Why the rows are locked, where others write at the same time; none: they are not.
+    pub lock: Option<Lock>,
+}
+
+/// One step from a row to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WayStep {
+    /// Over a to-one column of a table.
+    One {
+        /// The table that refers.
+        from: TableId,
+        /// Its column.
+        column: ColumnId,
+    },
+    /// Over a to-many relation of a table.
+    Many {
+        /// The table that has the relation.
+        from: TableId,
+        /// The relation.
+        relation: RelationId,
+    },
 }

@@ -4,11 +4,11 @@
 //! rules. None of these looks at a rule by itself; conditions are what the caller of this crate gives.
 
 use mainstay_lang::expr::Expr;
-use mainstay_lang::schema::{Column, ColumnId, LinkTable, Schema, TableId};
+use mainstay_lang::schema::{Column, ColumnId, LinkTable, RelationKind, Schema, TableId};
 use mainstay_lang::types::Type;
 
 use crate::dialect::{Dialect, Lock, Operator};
-use crate::plan::Images;
+use crate::plan::{Images, WayStep};
 use crate::statement::{Bind, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};
 
@@ -55,21 +55,87 @@ pub fn images(schema: &Schema, dialect: &dyn Dialect, images: &Images) -> Statem
         w.text(" LIMIT ");
         w.expr(limit);
     }
-    if images.for_update {
-        w.text(dialect.lock(Lock::Write));
+    if let Some(lock) = images.lock {
+        w.text(dialect.lock(lock));
     }
     w.finish(ResultShape::Values(storage_types(schema, &table.columns)))
 }
 
-/// Keeps the row whose key is `Param(0)` as it is until the end of the transaction, where others write at the same time:
-/// against any change ([`Lock::Hold`]), or against whoever else asks to write it ([`Lock::Write`]).
-pub fn hold(schema: &Schema, dialect: &dyn Dialect, table: TableId, lock: Lock) -> Statement {
+/// Locks the rows that a way leads to from the row of a table whose key is `Param(0)`, for an empty way that row itself,
+/// until the end of the transaction. In the order of their keys, so that two who lock the same rows do not wait for each
+/// other.
+///
+/// The rows on the way are not locked: whoever wants them to lead to the same rows has locked them before.
+pub fn hold(
+    schema: &Schema,
+    dialect: &dyn Dialect,
+    start: TableId,
+    way: &[WayStep],
+    lock: Lock,
+) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.text("SELECT TRUE");
-    w.table_from(table);
-    w.where_key(table, 0);
+    // What is counted are rows that are locked.
+    w.text("SELECT count(*) FROM (SELECT TRUE");
+    let target = way.last().map_or(start, |step| step_target(schema, step));
+    let scope = w.table_from(target);
+    w.text(" WHERE ");
+    w.scope_column(scope, ColumnId::ID);
+    w.reached(start, way);
+    w.text(" ORDER BY ");
+    w.scope_column(scope, ColumnId::ID);
     w.text(dialect.lock(lock));
-    w.finish(ResultShape::Values(vec![Type::Bool]))
+    w.text(") held");
+    w.finish(ResultShape::Values(vec![Type::Int]))
+}
+
+/// The table that a step leads to.
+fn step_target(schema: &Schema, step: &WayStep) -> TableId {
+    match step {
+        WayStep::One { from, column } => {
+            schema.table(*from).column(*column).target().expect("a way follows to-one columns")
+        }
+        WayStep::Many { from, relation } => schema.table(*from).relation(*relation).target,
+    }
+}
+
+impl Writer<'_> {
+    /// ` = key` or ` IN (…)`: the keys of the rows that a way leads to.
+    fn reached(&mut self, start: TableId, way: &[WayStep]) {
+        let Some((last, before)) = way.split_last() else {
+            self.text(" = ");
+            self.bind(Bind::Param(0), &Type::Ref(start));
+            return;
+        };
+        let schema = self.schema;
+        // What is selected, of which table, where what is one of those reached before.
+        let (selected, table, by) = match last {
+            WayStep::One { from, column } => {
+                let table = schema.table(*from);
+                (&table.column(*column).db_name, &table.db_name, &table.column(ColumnId::ID).db_name)
+            }
+            WayStep::Many { from, relation } => {
+                let relation = schema.table(*from).relation(*relation);
+                match &relation.kind {
+                    RelationKind::Reverse { column } => {
+                        let table = schema.table(relation.target);
+                        (&table.column(ColumnId::ID).db_name, &table.db_name, &table.column(*column).db_name)
+                    }
+                    RelationKind::Link(link) => (&link.target_column, &link.db_name, &link.owner_column),
+                    RelationKind::LinkReverse { link, .. } => {
+                        (&link.owner_column, &link.db_name, &link.target_column)
+                    }
+                }
+            }
+        };
+        self.text(" IN (SELECT ");
+        self.identifier(selected);
+        self.text(" FROM ");
+        self.identifier(table);
+        self.text(" WHERE ");
+        self.identifier(by);
+        self.reached(start, before);
+        self.text(")");
+    }
 }
 
 /// How many rows pass every condition.

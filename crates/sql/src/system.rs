@@ -188,11 +188,39 @@ impl Writer<'_> {
     }
 }
 
-/// A line of the change log. Parameters: tx (not asked for where the database knows it), at, table, row, kind, before, after,
-/// actor, tenant.
-pub fn change_insert(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+/// Parameters of [`change_insert`] that all lines share.
+const LINE_SHARED: [&str; 4] = ["tx", "at", "actor", "tenant"];
+
+/// Parameters of each of its lines.
+const LINE: [&str; 5] = ["table", "row", "kind", "before", "after"];
+
+/// Lines of the change log, numbered in their order. Parameters: tx (not asked for where the database knows it), at, actor,
+/// tenant; then for each line table, row, kind, before, after.
+pub fn change_insert(schema: &Schema, dialect: &dyn Dialect, lines: usize) -> Statement {
+    let of = |name: &str| {
+        CHANGE.columns.iter().find(|column| column.name == name).expect("the column is declared above")
+    };
+    let knows_transaction = dialect.transaction().is_some();
+    let shared: Vec<_> = (0u32..)
+        .zip(LINE_SHARED.map(of))
+        .filter(|(_, column)| !(knows_transaction && column.role == ColumnRole::Transaction))
+        .collect();
     let mut w = Writer::new(schema, dialect);
-    w.insert_system(&CHANGE);
+    w.text("INSERT INTO ");
+    w.identifier(CHANGE.name);
+    w.text(" (");
+    let columns = shared.iter().map(|(_, column)| *column).chain(LINE.map(of));
+    w.separated(", ", columns, |w, column| w.identifier(column.name));
+    w.text(") VALUES ");
+    w.separated(", ", 0..lines, |w, line| {
+        let first = LINE_SHARED.len() + line * LINE.len();
+        let own = (u32::try_from(first).expect("few lines")..).zip(LINE.map(of));
+        w.text("(");
+        w.separated(", ", shared.iter().copied().chain(own), |w, (param, column)| {
+            w.bind(Bind::Param(param), &column.ty);
+        });
+        w.text(")");
+    });
     w.finish(ResultShape::Nothing)
 }
 
@@ -234,6 +262,16 @@ pub fn counter_next(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Values(vec![Type::Int]))
 }
 
+/// Makes a counter that has not been asked yet, so that others wait for what becomes of it. Parameters: table, column,
+/// selectors as a JSON array.
+pub fn counter_begin(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("INSERT INTO \"_counter\" (\"table\", \"column\", \"selector\", \"value\") VALUES (");
+    w.separated(", ", 0..3, |w, param| w.bind(Bind::Param(param), &TEXT));
+    w.text(", 0) ON CONFLICT DO NOTHING");
+    w.finish(ResultShape::Nothing)
+}
+
 /// Lifts a counter that has been asked before to at least a number. Parameters: table, column, selectors as a JSON array,
 /// number.
 pub fn counter_raise(schema: &Schema, dialect: &dyn Dialect) -> Statement {
@@ -241,7 +279,7 @@ pub fn counter_raise(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.text("UPDATE \"_counter\" SET \"value\" = ");
     w.bind(Bind::Param(3), &Type::Int);
     w.where_system(&COUNTER, COUNTER.key);
-    w.text(" AND \"value\" < ");
+    w.text(" AND \"value\" > 0 AND \"value\" < ");
     w.bind(Bind::Param(3), &Type::Int);
     w.finish(ResultShape::Nothing)
 }
@@ -279,11 +317,19 @@ pub fn idempotency_delete(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Nothing)
 }
 
-/// Forgets the answers kept before `Param(0)`.
+/// Forgets some of the answers kept before a time, the oldest first. Parameters: time, how many.
 pub fn idempotency_purge(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let key = |w: &mut Writer<'_>| w.separated(", ", IDEMPOTENCY.key, |w, name| w.identifier(name));
     let mut w = Writer::new(schema, dialect);
-    w.text("DELETE FROM \"_idempotency\" WHERE \"at\" < ");
+    w.text("DELETE FROM \"_idempotency\" WHERE (");
+    key(&mut w);
+    w.text(") IN (SELECT ");
+    key(&mut w);
+    w.text(" FROM \"_idempotency\" WHERE \"at\" < ");
     w.bind(Bind::Param(0), &Type::Timestamp);
+    w.text(" ORDER BY \"at\" LIMIT ");
+    w.bind(Bind::Param(1), &Type::Int);
+    w.text(")");
     w.finish(ResultShape::Nothing)
 }
 

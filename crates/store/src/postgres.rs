@@ -16,6 +16,7 @@ mod rows;
 mod script;
 mod session;
 mod tls;
+mod together;
 mod url;
 mod values;
 mod writer;

@@ -42,6 +42,18 @@ impl Tx {
         self.session.query(query, limits).await
     }
 
+    /// Runs one statement whose result does not matter, at the latest before the next one and before the commit. Where a
+    /// statement is a way there and back, it costs none of its own; what is wrong with it is told by whatever takes it along.
+    pub async fn later(&mut self, query: Query) -> Result<(), StoreError> {
+        match &mut self.session {
+            Session::Sqlite(session) => {
+                let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
+                session.query_in_transaction(&query, limits).map(drop)
+            }
+            Session::Postgres(session) => session.later(query),
+        }
+    }
+
     /// Runs one statement whose rows are JSON objects, within limits.
     pub async fn json(&mut self, query: &Query, limits: ReadLimits) -> Result<JsonRows, StoreError> {
         let limits = ReadLimits { deadline: limits.deadline.min(self.deadline), ..limits };

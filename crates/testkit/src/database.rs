@@ -199,7 +199,7 @@ impl Database {
         let (schema, dialect) = (self.engine.schema(), self.kind.dialect());
         let mut world = World::empty(schema);
         let images = schema.tables.iter().map(|table| {
-            let plan = Images { table: table.id, filter: Vec::new(), limit: None, for_update: false };
+            let plan = Images { table: table.id, filter: Vec::new(), limit: None, lock: None };
             Query { statement: Arc::new(mainstay_sql::images(schema, dialect, &plan)), values: Vec::new() }
         });
         world.tables = self.values(images.collect()).await?;

@@ -11,6 +11,7 @@
 
 mod bouncer;
 mod client;
+mod outside;
 mod own;
 
 use std::fs::{self, File, OpenOptions};
@@ -28,6 +29,7 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 pub use bouncer::Bouncer;
 pub use client::Client;
+pub use outside::Outside;
 pub use own::OwnPostgres;
 
 /// Starts the server, says so, and ends it once nobody has used it for a while.

@@ -214,7 +214,7 @@ impl Setting {
             keys.extend(truth.then(|| row[0].clone()));
         }
         for filter in [expr.clone(), specialise_filter(expr, naive, NOW)] {
-            let plan = Images { table: case.table, filter: vec![filter], limit: None, for_update: false };
+            let plan = Images { table: case.table, filter: vec![filter], limit: None, lock: None };
             let statement =
                 mainstay_sql::images(self.database.engine.schema(), self.database.kind.dialect(), &plan);
             let sql = statement.sql.clone();

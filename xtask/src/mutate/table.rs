@@ -277,7 +277,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         what: "a relation may be set to rows that may not be read",
         file: "crates/engine/src/write/run/step.rs",
-        find: r"                    self.require_readable(target, key, &assign.path).await?;
+        find: r"                    self.require_readable(target, key, lock, &assign.path).await?;
 ",
         replace: r"                    let _ = target;
 ",

@@ -1,22 +1,17 @@
 //! Forgetting changes that are older than their table's history.
 //!
-//! In bounded batches, each a job of the writer like any other, so that requests come in between. Tables that the app no
-//! longer has are forgotten like those that say nothing about their history.
+//! Tables that the app no longer has are forgotten like those that say nothing about their history.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mainstay_lang::schema::Table;
 use mainstay_lang::value::{Timestamp, Value};
-use mainstay_store::{Outcome, Query, ReadLimits, StoreError, WriteJob};
+use mainstay_store::{Outcome, Query, ReadLimits};
 
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::forget::{TIMEOUT, in_batches};
 
-/// Lines that one job forgets: some milliseconds of the writer's time.
-const BATCH: i64 = 500;
-/// How long one batch may wait for the writer.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long changes are kept where a table does not say: a day, in microseconds.
 const HISTORY_DEFAULT: i64 = 86_400_000_000;
 
@@ -36,15 +31,11 @@ impl Engine {
         let mut last = String::new();
         while let Some(name) = self.next_logged_table(last).await? {
             let oldest = oldest_kept(self.schema().table_named(&name), now);
-            let values = vec![Value::Text(name.clone()), Value::Timestamp(oldest), Value::Int(BATCH)];
-            loop {
-                let count = self.purge(values.clone()).await?;
-                forgotten += count;
+            let values = [Value::Text(name.clone()), Value::Timestamp(oldest)];
+            forgotten += in_batches(self, &self.log.purge, &values, |count| {
                 metrics::counter!("mainstay_changes_pruned_total").increment(count);
-                if count < BATCH.unsigned_abs() {
-                    break;
-                }
-            }
+            })
+            .await?;
             last = name;
         }
         Ok(forgotten)
@@ -61,20 +52,5 @@ impl Engine {
             Some(Value::Text(name)) => Some(name),
             _ => None,
         })
-    }
-
-    async fn purge(&self, params: Vec<Value>) -> Result<u64, StoreError> {
-        // The parameters stand in the text in their order.
-        let query = Arc::new(Query { statement: self.log.purge.clone(), values: params });
-        let job: WriteJob<u64, StoreError> = Box::new(move |tx| {
-            let query = query.clone();
-            Box::pin(async move {
-                match tx.query(&query).await? {
-                    Outcome::Nothing { affected } => Ok(affected),
-                    _ => Ok(0),
-                }
-            })
-        });
-        self.store.write(Instant::now() + TIMEOUT, job).await
     }
 }

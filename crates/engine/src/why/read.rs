@@ -165,7 +165,7 @@ impl<'a> Reading<'a> {
     /// Whole rows that pass every condition.
     pub(super) fn images(&self, table: TableId, filter: Vec<Expr>, rows: usize) -> Statement {
         let limit = Some(int(i64::try_from(rows).unwrap_or(i64::MAX)));
-        let images = Images { table, filter, limit, for_update: false };
+        let images = Images { table, filter, limit, lock: None };
         mainstay_sql::images(self.engine.schema(), self.engine.dialect, &images)
     }
 

@@ -9,9 +9,11 @@ use std::collections::HashSet;
 use mainstay_lang::expr::{Expr, Node, Root};
 use mainstay_lang::schema::{Check, ColumnId, RelationKind, TableId};
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
+use mainstay_sql::plan::WayStep;
 use sha2::{Digest, Sha256};
 
-use super::depend::{CheckId, Way, WayStep};
+use super::depend::{CheckId, Way};
 use super::rows::{Image, RowKey, too_many};
 use super::rules::Change;
 use super::run::Run;
@@ -31,7 +33,7 @@ impl<'a> Run<'a> {
         for due in self.due().await? {
             let check = self.check_of(due.check);
             let test = self.prepared.test(&check.condition);
-            self.hold(due.check.table, &check.condition, &due.row, Change::default()).await?;
+            self.hold(due.check.table, &test, &due.row, Change::default()).await?;
             if self.truth(due.check.table, &test, &due.row, Change::default()).await? != Some(false) {
                 continue;
             }
@@ -112,7 +114,8 @@ impl<'a> Run<'a> {
                 let kind = &self.schema().table(*from).relation(*relation).kind;
                 let is_owner = matches!(kind, RelationKind::Link(_));
                 let near = if is_owner { &change.owner } else { &change.target };
-                let images: Vec<Image> = self.image(*from, near).await?.into_iter().collect();
+                let images: Vec<Image> =
+                    self.image(*from, near, Some(Lock::Hold)).await?.into_iter().collect();
                 for row in self.walk_back(before, images, &change.path).await? {
                     add(way.check, &row, &change.path);
                 }
@@ -147,7 +150,9 @@ impl<'a> Run<'a> {
 
     async fn step_back(&mut self, step: &WayStep, image: &Image) -> Result<Vec<Image>, Error> {
         match step {
-            WayStep::One { from, column } => self.images_by(*from, *column, &image[0]).await,
+            WayStep::One { from, column } => {
+                self.images_by(*from, *column, &image[0], Some(Lock::Hold)).await
+            }
             WayStep::Many { from, relation } => {
                 let keys = match &self.schema().table(*from).relation(*relation).kind {
                     RelationKind::Reverse { column } => vec![image[column.0 as usize].clone()],
@@ -156,7 +161,7 @@ impl<'a> Run<'a> {
                 };
                 let mut rows = Vec::new();
                 for key in keys.iter().filter(|key| !key.is_null()) {
-                    rows.extend(self.image(*from, key).await?);
+                    rows.extend(self.image(*from, key, Some(Lock::Hold)).await?);
                 }
                 Ok(rows)
             }

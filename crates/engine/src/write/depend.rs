@@ -8,25 +8,7 @@ use std::collections::HashMap;
 
 use mainstay_lang::expr::{Expr, Node, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, RelationId, RelationKind, Schema, TableId};
-
-/// One step away from the row of a check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum WayStep {
-    /// Over a to-one column of a table.
-    One {
-        /// The table that refers.
-        from: TableId,
-        /// Its column.
-        column: ColumnId,
-    },
-    /// Over a to-many relation of a table.
-    Many {
-        /// The table that has the relation.
-        from: TableId,
-        /// The relation.
-        relation: RelationId,
-    },
-}
+use mainstay_sql::plan::WayStep;
 
 /// A check, or a warning, of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,13 +3,18 @@
 //! An answer is kept in the transaction of what it answers, so there is never one without the other. Two requests
 //! under one key that come together take their turns, as all writers of SQLite do: the second finds the first one's answer.
 
+use std::sync::Arc;
+
 use mainstay_lang::value::{Duration, Timestamp, Value};
+use mainstay_sql::system;
 use sha2::{Digest, Sha256};
 
 use super::rules::Change;
 use super::run::Run;
 use crate::ctx::Ctx;
+use crate::engine::Engine;
 use crate::error::{Error, Key};
+use crate::forget::in_batches;
 use crate::part::Idempotency;
 use crate::response::Response;
 
@@ -40,22 +45,44 @@ pub(crate) fn key_check(ctx: &Ctx, key: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// The oldest answers that are given again.
+fn oldest_kept(now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_sub(KEPT.0))
+}
+
+impl Engine {
+    /// Forgets the answers that are too old at a time to be given again, and says how many those were. To be called now and
+    /// then.
+    ///
+    /// # Errors
+    /// When the database cannot be written; what was forgotten until then stays so.
+    pub async fn idempotency_prune(&self, now: Timestamp) -> Result<u64, Error> {
+        let purge = Arc::new(system::idempotency_purge(self.schema(), self.dialect));
+        let oldest = [Value::Timestamp(oldest_kept(now))];
+        let note = |count| metrics::counter!("mainstay_answers_pruned_total").increment(count);
+        Ok(in_batches(self, &purge, &oldest, note).await?)
+    }
+}
+
 impl Run<'_> {
     /// The answer kept under the key.
     pub(super) async fn kept_answer(&mut self, idempotency: &Idempotency) -> Result<Option<Response>, Error> {
         if let Some(statement) = self.prepared.system.idempotency_turn.clone() {
             let turn = self.address(idempotency).map(|part| part.to_json()).join(" ");
-            self.values(&statement, &[Value::Text(turn)], Change::default()).await?;
+            self.later(&statement, &[Value::Text(turn)]).await?;
         }
-        let oldest = Value::Timestamp(Timestamp(self.ctx.now.0.saturating_sub(KEPT.0)));
-        let statement = self.prepared.system.idempotency_purge.clone();
-        self.write(&statement, &[oldest]).await?;
+        let address = self.address(idempotency);
         let statement = self.prepared.system.idempotency_find.clone();
-        let rows = self.values(&statement, &self.address(idempotency), Change::default()).await?;
+        let rows = self.values(&statement, &address, Change::default()).await?;
         let Some(row) = rows.into_iter().next() else { return Ok(None) };
-        let [Value::Bytes(body_hash), _, Value::Bytes(answer), _] = row.as_slice() else {
+        let [Value::Bytes(body_hash), _, Value::Bytes(answer), Value::Timestamp(at)] = row.as_slice() else {
             return Err(Error::internal("a kept answer cannot be read"));
         };
+        if *at < oldest_kept(self.ctx.now) {
+            let statement = self.prepared.system.idempotency_delete.clone();
+            self.later(&statement, &address).await?;
+            return Ok(None);
+        }
         if body_hash[..] != idempotency.body_hash {
             let message = "this Idempotency-Key was used for another request";
             return Err(Error::new(Key::IdempotencyMismatch, message));
@@ -76,8 +103,7 @@ impl Run<'_> {
         params.push(Value::Bytes(answer));
         params.push(Value::Timestamp(self.ctx.now));
         let statement = self.prepared.system.idempotency_insert.clone();
-        self.write(&statement, &params).await?;
-        Ok(())
+        self.later(&statement, &params).await
     }
 
     /// Whose key it is, the key, and what it was sent to.

@@ -1,13 +1,16 @@
 //! The change log: a line for every row and link that a request wrote, in its own transaction.
 //!
 //! A row stands there once, as it was before the request and as it is behind it; secret columns never do. Rows come
-//! first, then links, then deletions: whoever reads the log in order meets nothing that is not there yet.
+//! first, then links, then deletions: whoever reads the log in order meets nothing that is not there yet. Lines are written
+//! while their rows are locked by having been written, so that the numbers of one row's lines are in its order; many in
+//! one statement, and on their way together with what comes next.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mainstay_lang::schema::{RelationKind, Schema, Table};
 use mainstay_lang::value::Value;
 
+use super::prepared::LINES;
 use super::rows::{Image, Kind, LinkWritten, Written};
 use super::run::Run;
 use crate::error::Error;
@@ -30,6 +33,7 @@ impl Run<'_> {
             return Ok(());
         }
         let tx = next_tx(self.ctx.now.0);
+        let at = Value::Timestamp(self.ctx.now);
         let caller = &self.ctx.caller;
         let actor = match &caller.user {
             Some(user) => Value::Text(user.to_string()),
@@ -37,11 +41,17 @@ impl Run<'_> {
             None => Value::Null,
         };
         let tenant = self.ctx.tenant.as_ref().map_or(Value::Null, |tenant| Value::Text(tenant.to_string()));
-        let statement = self.prepared.system.change_insert.clone();
-        for [table, row, kind, before, after] in lines {
-            let at = Value::Timestamp(self.ctx.now);
-            let params = [Value::Int(tx), at, table, row, kind, before, after, actor.clone(), tenant.clone()];
-            self.write(&statement, &params).await?;
+        let shared = [Value::Int(tx), at, actor, tenant];
+        // Where a statement is no way there and back, one for each line is the cheapest.
+        let most = if self.prepared.holds() { usize::MAX } else { 1 };
+        let statements = LINES.into_iter().zip(&self.prepared.system.change_insert);
+        let mut rest = &lines[..];
+        for (count, statement) in statements.filter(|(count, _)| *count <= most) {
+            while let Some((some, behind)) = rest.split_at_checked(count) {
+                let params: Vec<Value> = shared.iter().chain(some.iter().flatten()).cloned().collect();
+                self.later(statement, &params).await?;
+                rest = behind;
+            }
         }
         Ok(())
     }

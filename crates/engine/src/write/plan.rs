@@ -171,11 +171,6 @@ impl Step {
                 ListChange::Replace(steps) => steps.iter().all(|step| step.is_bounded(schema)),
             })
     }
-
-    /// Whether rows that were found are written themselves, so that they are locked.
-    pub(super) fn changes_rows(&self) -> bool {
-        self.deletes || !self.assigns.is_empty()
-    }
 }
 
 /// Whether conditions give all values of a key or a unique constraint, so that they pass for a row or, with `in`, for as

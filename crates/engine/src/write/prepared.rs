@@ -4,6 +4,7 @@
 //! request of anybody, finds its statements ready.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use mainstay_lang::eval::Compiled;
@@ -12,11 +13,12 @@ use mainstay_lang::schema::{ColumnId, LinkTable, OnDelete, RelationKind, Schema,
 use mainstay_lang::types::Type;
 use mainstay_sql::Dialect;
 use mainstay_sql::dialect::Lock;
-use mainstay_sql::plan::{Images, Select};
+use mainstay_sql::plan::{Images, Select, WayStep};
 use mainstay_sql::statement::Statement;
 use parking_lot::RwLock;
 
 use super::depend::Dependencies;
+use super::reads::{self, Reach, Watched};
 
 /// What writes need of a schema.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Prepared {
     tests: RwLock<HashMap<usize, Arc<Test>>>,
     /// Which rows' checks read which other rows.
     pub(super) dependencies: Dependencies,
+    /// Which rows' writing conditions have to be kept from.
+    pub(super) watched: Watched,
     /// The system's statements.
     pub(super) system: SystemPrepared,
 }
@@ -37,15 +41,21 @@ struct TablePrepared {
     insert: OnceLock<Arc<Statement>>,
     delete: OnceLock<Arc<Statement>>,
     last_key: OnceLock<Arc<Statement>>,
-    hold: OnceLock<Arc<Statement>>,
-    hold_to_write: OnceLock<Arc<Statement>>,
-    by_column: Vec<OnceLock<Arc<Statement>>>,
+    /// By lock.
+    hold: [OnceLock<Arc<Statement>>; 3],
+    /// By lock, then by column; first without one.
+    by_column: [Vec<OnceLock<Arc<Statement>>>; 4],
     updates: RwLock<HashMap<Vec<ColumnId>, Arc<Statement>>>,
     defaults: Vec<Option<Compiled>>,
     selectors: Vec<Vec<Compiled>>,
+    /// Whether the counter of its keys is known to be there.
+    has_counter: AtomicBool,
     incoming: Vec<Incoming>,
     links: Vec<Arc<LinkTable>>,
 }
+
+/// How many lines of the change log a statement writes: few statements for any number of lines.
+pub(super) const LINES: [usize; 4] = [64, 16, 4, 1];
 
 /// A to-one column that refers to a table.
 #[derive(Clone, Copy, Debug)]
@@ -74,14 +84,17 @@ pub(super) struct LinkPrepared {
 /// The statements on the system's own tables.
 #[derive(Debug)]
 pub(super) struct SystemPrepared {
-    pub(super) change_insert: Arc<Statement>,
+    /// Each for so many lines as [`LINES`] says.
+    pub(super) change_insert: [Arc<Statement>; LINES.len()],
+    /// Where others write at the same time.
+    pub(super) counter_begin: Option<Arc<Statement>>,
     pub(super) counter_next: Arc<Statement>,
     pub(super) counter_raise: Arc<Statement>,
     /// Where others write at the same time. Parameter: whose turn it is.
     pub(super) idempotency_turn: Option<Arc<Statement>>,
     pub(super) idempotency_find: Arc<Statement>,
     pub(super) idempotency_insert: Arc<Statement>,
-    pub(super) idempotency_purge: Arc<Statement>,
+    pub(super) idempotency_delete: Arc<Statement>,
 }
 
 /// A condition of the schema, ready to be asked.
@@ -95,6 +108,7 @@ pub(super) struct Test {
     pub(super) steady: bool,
     /// When they don't: `Param(0)` is the row's key.
     pub(super) statement: OnceLock<Arc<Statement>>,
+    reaches: OnceLock<Vec<Reach>>,
 }
 
 impl Prepared {
@@ -122,7 +136,8 @@ impl Prepared {
         }
         let dependencies = Dependencies::of(&schema);
         let system = SystemPrepared::new(&schema, dialect);
-        Prepared { schema, dialect, tables, links, tests: RwLock::default(), dependencies, system }
+        let watched = Watched::of(&schema);
+        Prepared { schema, dialect, tables, links, tests: RwLock::default(), dependencies, watched, system }
     }
 
     fn of(&self, table: TableId) -> &TablePrepared {
@@ -141,6 +156,16 @@ impl Prepared {
         self.of(table).delete.get_or_init(make)
     }
 
+    /// Whether the counter of a table's keys is known to be there, committed.
+    pub(super) fn has_counter(&self, table: TableId) -> bool {
+        self.of(table).has_counter.load(Ordering::Relaxed)
+    }
+
+    /// The counter of a table's keys was found to be there.
+    pub(super) fn note_counter(&self, table: TableId) {
+        self.of(table).has_counter.store(true, Ordering::Relaxed);
+    }
+
     /// The greatest key.
     pub(super) fn last_key(&self, table: TableId) -> &Arc<Statement> {
         let make = || Arc::new(mainstay_sql::last_key(&self.schema, self.dialect, table));
@@ -153,11 +178,18 @@ impl Prepared {
     }
 
     /// Parameter: the key.
-    pub(super) fn hold(&self, table: TableId, lock: Lock) -> Arc<Statement> {
-        let of = self.of(table);
-        let made = if lock == Lock::Write { &of.hold_to_write } else { &of.hold };
-        let make = || Arc::new(mainstay_sql::hold(&self.schema, self.dialect, table, lock));
-        made.get_or_init(make).clone()
+    pub(super) fn hold_row(&self, table: TableId, lock: Lock) -> Arc<Statement> {
+        self.of(table).hold[lock as usize].get_or_init(|| self.hold(table, &[], lock)).clone()
+    }
+
+    /// Parameter: the key of the row at the start of the way.
+    pub(super) fn hold(&self, start: TableId, way: &[WayStep], lock: Lock) -> Arc<Statement> {
+        Arc::new(mainstay_sql::hold(&self.schema, self.dialect, start, way, lock))
+    }
+
+    /// What a test about rows of a table reads of others.
+    pub(super) fn reaches<'t>(&self, table: TableId, test: &'t Test) -> &'t [Reach] {
+        test.reaches.get_or_init(|| reads::reaches(&self.schema, table, &test.condition))
     }
 
     /// Parameters: the key, then the columns.
@@ -170,14 +202,15 @@ impl Prepared {
         updates.write().entry(columns.to_vec()).or_insert(statement).clone()
     }
 
-    /// Whole rows whose column equals the parameter, locked for writing.
-    pub(super) fn by_column(&self, table: TableId, column: ColumnId) -> &Arc<Statement> {
+    /// Whole rows whose column equals the parameter, under a lock.
+    pub(super) fn by_column(&self, table: TableId, column: ColumnId, lock: Option<Lock>) -> &Arc<Statement> {
         let make = || {
             let filter = vec![equals_param(&self.schema, table, column, 0)];
-            let images = Images { table, filter, limit: None, for_update: true };
+            let images = Images { table, filter, limit: None, lock };
             Arc::new(mainstay_sql::images(&self.schema, self.dialect, &images))
         };
-        self.of(table).by_column[column.0 as usize].get_or_init(make)
+        let place = lock.map_or(0, |lock| 1 + lock as usize);
+        self.of(table).by_column[place][column.0 as usize].get_or_init(make)
     }
 
     /// Whole rows for which all conditions are true.
@@ -228,7 +261,9 @@ impl Prepared {
         }
         let local = if condition.is_row_local() { Compiled::new(condition).ok() } else { None };
         let steady = local.is_some() && is_steady(condition);
-        let test = Arc::new(Test { condition: condition.clone(), local, steady, statement: OnceLock::new() });
+        let condition = condition.clone();
+        let (statement, reaches) = (OnceLock::new(), OnceLock::new());
+        let test = Arc::new(Test { condition, local, steady, statement, reaches });
         self.tests.write().entry(name).or_insert(test).clone()
     }
 
@@ -247,7 +282,7 @@ impl TablePrepared {
             Compiled::new(expr).expect("the checker lets defaults and selectors follow nothing")
         };
         TablePrepared {
-            by_column: columns.iter().map(|_| OnceLock::new()).collect(),
+            by_column: std::array::from_fn(|_| columns.iter().map(|_| OnceLock::new()).collect()),
             defaults: columns.iter().map(|column| column.default.as_ref().map(compile)).collect(),
             selectors: columns
                 .iter()
@@ -273,13 +308,15 @@ impl SystemPrepared {
     fn new(schema: &Schema, dialect: &dyn Dialect) -> SystemPrepared {
         use mainstay_sql::system;
         SystemPrepared {
-            change_insert: Arc::new(system::change_insert(schema, dialect)),
+            change_insert: LINES.map(|lines| Arc::new(system::change_insert(schema, dialect, lines))),
+            counter_begin: (!dialect.lock(Lock::Hold).is_empty())
+                .then(|| Arc::new(system::counter_begin(schema, dialect))),
             counter_next: Arc::new(system::counter_next(schema, dialect)),
             counter_raise: Arc::new(system::counter_raise(schema, dialect)),
             idempotency_turn: system::idempotency_turn(schema, dialect).map(Arc::new),
             idempotency_find: Arc::new(system::idempotency_find(schema, dialect)),
             idempotency_insert: Arc::new(system::idempotency_insert(schema, dialect)),
-            idempotency_purge: Arc::new(system::idempotency_purge(schema, dialect)),
+            idempotency_delete: Arc::new(system::idempotency_delete(schema, dialect)),
         }
     }
 }

@@ -102,18 +102,24 @@ pub(super) struct Rows {
     places: HashMap<(TableId, RowKey), usize>,
     written: Vec<Written>,
     links: Vec<LinkWritten>,
+    writes: usize,
     rows_max: u64,
 }
 
 impl Rows {
     /// Nothing yet, and at most so many rows and links.
     pub(super) fn new(rows_max: u64) -> Rows {
-        Rows { places: HashMap::new(), written: Vec::new(), links: Vec::new(), rows_max }
+        Rows { places: HashMap::new(), written: Vec::new(), links: Vec::new(), writes: 0, rows_max }
     }
 
     /// How many rows and links there may be.
     pub(super) fn rows_max(&self) -> u64 {
         self.rows_max
+    }
+
+    /// How many writes there were, those of one row counted each.
+    pub(super) fn writes(&self) -> usize {
+        self.writes
     }
 
     /// Rows in the order in which they were first written.
@@ -155,6 +161,7 @@ impl Rows {
         after: Option<Image>,
         path: &str,
     ) -> Result<(), Error> {
+        self.writes += 1;
         let image = after.as_ref().or(before.as_ref());
         let key = image.expect("a write has an image before or after")[0].clone();
         let name = (table, RowKey::of(&key));
@@ -172,6 +179,7 @@ impl Rows {
     /// # Errors
     /// As [`Self::note`].
     pub(super) fn note_link(&mut self, change: LinkWritten) -> Result<(), Error> {
+        self.writes += 1;
         let path = change.path.clone();
         self.links.push(change);
         self.refuse_too_many(&path)

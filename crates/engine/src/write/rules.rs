@@ -55,7 +55,7 @@ impl Run<'_> {
         })
     }
 
-    /// Whether a rule is true for a row.
+    /// Whether a rule is true for a row, and stays so.
     pub(super) async fn allows(
         &mut self,
         table: TableId,
@@ -68,6 +68,7 @@ impl Run<'_> {
             Rule::Always => Ok(true),
             Rule::When(condition) => {
                 let test = self.prepared.test(condition);
+                self.hold(table, &test, row, change).await?;
                 Ok(self.truth(table, &test, row, change).await? == Some(true))
             }
         }
@@ -87,7 +88,6 @@ impl Run<'_> {
             return Err(stream_refused(self.schema().table(table), path));
         }
         let rule = self.guard().rule(table, operation);
-        self.hold_for(table, &rule, row, change).await?;
         if !self.allows(table, &rule, row, change).await? {
             self.note_refusal(table, operation, None, row, change, path).await?;
             let name = &self.schema().table(table).name;
@@ -96,7 +96,6 @@ impl Run<'_> {
         }
         for column in named {
             let Some(rule) = self.guard().column_rule(table, operation, *column) else { continue };
-            self.hold_for(table, rule, row, change).await?;
             if !self.allows(table, rule, row, change).await? {
                 self.note_refusal(table, operation, Some(*column), row, change, path).await?;
                 let name = &self.schema().table(table).column(*column).name;
@@ -105,20 +104,6 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Holds what a rule for writing reads.
-    async fn hold_for(
-        &mut self,
-        table: TableId,
-        rule: &Rule,
-        row: &Image,
-        change: Change<'_>,
-    ) -> Result<(), Error> {
-        match rule {
-            Rule::Never | Rule::Always => Ok(()),
-            Rule::When(condition) => self.hold(table, condition, row, change).await,
-        }
     }
 
     /// Whether the caller may see a row.
@@ -161,7 +146,6 @@ impl Run<'_> {
         path: &str,
     ) -> Result<bool, Error> {
         let Some(rule) = self.guard().relation_rule(table, operation, relation) else { return Ok(false) };
-        self.hold_for(table, &rule, row, Change::default()).await?;
         if self.allows(table, &rule, row, Change::default()).await? {
             return Ok(true);
         }

@@ -12,18 +12,19 @@ mod list;
 mod step;
 mod unique;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mainstay_lang::eval::CallerView;
 use mainstay_lang::schema::{ColumnId, Operation, Schema, TableId};
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 use mainstay_sql::statement::Statement;
 use mainstay_store::{JsonRows, Outcome, Query, ReadLimits, StoreError, Tx};
 use uuid::ContextV7;
 
 use super::explain::Explained;
+use super::hold::Holding;
 use super::prepared::Prepared;
 use super::rows::{Image, RowKey, Rows};
 use super::rules::Change;
@@ -59,8 +60,8 @@ pub(super) struct Run<'a> {
     /// Tables whose unique values may change hands, and the columns that wait for theirs.
     pub(super) careful: &'a Careful,
     waiting: Vec<unique::Waiting>,
-    /// Rows of others that stay as they are, and whether against those who ask the same.
-    pub(super) held: HashSet<(TableId, RowKey, bool)>,
+    /// Rows of others that stay as they are.
+    pub(super) held: Holding,
     /// Keeps the keys of one request in order within its microsecond.
     uuids: ContextV7,
 }
@@ -99,7 +100,7 @@ impl<'a> Run<'a> {
             creating: Vec::new(),
             careful,
             waiting: Vec::new(),
-            held: HashSet::new(),
+            held: Holding::default(),
             uuids: ContextV7::new(),
         }
     }
@@ -202,29 +203,50 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whole rows whose column has a value.
+    /// Runs a statement whose result does not matter, together with the next one.
+    pub(super) async fn later(&mut self, statement: &Arc<Statement>, params: &[Value]) -> Result<(), Error> {
+        let values = bind::values(&statement.binds, self.catalog, self.ctx, params, bind::Images::default());
+        let query = Query { statement: statement.clone(), values };
+        if let Some(explained) = &mut self.explained {
+            explained.note(&query, Instant::now());
+        }
+        Ok(self.tx.later(query).await?)
+    }
+
+    /// Whole rows whose column has a value, under a lock.
     pub(super) async fn images_by(
         &mut self,
         table: TableId,
         column: ColumnId,
         value: &Value,
+        lock: Option<Lock>,
     ) -> Result<Vec<Image>, Error> {
         // A row that is asked for by its key is none of those that wait: they are in memory.
         if column != ColumnId::ID && self.has_waiting(table) {
             self.settle().await?;
         }
-        let statement = self.prepared.by_column(table, column).clone();
+        let statement = self.prepared.by_column(table, column, lock).clone();
         let value = std::slice::from_ref(value);
         let rows = self.values_as_stored(&statement, value, Change::default()).await?;
-        Ok(rows.into_iter().map(Image::from).collect())
+        let images: Vec<Image> = rows.into_iter().map(Image::from).collect();
+        self.note_held(table, &images, lock);
+        Ok(images)
     }
 
-    /// The row of a key as it stands now.
-    pub(super) async fn image(&mut self, table: TableId, key: &Value) -> Result<Option<Image>, Error> {
+    /// The row of a key as it stands now, under a lock.
+    pub(super) async fn image(
+        &mut self,
+        table: TableId,
+        key: &Value,
+        lock: Option<Lock>,
+    ) -> Result<Option<Image>, Error> {
         if let Some(written) = self.rows.get(table, key) {
             return Ok(written.after.clone());
         }
-        Ok(self.images_by(table, ColumnId::ID, key).await?.pop())
+        if let Some(image) = self.held.image(table, key, lock) {
+            return Ok(Some(image.clone()));
+        }
+        Ok(self.images_by(table, ColumnId::ID, key, lock).await?.pop())
     }
 
     /// Asks the rules that had to wait since `mark`.

@@ -7,6 +7,7 @@
 use mainstay_lang::expr::Node;
 use mainstay_lang::schema::{ColumnId, TableId};
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 
 use super::rows::Written;
 use super::run::Run;
@@ -36,7 +37,10 @@ impl Run<'_> {
                 else {
                     continue;
                 };
-                let Some(owner) = self.image(change.link.owner, &change.owner).await? else { continue };
+                let Some(owner) = self.image(change.link.owner, &change.owner, Some(Lock::Hold)).await?
+                else {
+                    continue;
+                };
                 references.push(Reference {
                     tenant: owner[tenant.0 as usize].clone(),
                     to: change.link.target,
@@ -49,7 +53,9 @@ impl Run<'_> {
         for reference in references {
             let table = self.schema().table(reference.to);
             let Some(tenant) = table.tenant else { continue };
-            let Some(row) = self.image(reference.to, &reference.key).await? else { continue };
+            let Some(row) = self.image(reference.to, &reference.key, Some(Lock::Hold)).await? else {
+                continue;
+            };
             if row[tenant.0 as usize] != reference.tenant {
                 let words = format!("{} leads to a {} of another tenant", reference.name, table.name);
                 return Err(Error::at(Key::Invalid, reference.path, "tenant", words));

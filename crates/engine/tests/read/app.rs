@@ -20,7 +20,7 @@ pub(crate) struct App {
     pub(crate) engine: Engine,
     /// Where the change log stood before the first request.
     pub(crate) log_start: Value,
-    _place: Place,
+    pub(crate) place: Place,
 }
 
 /// The request's clock in every test: 2026-01-31T12:00:00Z.
@@ -79,7 +79,7 @@ impl App {
         let limits = ReadLimits { rows: 1, bytes: 1000, deadline };
         let found = engine.store().read(vec![position], limits).await.unwrap().remove(0);
         let Outcome::Values(mut found) = found else { panic!("a position is a value") };
-        App { engine, log_start: found.remove(0).remove(0), _place: place }
+        App { engine, log_start: found.remove(0).remove(0), place }
     }
 
     /// The user of a number.

@@ -316,15 +316,16 @@ async fn log(app: &App, table: &str, number: u32, members: &str) {
     let line = vec![
         Value::Int(1),
         Value::Timestamp(NOW),
+        Value::Null,
+        Value::Null,
         text(table),
         text(&id(number)),
         text("create"),
         Value::Null,
         Value::Json(image),
-        Value::Null,
-        Value::Null,
     ];
-    let statement = Arc::new(mainstay_sql::system::change_insert(app.engine.schema(), crate::ON.dialect()));
+    let statement =
+        Arc::new(mainstay_sql::system::change_insert(app.engine.schema(), crate::ON.dialect(), 1));
     let value = |bind: &Bind| match bind {
         Bind::Param(index) => line[*index as usize].clone(),
         other => panic!("a line of the log is given by parameters, not {other:?}"),

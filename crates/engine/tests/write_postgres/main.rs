@@ -17,6 +17,7 @@ mod create;
 mod delete;
 #[path = "../write/history.rs"]
 mod history;
+mod interleaved;
 #[path = "../write/links.rs"]
 mod links;
 #[path = "../write/requests.rs"]
@@ -27,6 +28,7 @@ mod rules;
 mod set;
 #[path = "../write/shop.rs"]
 mod shop;
+mod skew;
 #[path = "../write/support.rs"]
 mod support;
 #[path = "../write/tenants.rs"]

@@ -17,7 +17,7 @@ use crate::runtime::{limits, load_settings, now, open_engine, tokio_runtime};
 use crate::settings::{self, Config};
 use crate::{logging, seed};
 
-/// How often changes that are too old are looked for.
+/// How often what is too old is looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
 /// Serves until SIGTERM or Ctrl-C; then finishes what runs.
@@ -38,7 +38,7 @@ async fn serve(output: Output, engine: Arc<Engine>, options: Options) -> Result<
     let stop = stop_signal()?;
     let server = Server::bind(options, Arc::clone(&engine)).await?;
     output.say(format!("listening on http://{}", server.local_addr()));
-    let forgetting = tokio::spawn(forget_old_changes(Arc::clone(&engine)));
+    let forgetting = tokio::spawn(forget_what_is_old(Arc::clone(&engine)));
     server.serve(stop).await;
     forgetting.abort();
     // What was acknowledged is on the disk already; this leaves one tidy file.
@@ -46,8 +46,9 @@ async fn serve(output: Output, engine: Arc<Engine>, options: Options) -> Result<
     Ok(())
 }
 
-/// Keeps the change log as short as the tables' histories say, from the start on.
-async fn forget_old_changes(engine: Arc<Engine>) {
+/// Keeps the change log as short as the tables' histories say, and no answer for longer than it is given again, from the
+/// start on.
+async fn forget_what_is_old(engine: Arc<Engine>) {
     let mut ticks = tokio::time::interval(FORGET_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -56,6 +57,11 @@ async fn forget_old_changes(engine: Arc<Engine>) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "forgot changes that were older than their table's history"),
             Err(error) => tracing::warn!(%error, "old changes could not be forgotten; tried again later"),
+        }
+        match engine.idempotency_prune(now()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "forgot answers that were kept for requests sent again"),
+            Err(error) => tracing::warn!(%error, "old answers could not be forgotten; tried again later"),
         }
     }
 }

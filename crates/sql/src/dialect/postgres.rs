@@ -151,6 +151,7 @@ impl Dialect for Postgres {
             // Weaker than FOR UPDATE: a row that refers to this one can still be made meanwhile.
             Lock::Write => " FOR NO KEY UPDATE",
             Lock::Hold => " FOR SHARE",
+            Lock::Delete => " FOR UPDATE",
         }
     }
 

@@ -285,7 +285,7 @@ fn images_hold_every_column_as_it_was_written() {
         table: db.table("Person"),
         filter: vec![db.filter("Person", "age == 40")],
         limit: None,
-        for_update: true,
+        lock: Some(mainstay_sql::dialect::Lock::Write),
     };
     let rows = db.values(&mainstay_sql::images(&db.schema, db.dialect, &images), &Run::default());
     let wire: Vec<String> = rows[0].iter().skip(3).map(Value::to_json).collect();

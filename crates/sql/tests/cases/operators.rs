@@ -148,7 +148,7 @@ fn the_database_computes_as_memory_does() {
         random_row(&mut dice, &db);
     }
     let table = db.table("T");
-    let plan = mainstay_sql::plan::Images { table, filter: Vec::new(), limit: None, for_update: false };
+    let plan = mainstay_sql::plan::Images { table, filter: Vec::new(), limit: None, lock: None };
     let rows = db.values(&mainstay_sql::images(&db.schema, db.dialect, &plan), &Run::default());
     assert_eq!(rows.len(), 120);
     let (mut answered, mut overflowed) = (0, 0);

@@ -1,10 +1,11 @@
 //! Tables, indexes and functions as PostgreSQL has them.
 
+use mainstay_lang::schema::RelationKind;
 use mainstay_lang::value::Value;
 use mainstay_sql::ddl::create_schema;
 use mainstay_sql::dialect::Lock;
 use mainstay_sql::difference::{Existing, differences};
-use mainstay_sql::plan::OutputKind;
+use mainstay_sql::plan::{OutputKind, WayStep};
 use mainstay_sql::statement::ResultShape;
 use mainstay_sql::{POSTGRES, catalogue};
 
@@ -173,16 +174,43 @@ fn a_read_stops_at_the_cap_on_nested_rows() {
 }
 
 #[test]
-fn a_row_is_held_until_the_transaction_ends() {
-    let db = Db::new("table A { a text, allow read }");
-    let key = Value::from_json(
-        &format!("\"{}\"", db.insert("A", &[("a", "\"x\"")])),
-        db.schema.key_type(db.table("A")),
+fn rows_are_held_until_the_transaction_ends() {
+    use WayStep::{Many, One};
+    let db = Db::new(
+        "table A { b B?, tags Tag[], children A[] by parent, parent A?, allow read } \
+         table B { as_ A[] by b, allow read } table Tag { of A[] by tags, allow read }",
     );
-    for lock in [Lock::Write, Lock::Hold] {
-        let hold = mainstay_sql::hold(&db.schema, POSTGRES, db.table("A"), lock);
-        let run = Run::params(&[key.clone().unwrap()]);
-        assert_eq!(db.values(&hold, &run), [[Value::Bool(true)]], "{}", hold.sql);
+    let (a, b, tag) = (db.table("A"), db.table("B"), db.table("Tag"));
+    let to_b = One { from: a, column: db.schema.table(a).column_named("b").unwrap().id };
+    let many =
+        |table: &str, relation: &str| Many { from: db.table(table), relation: db.relation(table, relation) };
+    let held = db.insert("B", &[]);
+    let top = db.insert("A", &[("b", &format!("\"{held}\""))]);
+    for _ in 0..3 {
+        db.insert("A", &[("b", &format!("\"{held}\"")), ("parent", &format!("\"{top}\""))]);
+    }
+    let label = db.insert("Tag", &[]);
+    let RelationKind::Link(link) = &db.schema.table(a).relation_named("tags").unwrap().kind else {
+        panic!("a link")
+    };
+    let key = |text: &str| Value::from_json(&format!("\"{text}\""), db.schema.key_type(a)).unwrap();
+    db.write(&mainstay_sql::link(&db.schema, POSTGRES, link), &Run::params(&[key(&top), key(&label)]));
+    for lock in [Lock::Hold, Lock::Write, Lock::Delete] {
+        let count = |start, from: &str, way: &[WayStep]| {
+            let hold = mainstay_sql::hold(&db.schema, POSTGRES, start, way, lock);
+            match db.values(&hold, &Run::params(&[key(from)]))[..] {
+                [ref row] => row[0].clone(),
+                ref rows => panic!("{rows:?}: {}", hold.sql),
+            }
+        };
+        assert_eq!(count(a, &top, &[]), Value::Int(1));
+        assert_eq!(count(a, &held, &[]), Value::Int(0), "no such row");
+        assert_eq!(count(a, &top, &[to_b.clone()]), Value::Int(1));
+        assert_eq!(count(a, &top, &[many("A", "children")]), Value::Int(3));
+        assert_eq!(count(a, &top, &[many("A", "children"), to_b.clone()]), Value::Int(1));
+        assert_eq!(count(b, &held, &[many("B", "as_")]), Value::Int(4));
+        assert_eq!(count(a, &top, &[many("A", "tags")]), Value::Int(1));
+        assert_eq!(count(tag, &label, &[many("Tag", "of"), many("A", "children")]), Value::Int(3));
     }
 }
 

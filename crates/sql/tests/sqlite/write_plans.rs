@@ -70,7 +70,12 @@ fn by_column(schema: &Schema, table: &Table, column: usize) -> Statement {
     let name = &table.columns[column].name;
     let condition = mainstay_lang::filter::compile_filter(schema, table.id, &format!("{name} == $value"));
     let filter = vec![condition.unwrap_or_else(|problems| panic!("{problems:#?}")).condition];
-    let images = Images { table: table.id, filter, limit: Some(param(1, &Type::Int)), for_update: true };
+    let images = Images {
+        table: table.id,
+        filter,
+        limit: Some(param(1, &Type::Int)),
+        lock: Some(mainstay_sql::dialect::Lock::Write),
+    };
     mainstay_sql::images(schema, SQLITE, &images)
 }
 
@@ -136,13 +141,14 @@ fn the_systems_own_statements_use_their_indexes() {
     let db = Db::new(APP);
     let schema = &db.schema;
     let statements = [
-        ("change_insert", system::change_insert(schema, SQLITE)),
+        ("change_insert", system::change_insert(schema, SQLITE, 1)),
         ("change_position", system::change_position(schema, SQLITE)),
         ("change_tail", system::change_tail(schema, SQLITE)),
         ("change_history", system::change_history(schema, SQLITE)),
         ("change_next_table", system::change_next_table(schema, SQLITE)),
         ("change_purge", system::change_purge(schema, SQLITE)),
         ("counter_next", system::counter_next(schema, SQLITE)),
+        ("counter_begin", system::counter_begin(schema, SQLITE)),
         ("counter_raise", system::counter_raise(schema, SQLITE)),
         ("idempotency_find", system::idempotency_find(schema, SQLITE)),
         ("idempotency_insert", system::idempotency_insert(schema, SQLITE)),

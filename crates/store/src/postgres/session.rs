@@ -1,18 +1,17 @@
 //! The transaction of a write job on one connection.
 //!
 //! BEGIN goes out together with the first statement, so that it costs no round trip; a job without statements costs none
-//! at all. After any error the server takes no further statement of the transaction: what the job makes of the error
+//! at all. Statements whose results nobody waits for go out together with the next one, or with COMMIT. After any error the server takes no further statement of the transaction: what the job makes of the error
 //! does not matter, it is not kept.
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::join;
 use tokio::time::timeout_at;
 
 use super::batch::{GRACE, begin_until};
-use super::error::{Failure, is_fatal, with_source};
+use super::error::Failure;
 use super::pool::Lease;
-use super::rows::{self, Budget};
+use super::together::{Committed, commit, run};
 use crate::StoreError;
 use crate::query::{Outcome, Query, ReadLimits};
 
@@ -23,6 +22,8 @@ const COMMIT_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Session {
     lease: Lease,
     state: State,
+    /// Statements that go out with the next one.
+    later: Vec<Query>,
 }
 
 enum State {
@@ -55,7 +56,14 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// On a connection on which nothing is open.
     pub(super) fn new(lease: Lease) -> Session {
-        Session { lease, state: State::Idle }
+        Session { lease, state: State::Idle, later: Vec::new() }
+    }
+
+    /// Runs a statement of the job together with the next one.
+    pub(crate) fn later(&mut self, query: Query) -> Result<(), StoreError> {
+        query.check_values()?;
+        self.later.push(query);
+        Ok(())
     }
 
     /// Runs a statement of the job.
@@ -64,18 +72,20 @@ impl Session {
         if Instant::now() >= limits.deadline {
             return Err(StoreError::Deadline);
         }
-        let is_first = match &self.state {
-            State::Idle => true,
-            State::Open => false,
+        let begin = match &self.state {
+            State::Idle => Some(begin_until("READ WRITE", limits.deadline)),
+            State::Open => None,
             State::Failed(_) | State::Unanswered => {
                 return Err(StoreError::Lost { detail: "an earlier statement of it failed".to_owned() });
             }
         };
         self.state = State::Unanswered;
         self.lease.soil();
-        let run = timeout_at(limits.deadline.into(), self.run(query, limits, is_first));
+        let later = std::mem::take(&mut self.later);
+        let connection = self.lease.connection().clone();
+        let run = timeout_at(limits.deadline.into(), run(&connection, begin, later, query, limits));
         let Ok(result) = run.await else {
-            self.lease.connection().cancel();
+            connection.cancel();
             return Err(StoreError::Deadline);
         };
         match result {
@@ -90,40 +100,6 @@ impl Session {
         }
     }
 
-    async fn run(&self, query: &Query, limits: ReadLimits, is_first: bool) -> Result<Outcome, Failure> {
-        let connection = self.lease.connection();
-        let sql = &query.statement.sql;
-        let begin = async {
-            if !is_first {
-                return Ok(());
-            }
-            connection.execute(&begin_until("READ WRITE", limits.deadline)).await
-        };
-        // Both are sent before either is waited for.
-        let stream = match connection.prepared(sql) {
-            Some(statement) => {
-                match join(begin, connection.start(query, statement.as_ref(), limits.rows)).await {
-                    (Ok(()), stream) => stream?,
-                    // Only a cancel request from outside can do this: the statement was its own transaction.
-                    (Err(failure), Ok(_)) => {
-                        let detail = format!("it did not begin: {}", failure.into_error());
-                        return Err(Failure::Refused(StoreError::OutcomeUnknown { detail }));
-                    }
-                    (Err(failure), Err(_)) => return Err(failure),
-                }
-            }
-            None => {
-                let (begun, statement) = join(begin, connection.prepare(sql)).await;
-                begun?;
-                connection.start(query, statement?.as_ref(), limits.rows).await?
-            }
-        };
-        let mut budget = Budget::new(limits);
-        let outcome = rows::read(Box::pin(stream), query, &mut budget).await;
-        // What rows are left are taken off the connection before its next answer.
-        outcome.map_err(|(failure, _)| failure)
-    }
-
     /// Why the transaction is lost, when the job may be run again.
     pub(super) fn may_run_again(&self) -> Option<Failure> {
         match &self.state {
@@ -136,8 +112,9 @@ impl Session {
 
     /// Keeps what was done.
     pub(super) async fn commit(&mut self, deadline: Instant) -> End {
-        match &self.state {
-            State::Idle => return End::Kept,
+        let begin = match &self.state {
+            State::Idle if self.later.is_empty() => return End::Kept,
+            State::Idle => Some(begin_until("READ WRITE", deadline)),
             State::Failed(_) => {
                 return match self.may_run_again() {
                     Some(failure) => End::Again(failure),
@@ -150,31 +127,38 @@ impl Session {
                 let detail = "a statement of it was given up, and the job went on".to_owned();
                 return End::Error(StoreError::Lost { detail });
             }
-            State::Open => {}
-        }
+            State::Open => None,
+        };
         let connection = self.lease.connection().clone();
         if connection.is_closed() {
             let detail = "the connection ended before the commit was asked for".to_owned();
             return End::Again(Failure::Gone(StoreError::Lost { detail }));
         }
+        let before = std::mem::take(&mut self.later);
         self.state = State::Unanswered;
+        self.lease.soil();
         let give_up = deadline.max(Instant::now() + COMMIT_MAX);
-        match timeout_at(give_up.into(), connection.client.batch_execute("COMMIT")).await {
-            Ok(Ok(())) => {
+        match timeout_at(give_up.into(), commit(&connection, begin, before)).await {
+            Ok(Committed::Kept) => {
                 self.settle();
                 End::Kept
             }
-            Ok(Err(error)) => match error.as_db_error() {
-                Some(refusal) if !is_fatal(refusal) => {
-                    // A failed COMMIT has rolled back.
-                    self.settle();
-                    match Failure::from(error) {
-                        failure @ (Failure::Clash(_) | Failure::Stale(_)) => End::Again(failure),
-                        failure => End::Error(failure.into_error()),
-                    }
+            Ok(Committed::Undone(failure)) => {
+                // A failed COMMIT has rolled back, and one behind a failed statement as well.
+                self.settle();
+                match failure {
+                    failure @ (Failure::Clash(_) | Failure::Stale(_)) => End::Again(failure),
+                    failure => End::Error(failure.into_error()),
                 }
-                _ => End::Error(StoreError::OutcomeUnknown { detail: with_source(&error) }),
-            },
+            }
+            Ok(Committed::Open(failure)) => {
+                self.state = State::Failed(failure.clone());
+                match self.may_run_again() {
+                    Some(failure) => End::Again(failure),
+                    None => End::Error(failure.into_error()),
+                }
+            }
+            Ok(Committed::Unknown(detail)) => End::Error(StoreError::OutcomeUnknown { detail }),
             Err(_) => {
                 connection.abort();
                 End::Error(StoreError::OutcomeUnknown { detail: "no answer to the commit".to_owned() })

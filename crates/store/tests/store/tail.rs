@@ -74,7 +74,7 @@ fn values(outcome: &Outcome) -> &[Vec<Value>] {
 
 /// Raises some rows and logs it, slowly; every third is undone at its end.
 fn raise(on: On, number: i64) -> WriteJob<(), StoreError> {
-    let log = Arc::new(system::change_insert(&Schema::default(), on.pick(SQLITE, POSTGRES)));
+    let log = Arc::new(system::change_insert(&Schema::default(), on.pick(SQLITE, POSTGRES), 1));
     Box::new(move |tx| {
         let log = log.clone();
         Box::pin(async move {
@@ -84,13 +84,9 @@ fn raise(on: On, number: i64) -> WriteJob<(), StoreError> {
                     ints("UPDATE counter SET n = n + 1 WHERE id = $1 RETURNING n", vec![row.clone()]);
                 let value = values(&tx.query(&raised).await?)[0][0].to_json();
                 let text = |text: &str| Value::Text(text.to_owned());
-                let mut values = vec![
-                    Value::Timestamp(Timestamp(0)),
-                    text("counter"),
-                    text(&row.to_json()),
-                    text("update"),
-                ];
-                values.extend([Value::Null, Value::Json(value), Value::Null, Value::Null]);
+                let mut values = vec![Value::Timestamp(Timestamp(0)), Value::Null, Value::Null];
+                values.extend([text("counter"), text(&row.to_json()), text("update")]);
+                values.extend([Value::Null, Value::Json(value)]);
                 if on == On::Sqlite {
                     values.insert(0, Value::Int(number));
                 }

@@ -58,6 +58,7 @@ impl Run<'_> {
     ) -> Result<bool, Error> {
         let named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
         let (next, changed) = self.changed(current, changes);
+        self.hold_parents(table, &[current, &next], Some(&changed)).await?;
         let change = Change { old: Some(current), new: Some(&next) };
         self.require(table, Operation::Update, &named, current, change, path).await?;
         self.store(table, current, &next, &changed, places, path).await?;
@@ -75,6 +76,7 @@ impl Run<'_> {
         path: &str,
     ) -> Result<(), Error> {
         let (next, changed) = self.changed(current, changes);
+        self.hold_parents(table, &[current, &next], Some(&changed)).await?;
         self.store(table, current, &next, &changed, &[], path).await
     }
 

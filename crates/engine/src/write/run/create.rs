@@ -42,6 +42,7 @@ impl<'a> Run<'a> {
             self.settle().await?;
         }
         let row = Image::from(row);
+        self.hold_parents(step.table, &[&row], None).await?;
         let statement = self.prepared.insert(step.table).clone();
         if let Err(error) = self.write(&statement, &row).await {
             let places: Vec<_> =
@@ -180,10 +181,17 @@ impl<'a> Run<'a> {
         Ok(next)
     }
 
-    /// Keys that were given are not given again. Does nothing before the counter was first asked.
+    /// Keys that were given are not given again. Before the counter was first asked, whoever asks it first steps over them;
+    /// where others write at the same time, it is made so that he waits for them.
     async fn counter_raise(&mut self, table: &Table, at_least: Value) -> Result<(), Error> {
         let name = |text: &str| Value::Text(text.to_owned());
         let params = [name(&table.name), name(&table.columns[0].name), name("[]"), at_least];
+        if let Some(begin) = &self.prepared.system.counter_begin
+            && !self.prepared.has_counter(table.id)
+            && self.write(begin, &params).await? == 0
+        {
+            self.prepared.note_counter(table.id);
+        }
         self.write(&self.prepared.system.counter_raise, &params).await?;
         Ok(())
     }

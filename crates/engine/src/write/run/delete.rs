@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 
 use mainstay_lang::schema::{ColumnId, OnDelete, Operation, TableId};
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 
 use super::Run;
 use super::step::AnswerRow;
@@ -37,7 +38,9 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let mut doomed = Vec::new();
         for row in rows.iter() {
-            let Some(image) = self.image(step.table, &row.key).await? else { continue };
+            let Some(image) = self.image(step.table, &row.key, Some(Lock::Delete)).await? else { continue };
+            // One that this request has written is not locked by being read.
+            self.hold_row(step.table, &row.key, Lock::Delete).await?;
             let change = Change { old: Some(&image), new: None };
             self.require(step.table, Operation::Delete, &[], &image, change, &step.path).await?;
             doomed.push((step.table, image));
@@ -63,6 +66,7 @@ impl Run<'_> {
             self.update_unasked(reference.table, &row, vec![(reference.column, Value::Null)], path).await?;
         }
         for (table, image) in &doomed {
+            self.hold_parents(*table, &[image], None).await?;
             self.end_links(*table, &image[0], path).await?;
         }
         let doomed = self.in_order(doomed).await?;
@@ -87,9 +91,13 @@ impl Run<'_> {
         let mut next = 0;
         while let Some((to, key)) = doomed.get(next).map(|(table, image)| (*table, image[0].clone())) {
             next += 1;
+            // Nobody comes to refer to it any more, so that what refers to it is found whole.
+            self.hold_row(to, &key, Lock::Delete).await?;
             for incoming in self.prepared.incoming(to) {
-                for row in self.images_by(incoming.table, incoming.column, &key).await? {
-                    if incoming.on_delete != OnDelete::Cascade {
+                let goes = incoming.on_delete == OnDelete::Cascade;
+                let lock = Some(if goes { Lock::Delete } else { Lock::Write });
+                for row in self.images_by(incoming.table, incoming.column, &key, lock).await? {
+                    if !goes {
                         references.push(Reference {
                             table: incoming.table,
                             column: incoming.column,
@@ -118,6 +126,7 @@ impl Run<'_> {
                 for other in self.linked(link, from_owner, key).await? {
                     let (owner, target) =
                         if from_owner { (key.clone(), other) } else { (other, key.clone()) };
+                    self.hold_sides(link, &owner, &target).await?;
                     let statement = &self.prepared.link(link).unlink;
                     self.write(statement, &[owner.clone(), target.clone()]).await?;
                     let path = path.to_owned();

@@ -1,16 +1,17 @@
 //! Finding the rows of a step, once, under the rules for reading.
 
 use mainstay_lang::expr::{Expr, Node, RowPath};
-use mainstay_lang::schema::{ColumnId, Operation, TableId};
+use mainstay_lang::schema::{ColumnId, Operation, Table, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 use mainstay_sql::plan::Images;
 
 use super::Run;
 use super::step::{Among, Place};
 use crate::catalog::Rule;
 use crate::error::{Error, Key};
-use crate::write::plan::{Find, Step};
+use crate::write::plan::{Find, ListStep, Step};
 use crate::write::prepared::equals_param;
 use crate::write::rows::{Image, too_many};
 use crate::write::rules::Change;
@@ -26,9 +27,10 @@ impl Run<'_> {
         find: &Find,
         place: &Place,
     ) -> Result<Vec<Image>, Error> {
+        let lock = self.lock_to_find(step).max(place.lock);
         let mut images = match &find.key {
-            Some(key) => self.find_key(step.table, key, &place.among).await?,
-            None => self.find_all(step, find, &place.among).await?,
+            Some(key) => self.find_key(step.table, key, &place.among, lock).await?,
+            None => self.find_all(step, find, &place.among, lock).await?,
         };
         if let Among::Column(column, _) = &place.among {
             images = self.seen_by(step.table, *column, images).await?;
@@ -76,13 +78,14 @@ impl Run<'_> {
         &mut self,
         table: TableId,
         key: &Value,
+        lock: Lock,
         path: &str,
     ) -> Result<(), Error> {
-        let is_self = self.is_steady_self(table, key);
+        let is_self = lock == Lock::Hold && self.is_steady_self(table, key);
         if is_self && self.ctx.caller.sees_self.get().is_some() {
             return Ok(());
         }
-        if self.find_key(table, key, &Among::All).await?.is_empty() {
+        if self.find_key(table, key, &Among::All, lock).await?.is_empty() {
             self.note_unreadable(table, key, path).await?;
             return Err(refused(path));
         }
@@ -109,15 +112,24 @@ impl Run<'_> {
     /// For whoever asks why: a row that is there, but not for this caller.
     async fn note_unreadable(&mut self, table: TableId, key: &Value, path: &str) -> Result<(), Error> {
         if self.inquiry.is_some()
-            && let Some(row) = self.image(table, key).await?
+            && let Some(row) = self.image(table, key, None).await?
         {
             self.note_refusal(table, Operation::Read, None, &row, Change::default(), path).await?;
         }
         Ok(())
     }
 
-    async fn find_key(&mut self, table: TableId, key: &Value, among: &Among) -> Result<Vec<Image>, Error> {
-        let Some(image) = self.image(table, key).await? else { return Ok(Vec::new()) };
+    async fn find_key(
+        &mut self,
+        table: TableId,
+        key: &Value,
+        among: &Among,
+        lock: Lock,
+    ) -> Result<Vec<Image>, Error> {
+        let is_open = !matches!(self.guard().rule(table, Operation::Read), Rule::When(_));
+        // Where everybody may read it, it only has to be there, which the reference to it sees to.
+        let lock = Some(lock).filter(|lock| *lock > Lock::Hold || !is_open);
+        let Some(image) = self.image(table, key, lock).await? else { return Ok(Vec::new()) };
         let is_among = match among {
             Among::All => true,
             Among::Keys(keys) => keys.contains(key),
@@ -129,22 +141,60 @@ impl Run<'_> {
         Ok(vec![image])
     }
 
-    async fn find_all(&mut self, step: &Step, find: &Find, among: &Among) -> Result<Vec<Image>, Error> {
-        match among {
-            Among::All => self.find_where(step, find, None, &[]).await,
+    async fn find_all(
+        &mut self,
+        step: &Step,
+        find: &Find,
+        among: &Among,
+        lock: Lock,
+    ) -> Result<Vec<Image>, Error> {
+        let lock = Some(lock);
+        let images = match among {
+            Among::All => self.find_where(step, find, None, &[], lock).await?,
             Among::Column(column, value) => {
                 let condition = equals_param(self.schema(), step.table, *column, count_of(&find.params));
-                self.find_where(step, find, Some(condition), std::slice::from_ref(value)).await
+                self.find_where(step, find, Some(condition), std::slice::from_ref(value), lock).await?
             }
-            Among::Keys(keys) => {
-                let mut images = Vec::new();
-                for keys in keys.chunks(KEYS_MAX) {
-                    let (condition, keys) = self.one_of(step.table, keys, count_of(&find.params));
-                    images.extend(self.find_where(step, find, Some(condition), &keys).await?);
-                }
-                Ok(images)
+            Among::Keys(keys) => self.find_keys(step, find, keys, lock).await?,
+        };
+        self.still_found(step, find, images).await
+    }
+
+    async fn find_keys(
+        &mut self,
+        step: &Step,
+        find: &Find,
+        keys: &[Value],
+        lock: Option<Lock>,
+    ) -> Result<Vec<Image>, Error> {
+        let mut images = Vec::new();
+        for keys in keys.chunks(KEYS_MAX) {
+            let (condition, keys) = self.one_of(step.table, keys, count_of(&find.params));
+            images.extend(self.find_where(step, find, Some(condition), &keys, lock).await?);
+        }
+        Ok(images)
+    }
+
+    /// Those of the rows found that are still what was looked for. A database that has waited for a row looks at it again,
+    /// but at no other: conditions that follow relations are asked once more, of rows that nobody changes any more.
+    async fn still_found(
+        &mut self,
+        step: &Step,
+        find: &Find,
+        images: Vec<Image>,
+    ) -> Result<Vec<Image>, Error> {
+        let is_settled = !self.prepared.holds() || find.filter.iter().all(Expr::is_row_local);
+        if is_settled || images.is_empty() {
+            return Ok(images);
+        }
+        if let Rule::When(rule) = self.guard().rule(step.table, Operation::Read) {
+            let test = self.prepared.test(&rule);
+            for image in &images {
+                self.hold(step.table, &test, image, Change::default()).await?;
             }
         }
+        let keys: Vec<Value> = images.iter().map(|image| image[0].clone()).collect();
+        self.find_keys(step, find, &keys, None).await
     }
 
     async fn find_where(
@@ -153,6 +203,7 @@ impl Run<'_> {
         find: &Find,
         condition: Option<Expr>,
         values: &[Value],
+        lock: Option<Lock>,
     ) -> Result<Vec<Image>, Error> {
         let mut params: Vec<Value> = find.params.iter().chain(values).cloned().collect();
         let filter = find.filter.iter().cloned().chain(condition).collect();
@@ -160,11 +211,29 @@ impl Run<'_> {
         let limit = Expr { node: Node::Param(count_of(&params)), ty: Type::Int, span: Default::default() };
         params
             .push(Value::Int(i64::try_from(self.rows.rows_max()).unwrap_or(i64::MAX - 1).saturating_add(1)));
-        let images =
-            Images { table: step.table, filter, limit: Some(limit), for_update: step.changes_rows() };
-        let statement = self.prepared.images(&images);
+        let statement = self.prepared.images(&Images { table: step.table, filter, limit: Some(limit), lock });
         let rows = self.values(&statement, &params, Change::default()).await?;
-        Ok(rows.into_iter().map(Image::from).collect())
+        let images: Vec<Image> = rows.into_iter().map(Image::from).collect();
+        self.note_held(step.table, &images, lock);
+        Ok(images)
+    }
+
+    /// What the rows of a step are found for.
+    fn lock_to_find(&self, step: &Step) -> Lock {
+        let is_watched = |list: &ListStep| {
+            let relation = self.schema().table(step.table).relation(list.relation);
+            self.prepared.watched.is_relation(&relation.kind, relation.target)
+        };
+        match step {
+            _ if step.deletes => Lock::Delete,
+            _ if !step.assigns.is_empty() || step.lists.iter().any(is_watched) => Lock::Write,
+            _ => Lock::Hold,
+        }
+    }
+
+    /// What a row is found for that a column comes to refer to.
+    pub(super) fn lock_to_refer(&self, table: &Table, column: ColumnId) -> Lock {
+        if self.prepared.watched.is_column(table.id, column) { Lock::Write } else { Lock::Hold }
     }
 
     /// `id in (…)` with parameters from a number on. The number of keys is rounded up by repeating the last one, so that

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mainstay_lang::schema::{ColumnId, LinkTable, Operation, RelationId, RelationKind, TableId};
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 
 use super::step::{Among, AnswerRow, Place};
 use super::{After, Run};
@@ -61,7 +62,8 @@ impl<'a> Run<'a> {
             }
             ListChange::Add { step, one } => self.add(table, row, &joint, step, *one).await,
             ListChange::Remove(step) => {
-                for found in self.step(step, Place::default()).await? {
+                let place = Place { lock: target_lock(&joint), ..Place::default() };
+                for found in self.step(step, place).await? {
                     self.unjoin(table, row, &joint, target, &found.key, &step.path).await?;
                 }
                 Ok(Vec::new())
@@ -98,7 +100,8 @@ impl<'a> Run<'a> {
             let given = Some((*column, row[0].clone()));
             return self.step(step, Place { given, ..Place::default() }).await;
         }
-        let found = self.step(step, Place { one: one && !is_new, ..Place::default() }).await?;
+        let lock = target_lock(joint);
+        let found = self.step(step, Place { one: one && !is_new, lock, ..Place::default() }).await?;
         for target in &found {
             match joint {
                 Joint::Column(column) => {
@@ -129,7 +132,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), Error> {
         match joint {
             Joint::Column(column) => {
-                let Some(child) = self.image(target, key).await? else { return Ok(()) };
+                let Some(child) = self.image(target, key, Some(Lock::Write)).await? else { return Ok(()) };
                 if child[column.0 as usize] != row[0] {
                     return Ok(());
                 }
@@ -144,7 +147,7 @@ impl<'a> Run<'a> {
     }
 
     async fn owner(&mut self, table: TableId, key: &Value) -> Result<(TableId, Image), Error> {
-        let image = self.image(table, key).await?;
+        let image = self.image(table, key, Some(Lock::Hold)).await?;
         Ok((table, image.ok_or_else(|| Error::internal("a row that was found is gone"))?))
     }
 
@@ -152,7 +155,7 @@ impl<'a> Run<'a> {
     async fn joined(&mut self, joint: &Joint, target: TableId, key: &Value) -> Result<Vec<Value>, Error> {
         match joint {
             Joint::Column(column) => {
-                let images = self.images_by(target, *column, key).await?;
+                let images = self.images_by(target, *column, key, Some(Lock::Write)).await?;
                 Ok(images.iter().map(|image| image[0].clone()).collect())
             }
             Joint::Link { link, is_owner, .. } => self.linked(link, *is_owner, key).await,
@@ -174,7 +177,7 @@ impl<'a> Run<'a> {
 
     /// Whether the caller sees that a row hangs there.
     async fn is_seen(&mut self, joint: &Joint, table: TableId, key: &Value) -> Result<bool, Error> {
-        let Some(image) = self.image(table, key).await? else { return Ok(false) };
+        let Some(image) = self.image(table, key, Some(Lock::Write)).await? else { return Ok(false) };
         let is_column_seen = match joint {
             Joint::Column(column) => self.is_column_readable(table, *column, &image).await?,
             Joint::Link { .. } => true,
@@ -191,7 +194,7 @@ impl<'a> Run<'a> {
         value: &Value,
         path: &str,
     ) -> Result<(), Error> {
-        let Some(child) = self.image(table, key).await? else { return Ok(()) };
+        let Some(child) = self.image(table, key, Some(Lock::Write)).await? else { return Ok(()) };
         if child[column.0 as usize] == *value {
             return Ok(());
         }
@@ -233,6 +236,7 @@ impl<'a> Run<'a> {
                 path,
             });
         }
+        self.hold_sides(&change.link, &change.owner, &change.target).await?;
         let prepared = self.prepared.link(&change.link);
         let statement = if change.added { &prepared.link } else { &prepared.unlink };
         let params = [change.owner.clone(), change.target.clone()];
@@ -240,6 +244,14 @@ impl<'a> Run<'a> {
             self.rows.note_link(change)?;
         }
         Ok(())
+    }
+}
+
+/// What a row that comes to a relation, or leaves it, is found for.
+fn target_lock(joint: &Joint) -> Lock {
+    match joint {
+        Joint::Column(_) => Lock::Write,
+        Joint::Link { .. } => Lock::Hold,
     }
 }
 

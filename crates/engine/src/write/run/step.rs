@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use mainstay_lang::schema::{ColumnId, TableId};
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 
 use super::Run;
 use crate::error::{Error, Key};
@@ -12,7 +13,7 @@ use crate::write::plan::{Assign, Find, NewValue, Source, Step};
 use crate::write::rows::{Image, Kind};
 
 /// Where a step stands: which rows it may find, and what it fills in a row that it makes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(in crate::write) struct Place {
     /// Rows outside are not found.
     pub(super) among: Among,
@@ -20,6 +21,14 @@ pub(in crate::write) struct Place {
     pub(super) one: bool,
     /// The column that refers to the row around.
     pub(super) given: Option<(ColumnId, Value)>,
+    /// What the rows are found for at least.
+    pub(super) lock: Lock,
+}
+
+impl Default for Place {
+    fn default() -> Place {
+        Place { among: Among::All, one: false, given: None, lock: Lock::Hold }
+    }
 }
 
 /// Rows that a step may find.
@@ -182,16 +191,17 @@ impl<'a> Run<'a> {
         let mut assigned = Assigned { values: Vec::with_capacity(assigns.len()), nested: Vec::new() };
         for assign in assigns {
             let column = table.column(assign.column);
+            let lock = self.lock_to_refer(table, assign.column);
             let value = match &assign.value {
                 NewValue::Given(value) => Assigning::Value(value.clone()),
                 NewValue::Computed(operator, operand) => Assigning::Computed(*operator, operand.clone()),
                 NewValue::Key(key) => {
                     let target = column.target().expect("only references are given as keys");
-                    self.require_readable(target, key, &assign.path).await?;
+                    self.require_readable(target, key, lock, &assign.path).await?;
                     Assigning::Value(key.clone())
                 }
                 NewValue::Row(step) => {
-                    let place = Place { one: true, ..Place::default() };
+                    let place = Place { one: true, lock, ..Place::default() };
                     let rows = self.step(step, place).await?;
                     let row = rows.into_iter().next().expect("exactly one row was asked for");
                     let key = row.key.clone();

@@ -13,6 +13,7 @@ use mainstay_lang::expr::{Expr, Node, RowPath};
 use mainstay_lang::schema::{ColumnId, RelationKind, Schema, Table, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 use mainstay_sql::plan::Images;
 use mainstay_store::StoreError;
 use uuid::Uuid;
@@ -202,7 +203,7 @@ impl Run<'_> {
                 continue;
             }
             let filter = (0..).zip(&named).map(|(param, column)| equals_param(schema, table, *column, param));
-            let images = Images { table, filter: filter.collect(), limit: None, for_update: true };
+            let images = Images { table, filter: filter.collect(), limit: None, lock: Some(Lock::Write) };
             let statement = self.prepared.images(&images);
             let rows = self.values_as_stored(&statement, &values, Change::default()).await?;
             let other = rows.into_iter().filter_map(|row| row.into_iter().next()).find(|key| *key != row[0]);

@@ -1,0 +1,152 @@
+//! Statements of a transaction that are sent together: one way there and back for all of them.
+//!
+//! The server carries them out in their order, each on what it finds when its turn comes, and none behind one that failed.
+//! BEGIN is an exception: where it fails, those behind it are transactions of their own, and nobody can say any more that
+//! nothing was done.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Instant;
+
+use futures_util::future::try_join_all;
+
+use super::connection::Connection;
+use super::error::{Failure, is_fatal, with_source};
+use super::pipeline::Sent;
+use super::rows::{self, Budget};
+use crate::StoreError;
+use crate::query::{Outcome, Query, ReadLimits};
+
+/// Statements that were sent before another one.
+type Earlier = Vec<Sent<Result<(), Failure>>>;
+
+/// Runs a statement, and before it those that were to be run together with it: all are sent before any is waited for.
+pub(super) async fn run(
+    connection: &Arc<Connection>,
+    begin: Option<String>,
+    later: Vec<Query>,
+    query: &Query,
+    limits: ReadLimits,
+) -> Result<Outcome, Failure> {
+    let prepared = match connection.prepared(&query.statement.sql) {
+        Some(statement) => statement,
+        None => connection.prepare(&query.statement.sql).await?,
+    };
+    let is_first = begin.is_some();
+    let earlier = send(connection, begin, later).await?;
+    // Sent when this is first polled, behind those above.
+    let stream = connection.start(query, prepared.as_ref(), limits.rows).await;
+    let stream = match answers(earlier, is_first).await {
+        Ok(()) => stream?,
+        Err(stopped) if stopped.not_begun && (stopped.alone || stream.is_ok()) => {
+            return Err(Failure::Refused(StoreError::OutcomeUnknown { detail: stopped.words() }));
+        }
+        Err(stopped) => return Err(stopped.failure),
+    };
+    let mut budget = Budget::new(limits);
+    let outcome = rows::read(Box::pin(stream), query, &mut budget).await;
+    // What rows are left are taken off the connection before its next answer.
+    outcome.map_err(|(failure, _)| failure)
+}
+
+/// Sends BEGIN and statements, in this order, and waits for none of them.
+async fn send(
+    connection: &Arc<Connection>,
+    begin: Option<String>,
+    later: Vec<Query>,
+) -> Result<Earlier, Failure> {
+    let prepared = try_join_all(later.iter().map(|query| connection.prepare(&query.statement.sql))).await?;
+    let begin = begin.map(|begin| {
+        let connection = connection.clone();
+        Sent::new(async move { connection.execute(&begin).await })
+    });
+    let later = later.into_iter().zip(prepared).map(|(query, statement)| {
+        let connection = connection.clone();
+        Sent::new(async move {
+            let stream = connection.start(&query, statement.as_ref(), u64::MAX).await?;
+            let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: Instant::now() };
+            let outcome = rows::read(Box::pin(stream), &query, &mut Budget::new(limits)).await;
+            outcome.map(drop).map_err(|(failure, _)| failure)
+        })
+    });
+    let mut sent: Earlier = begin.into_iter().chain(later).collect();
+    poll_fn(|cx| {
+        sent.iter_mut().for_each(|sent| sent.send(cx));
+        Poll::Ready(())
+    })
+    .await;
+    Ok(sent)
+}
+
+/// Why statements that were sent together did not all succeed.
+struct Stopped {
+    failure: Failure,
+    /// Whether it was BEGIN that failed. Only a cancel request from outside can do this.
+    not_begun: bool,
+    /// Whether another was carried out nevertheless: without BEGIN each is a transaction of its own.
+    alone: bool,
+}
+
+impl Stopped {
+    fn words(self) -> String {
+        format!("the transaction did not begin: {}", self.failure.into_error())
+    }
+}
+
+/// Waits for all of them. `begins`: the first one is BEGIN.
+async fn answers(sent: Earlier, begins: bool) -> Result<(), Stopped> {
+    let mut stopped: Option<Stopped> = None;
+    for (at, sent) in sent.into_iter().enumerate() {
+        match (sent.answer().await, &mut stopped) {
+            (Ok(()), None) | (Err(_), Some(_)) => {}
+            (Ok(()), Some(stopped)) => stopped.alone = true,
+            (Err(failure), None) => {
+                stopped = Some(Stopped { failure, not_begun: begins && at == 0, alone: false });
+            }
+        }
+    }
+    stopped.map_or(Ok(()), Err)
+}
+
+/// What has become of a transaction that was to be kept.
+pub(super) enum Committed {
+    /// Everything is kept.
+    Kept,
+    /// It has ended, and nothing of it is kept.
+    Undone(Failure),
+    /// It has not ended.
+    Open(Failure),
+    /// Nobody knows.
+    Unknown(String),
+}
+
+/// COMMIT, and together with it the statements that are still to be run.
+pub(super) async fn commit(
+    connection: &Arc<Connection>,
+    begin: Option<String>,
+    before: Vec<Query>,
+) -> Committed {
+    let begins = begin.is_some();
+    let earlier = match send(connection, begin, before).await {
+        Ok(earlier) => earlier,
+        Err(failure) => return Committed::Open(failure),
+    };
+    let ended = connection.client.batch_execute("COMMIT").await;
+    match answers(earlier, begins).await {
+        Ok(()) => {}
+        Err(stopped) if stopped.not_begun && stopped.alone => return Committed::Unknown(stopped.words()),
+        // A connection that was lost may have been lost behind the COMMIT.
+        Err(Stopped { failure: failure @ Failure::Gone(_), .. }) => {
+            return Committed::Unknown(failure.into_error().to_string());
+        }
+        Err(stopped) => return Committed::Undone(stopped.failure),
+    }
+    match ended {
+        Ok(()) => Committed::Kept,
+        Err(error) => match error.as_db_error() {
+            Some(refusal) if !is_fatal(refusal) => Committed::Undone(Failure::from(error)),
+            _ => Committed::Unknown(with_source(&error)),
+        },
+    }
+}
