@@ -44,9 +44,13 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
             commands::query::run(output, &app, &document, &caller, explain)
         }
         Command::Why { app, document, caller } => commands::why::run(output, &app, &document, &caller),
-        Command::Import { app, table, file, upsert, skip_bad } => {
-            commands::import::run(output, &app, &table, &file, commands::import::Mode { upsert, skip_bad })
-        }
+        Command::Import { app, table, file, upsert, skip_bad } => commands::import::run(
+            output,
+            &app,
+            &table,
+            &file,
+            commands::import::Mode { upsert, skip_bad, once: None },
+        ),
         Command::Export { app, table, file } => commands::export::run(output, &app, &table, &file),
         Command::User { command } => commands::user::run(output, command),
         Command::Settings { app } => commands::settings::run(output, &app),

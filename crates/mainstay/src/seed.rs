@@ -1,7 +1,9 @@
 //! The app's `seed/` folder, run once, in name order, into a new development database.
 //!
 //! A `.json` file is a query document, run past the rules; `Track.csv`, `02_Album.ndjson` and `03_Playlist.tracks.csv` hold
-//! the rows of the table, or the links of the relation, that they are named after. Each file is one transaction. The
+//! the rows of the table, or the links of the relation, that they are named after. Each file is one transaction under a key
+//! of its own: servers that start together on one database all come by, and each file is loaded by whoever comes first, the
+//! others waiting for it. Nor is a file loaded again when the server that began was stopped between two of them. The
 //! database remembers that it was seeded.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +12,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow, bail};
 use indicatif::ProgressBar;
 use mainstay_engine::document;
-use mainstay_engine::part::Operation;
+use mainstay_engine::part::{Idempotency, Operation};
+use sha2::{Digest as _, Sha256};
 
 use crate::cli::App;
 use crate::commands::import::{self, Mode};
@@ -59,23 +62,38 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The key under which a file is loaded.
+fn once(file: &Path) -> Result<Idempotency> {
+    let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+    let name = file.file_name().unwrap_or_default();
+    let hash = Sha256::digest(name.as_encoded_bytes());
+    let key = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Idempotency {
+        key,
+        target: format!("seed {}", name.display()),
+        body_hash: Sha256::digest(&text).into(),
+    })
+}
+
 fn load(runtime: &Runtime, file: &Path) -> Result<usize> {
+    let once = once(file)?;
     if file.extension().is_some_and(|extension| extension == "json") {
-        return load_document(runtime, file);
+        return load_document(runtime, file, once);
     }
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let target = stem.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_' || c == '-');
-    let report = import::into(runtime, target, file, Mode::default(), &ProgressBar::hidden())?;
+    let mode = Mode { once: Some(&once), ..Mode::default() };
+    let report = import::into(runtime, target, file, mode, &ProgressBar::hidden())?;
     if let Some(problem) = report.problems.first() {
         bail!("line {problem} ({} bad rows in all)", report.problems.len());
     }
     Ok(report.imported)
 }
 
-fn load_document(runtime: &Runtime, file: &Path) -> Result<usize> {
+fn load_document(runtime: &Runtime, file: &Path, once: Idempotency) -> Result<usize> {
     let text = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
     let documents = document::parse(&text).map_err(|error| refusal(&error))?;
-    let operation = Operation { documents, ..Operation::default() };
+    let operation = Operation { documents, idempotency: Some(once), ..Operation::default() };
     let response = runtime
         .block_on(runtime.engine.execute(&runtime.admin(), &operation))
         .map_err(|error| refusal(&error))?;

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
+use mainstay_engine::part::Idempotency;
 use serde_json::json;
 
 use crate::cli::App;
@@ -18,15 +19,17 @@ pub(crate) use run::Problem;
 
 /// How rows are put in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Mode {
+pub(crate) struct Mode<'m> {
     /// Rows whose id is there are changed.
     pub(crate) upsert: bool,
     /// Rows that cannot be imported are left out.
     pub(crate) skip_bad: bool,
+    /// The import's own name: under it the rows are put in once, whoever else imports them at the same time.
+    pub(crate) once: Option<&'m Idempotency>,
 }
 
 /// Imports a file and says what was done; fails, having changed nothing, when a row is bad and may not be skipped.
-pub(crate) fn run(output: Output, app: &App, target: &str, file: &Path, mode: Mode) -> Result<()> {
+pub(crate) fn run(output: Output, app: &App, target: &str, file: &Path, mode: Mode<'_>) -> Result<()> {
     let runtime = Runtime::open(output, app)?;
     let bar = progress(output);
     let report = into(&runtime, target, file, mode, &bar);
@@ -56,7 +59,7 @@ pub(crate) fn into(
     runtime: &Runtime,
     target: &str,
     file: &Path,
-    mode: Mode,
+    mode: Mode<'_>,
     bar: &ProgressBar,
 ) -> Result<Report> {
     let target = run::Target::find(runtime.engine.schema(), target)?;

@@ -3,7 +3,7 @@
 use mainstay_testkit::postgres::Postgres;
 use serde_json::{Value, json};
 
-use crate::support::App;
+use crate::support::{App, Server};
 
 /// The staff office.
 const NANCY: &str = "01900000-0000-7000-8000-000000000003";
@@ -73,17 +73,47 @@ fn two_servers_share_a_database() {
     assert_eq!(again.get("", "/api/Task").ok()["items"][0]["title"], "Drink it");
 }
 
+/// Servers started together on one empty database.
+fn together(app: &App, url: &str, servers: usize) -> Vec<Server> {
+    std::thread::scope(|scope| {
+        let start = || app.serve_with(&["--database", url]);
+        let starting: Vec<_> = (0..servers).map(|_| scope.spawn(start)).collect();
+        starting.into_iter().map(|server| server.join().unwrap()).collect()
+    })
+}
+
 #[test]
 fn servers_that_begin_together_make_one_set_of_tables() {
     let app = App::of("table Task { title text unique, allow all }");
     let url = Postgres::database();
-    let servers: Vec<_> = std::thread::scope(|scope| {
-        let start = || app.serve_with(&["--database", url.as_str()]);
-        let starting: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
-        starting.into_iter().map(|server| server.join().unwrap()).collect()
-    });
+    let servers = together(&app, &url, 3);
     servers[0].request("POST", "/api/Task").json(&json!({"title": "Buy tea"})).send().expect(201);
     for server in &servers {
         assert_eq!(server.get("", "/api/Task").ok()["items"][0]["title"], "Buy tea");
     }
+}
+
+#[test]
+fn servers_that_begin_together_load_the_first_rows_once() {
+    let app = App::of(
+        "table Task { id int, title text, steps Step[] by task, allow all } table Step { task Task, allow all }",
+    );
+    app.write(
+        "seed/1_Task.csv",
+        (1..=500).map(|id| format!("{id},task {id}\n")).fold("id,title\n".to_owned(), |a, b| a + &b),
+    );
+    app.write(
+        "seed/2.json",
+        r#"{"Task": {"create": true, "title": "last", "steps": [{"create": true}, {"create": true}]}}"#,
+    );
+    let url = Postgres::database();
+    for server in together(&app, &url, 3) {
+        let count =
+            json!({"Task": {"aggregate": {"tasks": "count()"}}, "Step": {"aggregate": {"steps": "count()"}}});
+        let counted = server.query("", &count).ok();
+        assert_eq!(counted, json!({"Task": [{"tasks": 501}], "Step": [{"steps": 2}]}), "{}", server.said());
+        assert!(server.said().contains("seeded 501 rows from 2 files"), "{}", server.said());
+    }
+    let again = app.serve_with(&["--database", &url]);
+    assert!(!again.said().contains("seeded"), "{}", again.said());
 }

@@ -92,7 +92,7 @@ pub(super) fn import(
     runtime: &Runtime,
     target: &Target,
     rows: Vec<Row>,
-    mode: Mode,
+    mode: Mode<'_>,
     bar: &ProgressBar,
 ) -> Result<Report> {
     let schema = runtime.engine.schema();
@@ -130,7 +130,7 @@ fn write_chunk(
     runtime: &Runtime,
     target: &Target,
     mut rows: Vec<(u64, Fields)>,
-    mode: Mode,
+    mode: Mode<'_>,
     problems: &mut Vec<Problem>,
 ) -> Result<usize> {
     while !rows.is_empty() {
@@ -148,7 +148,8 @@ fn write_chunk(
                 owners
             }
         };
-        let (operation, places) = target.operation(runtime.engine.schema(), &rows, &existing);
+        let (mut operation, places) = target.operation(runtime.engine.schema(), &rows, &existing);
+        operation.idempotency = mode.once.cloned();
         let Err(error) = runtime.block_on(runtime.engine.execute(&runtime.admin(), &operation)) else {
             return Ok(rows.len());
         };
