@@ -202,10 +202,16 @@ impl Job {
         if let Some(inquiry) = run.inquiry {
             inquiry.begin();
         }
+        let result = self.carry_out(&mut run).await;
+        let response = run.conclude(result).await?;
+        Ok((response, run.explained))
+    }
+
+    async fn carry_out<'r>(&'r self, run: &mut Run<'r>) -> Result<Response, Error> {
         if let Some(idempotency) = &self.idempotency
             && let Some(kept) = run.kept_answer(idempotency).await?
         {
-            return Ok((kept, run.explained));
+            return Ok(kept);
         }
         let mut answers = Vec::with_capacity(self.documents.len());
         for entries in &self.documents {
@@ -213,7 +219,7 @@ impl Job {
             for entry in entries {
                 let mut parts = Vec::with_capacity(entry.parts.len());
                 for part in &entry.parts {
-                    parts.push(self.part(&mut run, part).await?);
+                    parts.push(self.part(run, part).await?);
                 }
                 document.push((entry.table.as_str(), parts));
             }
@@ -233,14 +239,14 @@ impl Job {
         for document in answers {
             let mut entries = Vec::with_capacity(document.len());
             for (table, parts) in document {
-                entries.push(self.answer(&mut run, table, parts).await?);
+                entries.push(self.answer(run, table, parts).await?);
             }
             response.documents.push(DocumentAnswer { entries });
         }
         if let Some(idempotency) = &self.idempotency {
             run.keep_answer(idempotency, &response).await?;
         }
-        Ok((response, run.explained))
+        Ok(response)
     }
 
     async fn part<'p>(&'p self, run: &mut Run<'p>, part: &'p PartPlan) -> Result<PartAnswer<'p>, Error> {

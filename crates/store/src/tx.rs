@@ -50,7 +50,30 @@ impl Tx {
                 let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
                 session.query_in_transaction(&query, limits).map(drop)
             }
-            Session::Postgres(session) => session.later(query),
+            Session::Postgres(session) => {
+                let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
+                session.later(query, limits).await
+            }
+        }
+    }
+
+    /// Which of the statements for later failed, the first one being 0; none: no statement did, or another one. Where nothing
+    /// is put off, none ever does.
+    pub fn failed_later(&self) -> Option<usize> {
+        match &self.session {
+            Session::Sqlite(_) => None,
+            Session::Postgres(session) => session.failed_later(),
+        }
+    }
+
+    /// Runs what was put off.
+    pub async fn flush(&mut self) -> Result<(), StoreError> {
+        match &mut self.session {
+            Session::Sqlite(_) => Ok(()),
+            Session::Postgres(session) => {
+                let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
+                session.flush(limits).await
+            }
         }
     }
 

@@ -62,8 +62,24 @@ pub(super) struct Run<'a> {
     waiting: Vec<unique::Waiting>,
     /// Rows of others that stay as they are.
     pub(super) held: Holding,
+    /// Writes that were put off, and may still be refused.
+    put_off: Vec<PutOff>,
+    /// How many statements were.
+    laters: usize,
+    /// What has become of them, once one was refused.
+    refusal: Option<Error>,
     /// Keeps the keys of one request in order within its microsecond.
     uuids: ContextV7,
+}
+
+/// A write that the database may refuse when it comes to it.
+#[derive(Debug)]
+struct PutOff {
+    /// Which of the statements for later it is.
+    at: usize,
+    table: TableId,
+    places: Vec<(ColumnId, String)>,
+    path: String,
 }
 
 /// A rule to be asked of a row once the parts nested in its part have run.
@@ -101,6 +117,9 @@ impl<'a> Run<'a> {
             careful,
             waiting: Vec::new(),
             held: Holding::default(),
+            put_off: Vec::new(),
+            laters: 0,
+            refusal: None,
             uuids: ContextV7::new(),
         }
     }
@@ -128,7 +147,30 @@ impl<'a> Run<'a> {
         let started = self.explained.is_some().then(Instant::now);
         let outcome = self.tx.query(query).await;
         self.explain(query, started);
+        self.came_to(&outcome);
         outcome
+    }
+
+    /// With a statement, those that were put off before it are done, or one of them was refused.
+    fn came_to<T>(&mut self, result: &Result<T, StoreError>) {
+        let put_off = std::mem::take(&mut self.put_off);
+        if let (Err(error), Some(failed)) = (result, self.tx.failed_later())
+            && let Some(write) = put_off.into_iter().find(|write| write.at == failed)
+        {
+            let places: Vec<_> = write.places.iter().map(|(column, path)| (*column, path.as_str())).collect();
+            self.refusal = Some(self.refused(error.clone(), write.table, &places, &write.path));
+        }
+    }
+
+    /// What the request comes to. What was put off stands before whatever came behind it: where one of both is refused, or
+    /// each, that is told first, as it is where nothing is put off.
+    pub(super) async fn conclude<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
+        let flushed = if self.put_off.is_empty() { Ok(()) } else { self.tx.flush().await };
+        self.came_to(&flushed);
+        match self.refusal.take() {
+            Some(refusal) => Err(refusal),
+            None => result.and_then(|result| flushed.map(|()| result).map_err(Error::from)),
+        }
     }
 
     /// Runs a statement whose rows are JSON objects.
@@ -146,6 +188,7 @@ impl<'a> Run<'a> {
         let started = self.explained.is_some().then(Instant::now);
         let rows = self.tx.json(query, limits).await;
         self.explain(query, started);
+        self.came_to(&rows);
         rows
     }
 
@@ -210,7 +253,35 @@ impl<'a> Run<'a> {
         if let Some(explained) = &mut self.explained {
             explained.note(&query, Instant::now());
         }
-        Ok(self.tx.later(query).await?)
+        self.laters += 1;
+        let sent = self.tx.later(query).await;
+        if sent.is_err() {
+            self.came_to(&sent);
+        }
+        Ok(sent?)
+    }
+
+    /// Runs a statement that writes a row and may be refused, together with the next one where that saves waiting. `places`:
+    /// where the columns of the write stand in the request.
+    pub(super) async fn store_row(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        table: TableId,
+        places: &[(ColumnId, &str)],
+        path: &str,
+    ) -> Result<(), Error> {
+        if !self.prepared.holds() {
+            let written = self.write(statement, params).await;
+            return written.map(drop).map_err(|error| self.refused(error, table, places, path));
+        }
+        self.put_off.push(PutOff {
+            at: self.laters,
+            table,
+            places: places.iter().map(|(column, path)| (*column, (*path).to_owned())).collect(),
+            path: path.to_owned(),
+        });
+        self.later(statement, params).await
     }
 
     /// Whole rows whose column has a value, under a lock.

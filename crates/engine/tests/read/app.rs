@@ -47,7 +47,15 @@ impl App {
 
     /// As [`App::new`], with other limits.
     pub(crate) async fn limited(text: &str, rows: Json, limits: Limits) -> App {
-        let place = Place::new(crate::ON).unwrap();
+        App::made(Place::new(crate::ON).unwrap(), text, rows, limits).await
+    }
+
+    /// As [`App::new`], in a place that was made for it.
+    pub(crate) async fn at(place: Place, text: &str, rows: Json) -> App {
+        App::made(place, text, rows, Limits::default()).await
+    }
+
+    async fn made(place: Place, text: &str, rows: Json, limits: Limits) -> App {
         let store = Store::open(&place.options).unwrap();
         let schema = schema(text);
         let options = Options { may_change_tables: true, limits };

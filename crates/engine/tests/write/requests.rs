@@ -250,3 +250,20 @@ async fn counters_count_for_each_value_of_their_selectors() {
         r##"{"Seat":[{"id":"@1","room":"#1","number":4,"new":true}]}"##,
     );
 }
+
+#[tokio::test]
+async fn the_first_of_several_refusals_is_told() {
+    let app = "table Tag { name text unique, size int, check size < 9 \"too large\", allow create if size > 0, allow read }";
+    let app = App::new(app, json!([["Tag", {"id": 1, "name": "a", "size": 1}]])).await;
+    let taken = "unique\n/Tag/name another Tag has this value in `name` already";
+    for size in [0, 1, 9] {
+        let body = format!(r##"{{"Tag": {{"create": true, "name": "a", "size": {size}}}}}"##);
+        refused(&app, anybody(), &body, taken).await;
+    }
+    let two =
+        r##"{"Tag": [{"create": true, "name": "a", "size": 1}, {"create": true, "name": "b", "size": 0}]}"##;
+    refused(&app, anybody(), two, "unique\n/Tag/0/name another Tag has this value in `name` already").await;
+    let other =
+        r##"{"Tag": [{"create": true, "name": "b", "size": 0}, {"create": true, "name": "a", "size": 1}]}"##;
+    refused(&app, anybody(), other, "rule.refused\n/Tag/0 you may not create this Tag").await;
+}

@@ -22,6 +22,7 @@ mod interleaved;
 mod links;
 #[path = "../write/requests.rs"]
 mod requests;
+mod round_trips;
 #[path = "../write/rules.rs"]
 mod rules;
 #[path = "../write/set.rs"]

@@ -11,7 +11,7 @@ use tokio::time::timeout_at;
 use super::batch::{GRACE, begin_until};
 use super::error::Failure;
 use super::pool::Lease;
-use super::together::{Committed, commit, run};
+use super::together::{Committed, Stopped, commit, run};
 use crate::StoreError;
 use crate::query::{Outcome, Query, ReadLimits};
 
@@ -24,7 +24,14 @@ pub(crate) struct Session {
     state: State,
     /// Statements that go out with the next one.
     later: Vec<Query>,
+    /// How many there were before them.
+    earlier: usize,
+    /// Which of all of them failed.
+    failed_later: Option<usize>,
 }
+
+/// Statements that go out together at most: what they ask for is kept until they do.
+const TOGETHER_MAX: usize = 256;
 
 enum State {
     /// The server knows of no transaction.
@@ -56,19 +63,36 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// On a connection on which nothing is open.
     pub(super) fn new(lease: Lease) -> Session {
-        Session { lease, state: State::Idle, later: Vec::new() }
+        Session { lease, state: State::Idle, later: Vec::new(), earlier: 0, failed_later: None }
     }
 
     /// Runs a statement of the job together with the next one.
-    pub(crate) fn later(&mut self, query: Query) -> Result<(), StoreError> {
+    pub(crate) async fn later(&mut self, query: Query, limits: ReadLimits) -> Result<(), StoreError> {
         query.check_values()?;
         self.later.push(query);
-        Ok(())
+        if self.later.len() >= TOGETHER_MAX { self.flush(limits).await } else { Ok(()) }
+    }
+
+    /// Runs the statements that were to go out with the next one.
+    pub(crate) async fn flush(&mut self, limits: ReadLimits) -> Result<(), StoreError> {
+        if self.later.is_empty() {
+            return Ok(());
+        }
+        self.send(None, limits).await.map(drop)
+    }
+
+    /// Which of the statements for later failed.
+    pub(crate) fn failed_later(&self) -> Option<usize> {
+        self.failed_later
     }
 
     /// Runs a statement of the job.
     pub(crate) async fn query(&mut self, query: &Query, limits: ReadLimits) -> Result<Outcome, StoreError> {
         query.check_values()?;
+        self.send(Some(query), limits).await
+    }
+
+    async fn send(&mut self, query: Option<&Query>, limits: ReadLimits) -> Result<Outcome, StoreError> {
         if Instant::now() >= limits.deadline {
             return Err(StoreError::Deadline);
         }
@@ -82,6 +106,8 @@ impl Session {
         self.state = State::Unanswered;
         self.lease.soil();
         let later = std::mem::take(&mut self.later);
+        let (first, count) = (self.earlier, later.len());
+        self.earlier += count;
         let connection = self.lease.connection().clone();
         let run = timeout_at(limits.deadline.into(), run(&connection, begin, later, query, limits));
         let Ok(result) = run.await else {
@@ -93,8 +119,9 @@ impl Session {
                 self.state = State::Open;
                 Ok(outcome)
             }
-            Err(failure) => {
+            Err(Stopped { failure, at }) => {
                 self.state = State::Failed(failure.clone());
+                self.failed_later = at.map(|at| first + at);
                 Err(failure.into_error())
             }
         }

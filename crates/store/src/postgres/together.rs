@@ -21,33 +21,46 @@ use crate::query::{Outcome, Query, ReadLimits};
 /// Statements that were sent before another one.
 type Earlier = Vec<Sent<Result<(), Failure>>>;
 
+/// Why statements that were sent together did not all succeed.
+pub(super) struct Stopped {
+    pub(super) failure: Failure,
+    /// Which of those to be run before the last one it was.
+    pub(super) at: Option<usize>,
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Stopped {
+        Stopped { failure, at: None }
+    }
+}
+
 /// Runs a statement, and before it those that were to be run together with it: all are sent before any is waited for.
 pub(super) async fn run(
     connection: &Arc<Connection>,
     begin: Option<String>,
     later: Vec<Query>,
-    query: &Query,
+    query: Option<&Query>,
     limits: ReadLimits,
-) -> Result<Outcome, Failure> {
-    let prepared = match connection.prepared(&query.statement.sql) {
-        Some(statement) => statement,
-        None => connection.prepare(&query.statement.sql).await?,
+) -> Result<Outcome, Stopped> {
+    let prepared = match query.map(|query| (&query.statement.sql, connection.prepared(&query.statement.sql)))
+    {
+        None => None,
+        Some((_, Some(statement))) => statement,
+        Some((sql, None)) => connection.prepare(sql).await?,
     };
-    let is_first = begin.is_some();
+    let begins = begin.is_some();
     let earlier = send(connection, begin, later).await?;
+    let Some(query) = query else {
+        answers(earlier, begins, false).await?;
+        return Ok(Outcome::Nothing { affected: 0 });
+    };
     // Sent when this is first polled, behind those above.
     let stream = connection.start(query, prepared.as_ref(), limits.rows).await;
-    let stream = match answers(earlier, is_first).await {
-        Ok(()) => stream?,
-        Err(stopped) if stopped.not_begun && (stopped.alone || stream.is_ok()) => {
-            return Err(Failure::Refused(StoreError::OutcomeUnknown { detail: stopped.words() }));
-        }
-        Err(stopped) => return Err(stopped.failure),
-    };
+    answers(earlier, begins, stream.is_ok()).await?;
     let mut budget = Budget::new(limits);
-    let outcome = rows::read(Box::pin(stream), query, &mut budget).await;
+    let outcome = rows::read(Box::pin(stream?), query, &mut budget).await;
     // What rows are left are taken off the connection before its next answer.
-    outcome.map_err(|(failure, _)| failure)
+    outcome.map_err(|(failure, _)| failure.into())
 }
 
 /// Sends BEGIN and statements, in this order, and waits for none of them.
@@ -79,34 +92,30 @@ async fn send(
     Ok(sent)
 }
 
-/// Why statements that were sent together did not all succeed.
-struct Stopped {
-    failure: Failure,
-    /// Whether it was BEGIN that failed. Only a cancel request from outside can do this.
-    not_begun: bool,
-    /// Whether another was carried out nevertheless: without BEGIN each is a transaction of its own.
-    alone: bool,
-}
-
-impl Stopped {
-    fn words(self) -> String {
-        format!("the transaction did not begin: {}", self.failure.into_error())
-    }
-}
-
-/// Waits for all of them. `begins`: the first one is BEGIN.
-async fn answers(sent: Earlier, begins: bool) -> Result<(), Stopped> {
+/// Waits for all of them. `begins`: the first one is BEGIN; `is_last_done`: the one that was sent behind them was carried out.
+///
+/// Only a cancel request from outside can make BEGIN fail. Then those behind it may have been carried out as transactions of
+/// their own.
+async fn answers(sent: Earlier, begins: bool, is_last_done: bool) -> Result<(), Stopped> {
     let mut stopped: Option<Stopped> = None;
+    let mut done_behind = is_last_done;
     for (at, sent) in sent.into_iter().enumerate() {
-        match (sent.answer().await, &mut stopped) {
+        match (sent.answer().await, &stopped) {
             (Ok(()), None) | (Err(_), Some(_)) => {}
-            (Ok(()), Some(stopped)) => stopped.alone = true,
+            (Ok(()), Some(_)) => done_behind = true,
             (Err(failure), None) => {
-                stopped = Some(Stopped { failure, not_begun: begins && at == 0, alone: false });
+                stopped = Some(Stopped { failure, at: at.checked_sub(usize::from(begins)) });
             }
         }
     }
-    stopped.map_or(Ok(()), Err)
+    match stopped {
+        None => Ok(()),
+        Some(Stopped { failure, at: None }) if done_behind => {
+            let detail = format!("the transaction did not begin: {}", failure.into_error());
+            Err(Failure::Refused(StoreError::OutcomeUnknown { detail }).into())
+        }
+        Some(stopped) => Err(stopped),
+    }
 }
 
 /// What has become of a transaction that was to be kept.
@@ -133,14 +142,12 @@ pub(super) async fn commit(
         Err(failure) => return Committed::Open(failure),
     };
     let ended = connection.client.batch_execute("COMMIT").await;
-    match answers(earlier, begins).await {
+    match answers(earlier, begins, false).await.map_err(|stopped| stopped.failure) {
         Ok(()) => {}
-        Err(stopped) if stopped.not_begun && stopped.alone => return Committed::Unknown(stopped.words()),
+        Err(Failure::Refused(StoreError::OutcomeUnknown { detail })) => return Committed::Unknown(detail),
         // A connection that was lost may have been lost behind the COMMIT.
-        Err(Stopped { failure: failure @ Failure::Gone(_), .. }) => {
-            return Committed::Unknown(failure.into_error().to_string());
-        }
-        Err(stopped) => return Committed::Undone(stopped.failure),
+        Err(Failure::Gone(error)) => return Committed::Unknown(error.to_string()),
+        Err(failure) => return Committed::Undone(failure),
     }
     match ended {
         Ok(()) => Committed::Kept,

@@ -122,9 +122,7 @@ impl Run<'_> {
         let key = std::iter::once(&current[0]);
         let params: Vec<Value> =
             key.chain(stored.iter().map(|column| &next[column.0 as usize])).cloned().collect();
-        match self.write(&statement, &params).await {
-            Ok(_) => self.rows.note(table, Some(current.clone()), Some(next.clone()), path),
-            Err(error) => Err(self.refused(error, table, places, path)),
-        }
+        self.store_row(&statement, &params, table, places, path).await?;
+        self.rows.note(table, Some(current.clone()), Some(next.clone()), path)
     }
 }

@@ -44,11 +44,9 @@ impl<'a> Run<'a> {
         let row = Image::from(row);
         self.hold_parents(step.table, &[&row], None).await?;
         let statement = self.prepared.insert(step.table).clone();
-        if let Err(error) = self.write(&statement, &row).await {
-            let places: Vec<_> =
-                step.assigns.iter().map(|assign| (assign.column, assign.path.as_str())).collect();
-            return Err(self.refused(error, step.table, &places, &step.path));
-        }
+        let places: Vec<_> =
+            step.assigns.iter().map(|assign| (assign.column, assign.path.as_str())).collect();
+        self.store_row(&statement, &row, step.table, &places, &step.path).await?;
         self.rows.note(step.table, None, Some(row.clone()), &step.path)?;
         self.creating.push((step.table, RowKey::of(&row[0])));
         let after = After {
@@ -192,7 +190,6 @@ impl<'a> Run<'a> {
         {
             self.prepared.note_counter(table.id);
         }
-        self.write(&self.prepared.system.counter_raise, &params).await?;
-        Ok(())
+        self.later(&self.prepared.system.counter_raise, &params).await
     }
 }

@@ -72,7 +72,7 @@ impl Run<'_> {
         let doomed = self.in_order(doomed).await?;
         for (table, image) in doomed {
             let statement = self.prepared.delete(table).clone();
-            self.write(&statement, &image[..1]).await?;
+            self.later(&statement, &image[..1]).await?;
             self.rows.note(table, Some(image), None, path)?;
         }
         Ok(())

@@ -1,0 +1,69 @@
+//! How often a write waits for the database: once for whatever has to be known before it goes on, and for its commit.
+
+use mainstay_engine::ctx::Caller;
+use mainstay_testkit::database::{DatabaseKind, Place};
+use mainstay_testkit::postgres::Postgres;
+use mainstay_testkit::proxy::Proxy;
+use serde_json::json;
+
+use crate::app::App;
+use crate::support::{Request, send};
+
+const APP: &str = r##"
+table Shop { open bool = true, name text, shelves Shelf[] by shop, allow all }
+table Shelf { shop Shop, size int = 9, books Book[] by shelf, check books.count() <= size "full", allow all }
+table Book {
+  shelf Shelf?
+  shop  Shop?
+  title text
+  pages Page[] by book
+  allow create if shop == null or shop.open
+  allow read, update, delete
+}
+table Page { book Book on delete cascade, n int, allow all }
+table Ticket { id int, allow all }
+"##;
+
+#[tokio::test]
+async fn a_write_waits_no_oftener_than_it_must() {
+    let mut place = Place::new(DatabaseKind::Postgres).unwrap();
+    let proxy = Proxy::start(Postgres::shared().port()).await.unwrap();
+    let direct = place.options.url.to_string();
+    let through = direct.replace(&format!(":{}/", Postgres::shared().port()), &format!(":{}/", proxy.port()));
+    place.options.url = through.parse().unwrap();
+    place.options.postgres.writers = 1;
+    let rows = json!([["Shop", {"id": 1, "name": "a"}], ["Shelf", {"id": 2, "shop": 1}]]);
+    let app = App::at(place, APP, rows).await;
+    // Each with the round trips that it takes once its statements are prepared.
+    let pages = r##"[{"create": true, "n": 1}, {"create": true, "n": 2}]"##;
+    let nested = format!(r##"{{"Book": {{"create": true, "title": "a", "pages": {pages}}}}}"##);
+    let requests = [
+        // The row with its rule, then the log with the commit.
+        (r##"{"Book": {"create": true, "title": "a"}}"##, None, 2),
+        (&*nested, None, 2),
+        // Its number before.
+        (r##"{"Ticket": {"create": true}}"##, None, 3),
+        // The row that it refers to before.
+        (r##"{"Book": {"create": true, "title": "a", "shop": "#1"}}"##, None, 3),
+        // The check behind.
+        (r##"{"Book": {"create": true, "title": "a", "shelf": "#2"}}"##, None, 4),
+        (r##"{"Shop": {"id": "#1", "set": {"name": "@"}}}"##, None, 3),
+        // The answer that may be kept already before.
+        (r##"{"Ticket": {"create": true}}"##, Some("@"), 4),
+    ];
+    let mut found = Vec::new();
+    for (body, key, _) in &requests {
+        let mut trips = 0;
+        for round in 0..2 {
+            let name = format!("0123456789abcdef0123456789abcd{}{round}", found.len() % 10);
+            let body = body.replace('@', &name);
+            let request =
+                Request { key: key.map(|_| name.as_str()), ..Request::new(Caller::anonymous(), &body) };
+            let before = proxy.round_trips();
+            send(&app, &request).await.unwrap_or_else(|error| panic!("{body}: {error}"));
+            trips = proxy.round_trips() - before;
+        }
+        found.push(trips);
+    }
+    assert_eq!(found, requests.map(|(_, _, trips)| trips));
+}
