@@ -30,6 +30,16 @@ pub fn query(statement: &Arc<Statement>, catalog: &Catalog, ctx: &Ctx, params: &
     Query { statement: statement.clone(), values }
 }
 
+/// A statement of the system's own, which knows of no caller.
+pub(crate) fn without_caller(statement: &Arc<Statement>, params: &[Value]) -> Query {
+    let value = |bind: &Bind| match bind {
+        Bind::Value(value) => value.clone(),
+        Bind::Param(index) => params[*index as usize].clone(),
+        _ => Value::Null,
+    };
+    Query { statement: statement.clone(), values: statement.binds.iter().map(value).collect() }
+}
+
 /// A value for each bind.
 ///
 /// # Panics

@@ -7,9 +7,9 @@
 
 mod caller_paths;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use mainstay_lang::expr::{CallerFact, CompareOp, Expr, Node, RowPath};
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, Schema, Table, TableId};
 use mainstay_lang::types::Type;

@@ -170,7 +170,11 @@ fn read_part(raw: &Raw, path: &str, level: usize) -> Result<Part, Error> {
     let mut part = Part { path: path.to_owned(), ..Part::default() };
     for (name, raw) in members_of(raw, path)? {
         if !keyword::read(&mut part, &name, &raw, level)? {
-            let field = read_field(&raw, &join_path(path, &name), level + 1)?;
+            // Nothing can be wrong with a scalar yet, so its path need not be known.
+            let field = match first_byte(&raw) {
+                b'{' | b'[' => read_field(&raw, &join_path(path, &name), level + 1)?,
+                _ => Field::Scalar(raw),
+            };
             part.fields.push((name, field));
         }
     }

@@ -28,10 +28,10 @@ pub(crate) async fn in_batches(
 ) -> Result<u64, StoreError> {
     let most = Value::Int(i64::try_from(BATCH).expect("a batch is small"));
     let values = params.iter().cloned().chain([most]).collect();
-    let query = Arc::new(Query { statement: statement.clone(), values });
+    let queries: Arc<[Query]> = [Query { statement: statement.clone(), values }].into();
     let mut forgotten = 0;
     loop {
-        let count = batch(engine, query.clone()).await?;
+        let count = one_batch(engine, queries.clone()).await?;
         forgotten += count;
         note(count);
         if count < BATCH {
@@ -40,14 +40,18 @@ pub(crate) async fn in_batches(
     }
 }
 
-async fn batch(engine: &Engine, query: Arc<Query>) -> Result<u64, StoreError> {
+/// Runs statements in one transaction and says how many rows the first of them forgot.
+pub(crate) async fn one_batch(engine: &Engine, queries: Arc<[Query]>) -> Result<u64, StoreError> {
     let job: WriteJob<u64, StoreError> = Box::new(move |tx| {
-        let query = query.clone();
+        let queries = queries.clone();
         Box::pin(async move {
-            match tx.query(&query).await? {
-                Outcome::Nothing { affected } => Ok(affected),
-                _ => Ok(0),
+            let mut forgotten = None;
+            for query in queries.iter() {
+                if let Outcome::Nothing { affected } = tx.query(query).await? {
+                    forgotten.get_or_insert(affected);
+                }
             }
+            Ok(forgotten.unwrap_or(0))
         })
     });
     engine.store.write(Instant::now() + TIMEOUT, job).await

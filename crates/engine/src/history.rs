@@ -43,16 +43,21 @@ const TAG_LENGTH: usize = 8;
 #[derive(Debug)]
 pub(crate) struct LogStatements {
     history: Arc<Statement>,
-    next_table: Arc<Statement>,
-    purge: Arc<Statement>,
+    oldest: Arc<Statement>,
+    /// A fact of the database by its name, and how it is set.
+    fact: Arc<Statement>,
+    remember: Arc<Statement>,
+    retentions: Vec<prune::Retention>,
 }
 
 impl LogStatements {
     pub(crate) fn new(schema: &Schema, dialect: &dyn Dialect) -> LogStatements {
         LogStatements {
             history: Arc::new(system::change_history(schema, dialect)),
-            next_table: Arc::new(system::change_next_table(schema, dialect)),
-            purge: Arc::new(system::change_purge(schema, dialect)),
+            oldest: Arc::new(system::change_oldest(schema, dialect)),
+            fact: Arc::new(system::meta_get(schema, dialect)),
+            remember: Arc::new(system::meta_put(schema, dialect)),
+            retentions: prune::retentions(schema, dialect),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Built by [`crate::analyse`] from text; immutable afterwards. Every name is resolved to an id and every
 //! expression is typed. It knows nothing of databases beyond the names that the author gave (`db "…"`).
 
-use std::collections::HashMap;
+// Looked up by every request, and filled by the app's author alone.
+use foldhash::HashMap;
 use std::sync::Arc;
 
 use crate::expr::Expr;

@@ -6,6 +6,7 @@
 
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
 
 use crate::dialect::{ColumnRole, Dialect};
 use crate::statement::{Bind, ResultShape, Statement};
@@ -98,11 +99,9 @@ pub const TABLES: [&SystemTable; 4] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &META];
 /// An index of a system's table: name, table, columns.
 type SystemIndex = (&'static str, &'static SystemTable, &'static [&'static str]);
 
-const INDEXES: [SystemIndex; 3] = [
-    ("_change.table.row", &CHANGE, &["table", "row", "seq"]),
-    ("_change.table.at", &CHANGE, &["table", "at"]),
-    ("_idempotency.at", &IDEMPOTENCY, &["at"]),
-];
+// Every write pays for each index of the change log.
+const INDEXES: [SystemIndex; 2] =
+    [("_change.table.row", &CHANGE, &["table", "row", "seq"]), ("_idempotency.at", &IDEMPOTENCY, &["at"])];
 
 /// Serves [`change_tail`] where positions are transactions.
 const TRANSACTION_INDEX: SystemIndex = ("_change.tx", &CHANGE, &["tx"]);
@@ -360,25 +359,45 @@ pub fn change_history(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Values(HISTORY.map(|(_, ty)| ty).to_vec()))
 }
 
-/// The first table behind the name `Param(0)` that has changes in the log, null when there is none.
-pub fn change_next_table(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+/// `seq` and time of the lines of the log behind a `seq`, in their order, but never the last one, whose number must not be
+/// given again. Parameters: seq, how many.
+pub fn change_oldest(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.text("SELECT min(\"table\") FROM \"_change\" WHERE \"table\" > ");
-    w.bind(Bind::Param(0), &TEXT);
-    w.finish(ResultShape::Values(vec![TEXT]))
+    w.text("SELECT \"seq\", \"at\" FROM \"_change\" WHERE \"seq\" > ");
+    w.bind(Bind::Param(0), &Type::Int);
+    w.text(" AND \"seq\" < (SELECT max(\"seq\") FROM \"_change\") ORDER BY \"seq\" LIMIT ");
+    w.bind(Bind::Param(1), &Type::Int);
+    w.finish(ResultShape::Values(vec![Type::Int, Type::Timestamp]))
 }
 
-/// Forgets some of a table's changes before a time, the oldest first, but never the last line of the log, whose number
-/// must not be given again. Parameters: table, time, how many.
-pub fn change_purge(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+/// Which tables' changes are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoggedTables {
+    /// Those of these names.
+    These(Vec<String>),
+    /// All but those of these names.
+    Others(Vec<String>),
+}
+
+/// Forgets the changes of some tables between two lines of the log and before a time. Parameters: the `seq` that they stand
+/// behind, the last `seq`, time.
+pub fn change_purge(schema: &Schema, dialect: &dyn Dialect, tables: &LoggedTables) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.text("DELETE FROM \"_change\" WHERE \"seq\" IN (SELECT \"seq\" FROM \"_change\" WHERE \"table\" = ");
-    w.bind(Bind::Param(0), &TEXT);
+    w.text("DELETE FROM \"_change\" WHERE \"seq\" > ");
+    w.bind(Bind::Param(0), &Type::Int);
+    w.text(" AND \"seq\" <= ");
+    w.bind(Bind::Param(1), &Type::Int);
     w.text(" AND \"at\" < ");
-    w.bind(Bind::Param(1), &Type::Timestamp);
-    w.text(" AND \"seq\" < (SELECT max(\"seq\") FROM \"_change\") ORDER BY \"at\" LIMIT ");
-    w.bind(Bind::Param(2), &Type::Int);
-    w.text(")");
+    w.bind(Bind::Param(2), &Type::Timestamp);
+    let (words, names) = match tables {
+        LoggedTables::These(names) => (" AND \"table\" IN (", names),
+        LoggedTables::Others(names) => (" AND \"table\" NOT IN (", names),
+    };
+    if !names.is_empty() {
+        w.text(words);
+        w.separated(", ", names, |w, name| w.bind(Bind::Value(Value::Text(name.clone())), &TEXT));
+        w.text(")");
+    }
     w.finish(ResultShape::Nothing)
 }
 

@@ -12,6 +12,9 @@ use super::{join_path, malformed};
 use crate::error::{Error, Key};
 use crate::part::Raw;
 
+/// Names of so few members are compared with each other, which takes less time than hashing them.
+const COMPARED_MAX: usize = 16;
+
 /// The names and values of an object that is known to be valid JSON.
 pub(super) fn members_of(raw: &Raw, path: &str) -> Result<Vec<(String, Raw)>, Error> {
     let members: Members<'_> = serde_json::from_str(raw.get()).map_err(|error| {
@@ -22,13 +25,24 @@ pub(super) fn members_of(raw: &Raw, path: &str) -> Result<Vec<(String, Raw)>, Er
             malformed(path, "must be an object")
         }
     })?;
-    let mut seen = HashSet::with_capacity(members.0.len());
-    if let Some((name, _)) = members.0.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+    if let Some(name) = first_twin(&members.0) {
         let message = format!("`{name}` stands twice in one object");
         return Err(Error::at(Key::Json, join_path(path, name), "duplicate", message));
     }
-    drop(seen);
     Ok(members.0.into_iter().map(|(name, value)| (name, raw.piece(value.get()))).collect())
+}
+
+/// The first name that has stood before.
+fn first_twin<'m>(members: &'m [(String, &RawValue)]) -> Option<&'m str> {
+    let names = || members.iter().map(|(name, _)| name.as_str());
+    if members.len() <= COMPARED_MAX {
+        return names()
+            .enumerate()
+            .find(|(at, name)| names().take(*at).any(|other| other == *name))
+            .map(|found| found.1);
+    }
+    let mut seen = HashSet::with_capacity(members.len());
+    names().find(|name| !seen.insert(*name))
 }
 
 fn first_is_object(raw: &Raw) -> bool {

@@ -3,9 +3,9 @@
 //! Rows that show the same are read together. A row that its own request has made unreadable comes back as key and flag
 //! alone; a deleted one shows what was asked of it as it stood before.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::{OutputKind, Select};
@@ -50,7 +50,7 @@ impl Run<'_> {
     pub(super) async fn render(&mut self, rows: &[AnswerRow<'_>]) -> Result<String, Error> {
         let mut wanted: Vec<(&Shown, Vec<Value>)> = Vec::new();
         collect(rows, &mut wanted);
-        let mut read = Read::new();
+        let mut read = Read::default();
         for (shown, keys) in wanted {
             self.read_shown(shown, &keys, &mut read).await?;
         }
@@ -63,7 +63,7 @@ impl Run<'_> {
     pub(super) async fn read_doomed(&mut self, rows: &mut [AnswerRow<'_>]) -> Result<(), Error> {
         let Some(shown) = rows.first().map(|row| &row.step.shown) else { return Ok(()) };
         let keys: Vec<Value> = rows.iter().map(|row| row.key.clone()).collect();
-        let mut read = Read::new();
+        let mut read = Read::default();
         self.read_shown(shown, &keys, &mut read).await?;
         for row in rows {
             row.was = read.remove(&(shown.signature.as_str(), RowKey::of(&row.key)));

@@ -45,12 +45,12 @@ impl Run<'_> {
         // Where a statement is no way there and back, one for each line is the cheapest.
         let most = if self.prepared.holds() { usize::MAX } else { 1 };
         let statements = LINES.into_iter().zip(&self.prepared.system.change_insert);
-        let mut rest = &lines[..];
+        let mut rest = lines.into_iter();
         for (count, statement) in statements.filter(|(count, _)| *count <= most) {
-            while let Some((some, behind)) = rest.split_at_checked(count) {
-                let params: Vec<Value> = shared.iter().chain(some.iter().flatten()).cloned().collect();
+            while rest.len() >= count {
+                let lines = rest.by_ref().take(count).flatten();
+                let params: Vec<Value> = shared.iter().cloned().chain(lines).collect();
                 self.later(statement, &params).await?;
-                rest = behind;
             }
         }
         Ok(())

@@ -27,7 +27,7 @@ pub(crate) struct Prepared {
     dialect: &'static dyn Dialect,
     tables: Vec<TablePrepared>,
     links: HashMap<String, LinkPrepared>,
-    tests: RwLock<HashMap<usize, Arc<Test>>>,
+    tests: RwLock<foldhash::HashMap<usize, Arc<Test>>>,
     /// Which rows' checks read which other rows.
     pub(super) dependencies: Dependencies,
     /// Which rows' writing conditions have to be kept from.

@@ -3,9 +3,9 @@
 //! The memory of one request: rules, checks, the change log and the answer's flags are taken from here. A row stands
 //! here once, however often it was written; its order is that of its first write.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use mainstay_lang::schema::{LinkTable, TableId};
 use mainstay_lang::value::Value;
 use uuid::Uuid;
@@ -109,7 +109,7 @@ pub(super) struct Rows {
 impl Rows {
     /// Nothing yet, and at most so many rows and links.
     pub(super) fn new(rows_max: u64) -> Rows {
-        Rows { places: HashMap::new(), written: Vec::new(), links: Vec::new(), writes: 0, rows_max }
+        Rows { places: HashMap::default(), written: Vec::new(), links: Vec::new(), writes: 0, rows_max }
     }
 
     /// How many rows and links there may be.

@@ -86,7 +86,7 @@ impl<'a> Resolver<'a> {
             docs: declaration.docs.clone(),
             columns: Vec::new(),
             relations: Vec::new(),
-            members: HashMap::new(),
+            members: foldhash::HashMap::default(),
             label: None,
             indexes: Vec::new(),
             uniques: Vec::new(),

@@ -121,7 +121,7 @@ fn what_was_dropped_or_renamed_by_hand_is_no_difference() {
 #[test]
 fn a_database_made_before_an_index_of_the_system_is_given_it() {
     let db = Db::new("table A { a text, allow read }");
-    db.database.script("DROP INDEX \"_change.table.at\"").unwrap();
+    db.database.script("DROP INDEX \"_change.table.row\"").unwrap();
     let steps = differences(&db.schema, db.dialect, &introspect(&db, &db.schema)).unwrap();
     steps.iter().for_each(|step| db.database.script(step).unwrap());
     let again = differences(&db.schema, db.dialect, &introspect(&db, &db.schema)).unwrap();

@@ -1,7 +1,7 @@
 //! The statements on the system's own tables.
 
 use mainstay_lang::value::{Timestamp, Value};
-use mainstay_sql::system;
+use mainstay_sql::system::{self, LoggedTables};
 
 use crate::harness::{Db, Run};
 
@@ -59,26 +59,29 @@ fn the_systems_statements() {
     let Value::Int(tx) = std::mem::replace(&mut rows[0][1], shown[0].clone()) else { panic!("a number") };
     assert_eq!(tx > 1, knows, "{tx}");
     assert_eq!(rows, [[&[Value::Int(2)], &shown[..]].concat()]);
-    let purge = system::change_purge(&db.schema, db.dialect);
-    let purged = |name: &str, at: &Value, count: i64| {
-        db.write(&purge, &Run::params(&[text(name), at.clone(), Value::Int(count)]))
-    };
-    let next = system::change_next_table(&db.schema, db.dialect);
-    let next = |name: &str| db.values(&next, &Run::params(&[text(name)])).concat();
-    assert_eq!([next(""), next("A")].concat(), [text("A"), Value::Null]);
-    assert_eq!([purged("A", &at, 9), purged("B", &later, 9), purged("A", &later, 1)], [0, 0, 1]);
-    assert_eq!(numbers(tail(&before, &Value::Null, 0, 10)), [Value::Int(2)], "the oldest goes first");
-    assert_eq!(purged("A", &later, 9), 0, "the last line keeps its number from being given again");
+    let oldest = system::change_oldest(&db.schema, db.dialect);
+    let oldest = |behind, most| db.values(&oldest, &Run::params(&[Value::Int(behind), Value::Int(most)]));
+    assert_eq!(
+        oldest(0, 10),
+        [[Value::Int(1), at.clone()]],
+        "the last line keeps its number from being given again"
+    );
     db.write(&insert, &Run::params(&change));
-    assert_eq!(purged("A", &later, 9), 1);
-
-    let three = system::change_insert(&db.schema, db.dialect, 3);
-    let lines = ["x", "y", "z"].map(|row| [text("A"), text(row), text("link"), Value::Null, Value::Null]);
-    let before = position();
-    db.write(&three, &Run::params(&[&shared[..], &lines.concat()].concat()));
-    let rows: Vec<Value> =
-        tail(&before, &Value::Null, 0, 10).into_iter().map(|line| line[4].clone()).collect();
-    assert_eq!(rows, ["x", "y", "z"].map(text), "numbered in their order");
+    assert_eq!(oldest(0, 10).len(), 2);
+    assert_eq!(oldest(0, 1).len(), 1);
+    assert_eq!(oldest(1, 10), [[Value::Int(2), at.clone()]]);
+    let purged = |tables: LoggedTables, [behind, last]: [i64; 2], before: &Value| {
+        let purge = system::change_purge(&db.schema, db.dialect, &tables);
+        db.write(&purge, &Run::params(&[Value::Int(behind), Value::Int(last), before.clone()]))
+    };
+    let [a, b] = ["A", "B"].map(|name| vec![name.to_owned()]);
+    assert_eq!(purged(LoggedTables::These(a.clone()), [0, 2], &at), 0, "none is so old");
+    assert_eq!(purged(LoggedTables::These(b.clone()), [0, 2], &later), 0);
+    assert_eq!(purged(LoggedTables::Others(a.clone()), [0, 2], &later), 0);
+    assert_eq!(purged(LoggedTables::These(a), [0, 1], &later), 1);
+    assert_eq!(numbers(tail(&before, &Value::Null, 0, 10)), [2, 3].map(Value::Int));
+    assert_eq!(purged(LoggedTables::Others(b), [1, 2], &later), 1);
+    assert_eq!(purged(LoggedTables::Others(Vec::new()), [0, 9], &later), 1, "of every table");
 
     let bytes = |byte| Value::Bytes(vec![byte]);
     let key = [bytes(1), text("key"), text("POST /query")];
