@@ -83,7 +83,8 @@ impl Writer<'_> {
         let conditions = self.capture(|w| w.conditions(source, &aggregate.filter, false));
         self.text("(SELECT concat('[', string_agg(");
         self.group_object(&items, &object);
-        self.text(", ','), ']') FROM (SELECT * FROM (SELECT ");
+        self.end_list();
+        self.text(" FROM (SELECT * FROM (SELECT ");
         self.text(&columns);
         self.related_from(rows, &[source]);
         self.text(" WHERE ");
@@ -107,7 +108,9 @@ impl Writer<'_> {
             let value = self.capture(|w| w.item(alias, index));
             pieces.value(self, &item.ty, item.nullable, &value);
         }
-        pieces.sql(self.row_counter().into_owned());
+        if let Some(mark) = self.dialect.row_mark() {
+            pieces.sql(mark.to_owned());
+        }
         pieces.literal("}");
         self.concat(&pieces);
     }

@@ -73,8 +73,8 @@ pub enum Operator<'a> {
     Avg(&'a Type),
     /// The opaque text of a cursor from its tag `{0}` and its values `{1}`, a JSON array.
     Cursor,
-    /// Nothing that `concat` would show, once for each nested row: counts it against the cap of the request. The rows of a
-    /// list are counted together where [`Dialect::list_counter`] says how.
+    /// For a nested row that stands alone, so that it can be counted: nothing that `concat` would show, or a mark as in
+    /// [`Dialect::row_mark`].
     Row,
 }
 
@@ -176,14 +176,19 @@ pub trait Dialect: Debug + Send + Sync {
     /// The template of an operation.
     fn operator(&self, operator: Operator<'_>) -> Cow<'static, str>;
 
-    /// A condition that sets the cap on nested rows to `{0}`, where a statement itself has to; true.
-    fn row_cap(&self) -> Option<&'static str> {
+    /// Nothing that `concat` would show, behind the rows of a list that were aggregated: counts them against the cap of the
+    /// request.
+    fn list_counter(&self) -> &'static str;
+
+    /// What stands in each row of a list where whoever reads the result counts the rows exactly: a tab, which is no part of
+    /// the JSON. Where there is none [`Dialect::list_counter`] is exact, and a list that nobody limited is cut off behind the
+    /// cap.
+    fn row_mark(&self) -> Option<&'static str> {
         None
     }
 
-    /// Nothing that `concat` would show, behind the rows of a list that were aggregated: counts them all against the cap of
-    /// the request, where that is cheaper than one by one. A list that nobody limited is then cut off behind the cap.
-    fn list_counter(&self) -> Option<&'static str> {
+    /// A condition that sets the cap on the rows of nested lists to `{0}`, where a statement itself has to; true.
+    fn row_cap(&self) -> Option<&'static str> {
         None
     }
 

@@ -57,7 +57,8 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
 impl Writer<'_> {
     fn top_level_columns(&mut self, select: &Select, scope: ScopeId) {
         // What is nested is not read for nothing: not where it is not shown, nor for the row behind a page.
-        let is_kept = select.limit.as_ref().filter(|_| select.paged).map(|limit| {
+        let may_be_cut = select.paged && select.outputs.iter().any(is_nested);
+        let is_kept = select.limit.as_ref().filter(|_| may_be_cut).map(|limit| {
             let limit = self.capture(|w| w.expr(limit));
             self.capture(|w| w.template(w.dialect.is_among_first(), |w, _| w.text(&limit)))
         });

@@ -45,17 +45,13 @@ impl App {
         App::limited(text, rows, Limits::default()).await
     }
 
-    /// As [`App::new`], with other limits.
+    /// As [`App::new`], within limits.
     pub(crate) async fn limited(text: &str, rows: Json, limits: Limits) -> App {
-        App::made(Place::new(crate::ON).unwrap(), text, rows, limits).await
+        App::at(Place::new(crate::ON).unwrap(), limits, text, rows).await
     }
 
-    /// As [`App::new`], in a place that was made for it.
-    pub(crate) async fn at(place: Place, text: &str, rows: Json) -> App {
-        App::made(place, text, rows, Limits::default()).await
-    }
-
-    async fn made(place: Place, text: &str, rows: Json, limits: Limits) -> App {
+    /// The same in a place that was made for it.
+    pub(crate) async fn at(place: Place, limits: Limits, text: &str, rows: Json) -> App {
         let store = Store::open(&place.options).unwrap();
         let schema = schema(text);
         let options = Options { may_change_tables: true, limits };

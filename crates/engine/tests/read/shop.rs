@@ -1,6 +1,8 @@
 //! A shop with guarded, hidden and secret columns, decimals, lists and json; and what may not be learnt of them.
 
 use mainstay_engine::ctx::Caller;
+use mainstay_engine::limits::Limits;
+use mainstay_testkit::database::Place;
 use serde_json::json;
 
 use crate::app::App;
@@ -281,5 +283,35 @@ async fn a_filter_that_overflows_tells_nothing_of_rows_that_may_not_be_read() {
     for filter in ["n + 9223372036854775807 > 0", "lines.any(n + 9223372036854775807 > 0)"] {
         let request = json!({"Note": {"where": filter}}).to_string();
         app.check(Caller::anonymous(), &request, r##"{"Note":[{"id":"#2"}]}"##).await;
+    }
+}
+
+/// Rows at every level count alike, of all parts together.
+#[tokio::test]
+async fn an_answer_has_as_many_rows_as_it_may_and_no_more() {
+    let limits = Limits { rows: 9, ..Limits::default() };
+    let text = "table House { rooms Room[] by house, allow all } \
+                table Room { house House, seats Seat[] by room, allow all } \
+                table Seat { room Room, allow all }";
+    let mut rows = vec![json!(["House", {"id": 1}])];
+    rows.extend([2, 3].map(|room| json!(["Room", {"id": room, "house": 1}])));
+    rows.extend((4..=7).map(|seat| json!(["Seat", {"id": seat, "room": 2 + seat % 2}])));
+    let app = App::at(Place::new(crate::ON).unwrap(), limits, text, rows.into()).await;
+    let limit = "limit.exceeded";
+    // Seven rows below each other; three more beside them, or two to each of four.
+    let tree = r#""House": {"rooms": {"seats": {"get": ["id"]}}}"#;
+    for (request, fits) in [
+        (format!("{{{tree}}}"), true),
+        (format!(r#"{{{tree}, "Room": {{}}}}"#), true),
+        (format!(r#"{{{tree}, "Room": {{}}, "Seat": {{"limit": 1}}}}"#), false),
+        (r#"{"Seat": {"room": {"get": ["id"]}}}"#.to_owned(), true),
+        (r#"{"Seat": {"room": {"house": {"get": ["id"]}}}}"#.to_owned(), false),
+        // Nothing is read of the row that tells that more follow.
+        (r#"{"Seat": {"limit": 3, "room": {"house": {"get": ["id"]}}}}"#.to_owned(), true),
+        (r#"{"Seat": {"limit": 4, "room": {"house": {"get": ["id"]}}}}"#.to_owned(), false),
+    ] {
+        let answer = app.run(Caller::administrator(), &request).await;
+        let key = answer.map_or_else(|error| error.key.text().to_owned(), |_| "answered".to_owned());
+        assert_eq!(key, if fits { "answered" } else { limit }, "{request}");
     }
 }

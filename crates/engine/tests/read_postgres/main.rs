@@ -9,6 +9,8 @@ use mainstay_testkit::database::DatabaseKind;
 mod app;
 #[path = "../read/festival.rs"]
 mod festival;
+#[path = "../read/limits.rs"]
+mod limits;
 #[path = "../read/shop.rs"]
 mod shop;
 #[path = "../read/why.rs"]

@@ -1,6 +1,7 @@
 //! How often a write waits for the database: once for whatever has to be known before it goes on, and for its commit.
 
 use mainstay_engine::ctx::Caller;
+use mainstay_engine::limits::Limits;
 use mainstay_testkit::database::{DatabaseKind, Place};
 use mainstay_testkit::postgres::Postgres;
 use mainstay_testkit::proxy::Proxy;
@@ -33,7 +34,7 @@ async fn a_write_waits_no_oftener_than_it_must() {
     place.options.url = through.parse().unwrap();
     place.options.postgres.writers = 1;
     let rows = json!([["Shop", {"id": 1, "name": "a"}], ["Shelf", {"id": 2, "shop": 1}]]);
-    let app = App::at(place, APP, rows).await;
+    let app = App::at(place, Limits::default(), APP, rows).await;
     // Each with the round trips that it takes once its statements are prepared.
     let pages = r##"[{"create": true, "n": 1}, {"create": true, "n": 2}]"##;
     let nested = format!(r##"{{"Book": {{"create": true, "title": "a", "pages": {pages}}}}}"##);

@@ -78,9 +78,7 @@ impl Dialect for Postgres {
             Operator::Negate(_) => "(- {0})".into(),
             Operator::Call { function, subject, result } => call(function, subject, result),
             Operator::Convert { from, to } => convert(from, to),
-            Operator::Contains => {
-                "(strpos(lower({0} COLLATE \"C\"), lower({1} COLLATE \"C\")) > 0)".into()
-            }
+            Operator::Contains => "(strpos(lower({0} COLLATE \"C\"), lower({1} COLLATE \"C\")) > 0)".into(),
             Operator::InList(of) => format!("({{0}}::jsonb @> {})", json::item(of)).into(),
             Operator::JsonPath(names) => {
                 let way: String = (1..=names).map(|name| format!(" -> {{{name}}}")).collect();
@@ -95,23 +93,32 @@ impl Dialect for Postgres {
                 format!("coalesce(sum({{0}}), 0)::numeric(18, {scale})").into()
             }
             Operator::Sum(_) => "coalesce(sum({0}), 0)::bigint".into(),
-            Operator::Avg(Type::Float) => {
-                "(mainstay_1.sum({0}) / nullif(count({0}), 0)::float8)".into()
-            }
+            Operator::Avg(Type::Float) => "(mainstay_1.sum({0}) / nullif(count({0}), 0)::float8)".into(),
             // The sum of the digits as a whole number, then two divisions: rounded where SQLite rounds.
-            Operator::Avg(Type::Decimal { scale, .. }) => {
-                format!("(sum({{0}} * 1e{scale})::float8 / nullif(count({{0}}), 0)::float8 / 1e{scale}::float8)").into()
-            }
+            Operator::Avg(Type::Decimal { scale, .. }) => format!(
+                "(sum({{0}} * 1e{scale})::float8 / nullif(count({{0}}), 0)::float8 / 1e{scale}::float8)"
+            )
+            .into(),
             Operator::Avg(_) => "(sum({0})::float8 / nullif(count({0}), 0)::float8)".into(),
             Operator::Cursor => {
                 "translate(encode(convert_to({0} || {1}, 'UTF8'), 'base64'), E'+/=\\n', '-_')".into()
             }
-            Operator::Row => "CASE WHEN set_config('mainstay.rows', (current_setting('mainstay.rows')::bigint - 1)::text, true)::bigint < 0 THEN mainstay_1.too_many_rows() END".into(),
+            Operator::Row => "E'\\t'".into(),
         }
     }
 
     fn is_among_first(&self) -> &'static str {
         "row_number() OVER () <= {0}"
+    }
+
+    fn list_counter(&self) -> &'static str {
+        // Far too many rows end the statement soon. Counting each of them here would take as long as a small column does.
+        "CASE WHEN set_config('mainstay.rows', (current_setting('mainstay.rows')::bigint - count(*))::text, true)::bigint \
+         < 0 THEN mainstay_1.too_many_rows() END"
+    }
+
+    fn row_mark(&self) -> Option<&'static str> {
+        Some("E'\\t'")
     }
 
     fn row_cap(&self) -> Option<&'static str> {

@@ -65,8 +65,8 @@ impl Dialect for Sqlite {
         }
     }
 
-    fn list_counter(&self) -> Option<&'static str> {
-        Some("ms_rows(count(*))")
+    fn list_counter(&self) -> &'static str {
+        "ms_rows(count(*))"
     }
 
     fn is_among_first(&self) -> &'static str {

@@ -3,12 +3,10 @@
 //! Text is joined by `concat`, which takes null for nothing: so a guarded member is simply not there, and every value that
 //! could be null is made `null` by its own encoding. A hundred arguments is what every database takes.
 
-use std::borrow::Cow;
-
 use mainstay_lang::types::Type;
 
 use super::is_conditional;
-use crate::dialect::{JsonText, Operator};
+use crate::dialect::JsonText;
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
 
@@ -79,8 +77,8 @@ impl Writer<'_> {
         self.text(")");
     }
 
-    /// A nested row as an object. `counter`, which shows nothing, counts it.
-    pub(crate) fn object(&mut self, select: &Select, scope: ScopeId, counter: Option<Cow<'static, str>>) {
+    /// A nested row as an object, with what counts it.
+    pub(crate) fn object(&mut self, select: &Select, scope: ScopeId, counter: Option<&str>) {
         let starts_guarded = select.outputs.first().is_none_or(is_conditional);
         let mut pieces = Pieces::default();
         if !starts_guarded {
@@ -91,7 +89,7 @@ impl Writer<'_> {
             self.member(&mut pieces, comma, select, output, scope);
         }
         if let Some(counter) = counter {
-            pieces.sql(counter.into_owned());
+            pieces.sql(counter.to_owned());
         }
         if !starts_guarded {
             pieces.literal("}");
@@ -134,9 +132,11 @@ impl Writer<'_> {
         }
     }
 
-    /// What counts one nested row against the cap.
-    pub(crate) fn row_counter(&mut self) -> Cow<'static, str> {
+    /// The end of `concat('[', string_agg(…`, behind a list's rows.
+    pub(crate) fn end_list(&mut self) {
         self.counts_rows = true;
-        self.dialect.operator(Operator::Row)
+        self.text(", ','), ");
+        self.text(self.dialect.list_counter());
+        self.text(", ']')");
     }
 }

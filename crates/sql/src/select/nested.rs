@@ -7,6 +7,7 @@ use mainstay_lang::expr::Expr;
 use mainstay_lang::schema::{ColumnId, RelationId, TableId};
 
 use super::json::Pieces;
+use crate::dialect::Operator;
 use crate::expr::Relatives;
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
@@ -43,8 +44,8 @@ impl Writer<'_> {
         let alias = self.alias();
         let scope = self.scope(&alias, select.table, None);
         self.text("(SELECT ");
-        let counter = self.row_counter();
-        self.alone(scope, |w| w.object(select, scope, Some(counter)));
+        let counter = self.dialect.operator(Operator::Row);
+        self.alone(scope, |w| w.object(select, scope, Some(&counter)));
         self.text(" FROM ");
         self.table(select.table, &alias);
         self.text(" WHERE ");
@@ -58,23 +59,18 @@ impl Writer<'_> {
     fn many_rows(&mut self, parent: ScopeId, table: TableId, relation: RelationId, select: &Select) {
         let rows = self.relatives_of(parent, table, relation);
         let shown = self.scope(&rows.alias, rows.target, None);
-        let counter = self.dialect.list_counter();
-        let row_counter = if counter.is_none() { Some(self.row_counter()) } else { None };
-        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown, row_counter)));
+        let mark = self.dialect.row_mark();
+        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown, mark)));
         let source = self.scope(&rows.alias, rows.target, rows.key.clone());
         let projection = self.capture(|w| w.projection(shown, source));
         self.text("(SELECT concat('[', string_agg(");
         self.text(&object);
-        self.text(", ','), ']'");
-        if let Some(counter) = counter {
-            self.text(", ");
-            self.text(counter);
-        }
-        self.text(") FROM (SELECT ");
+        self.end_list();
+        self.text(" FROM (SELECT ");
         self.text(&projection);
         self.related_rows(select, &rows, source);
         match &select.limit {
-            None if counter.is_some() => self.limit_to_row_cap(select.offset.as_ref()),
+            None if mark.is_none() => self.limit_to_row_cap(select.offset.as_ref()),
             limit => self.limit(limit.as_ref(), select.offset.as_ref(), false),
         }
         self.text(") ");

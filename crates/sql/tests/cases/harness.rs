@@ -244,7 +244,7 @@ impl Db {
 
     /// Nested rows counted by the last read.
     pub(crate) fn counted(&self) -> usize {
-        self.database.counted(ROW_CAP)
+        self.database.counted()
     }
 
     /// The rows that a select gives, as one JSON array; checked to be JSON.

@@ -33,8 +33,8 @@ impl Database {
         self.runtime.block_on(self.client.read(sql, binds, types))
     }
 
-    pub(crate) fn counted(&self, cap: i64) -> usize {
-        usize::try_from(cap - self.client.left()).unwrap()
+    pub(crate) fn counted(&self) -> usize {
+        self.client.nested()
     }
 
     pub(crate) fn plan(&self, statement: &Statement) -> String {

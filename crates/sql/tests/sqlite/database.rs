@@ -49,7 +49,7 @@ impl Database {
         Ok(all)
     }
 
-    pub(crate) fn counted(&self, _: i64) -> usize {
+    pub(crate) fn counted(&self) -> usize {
         self.counted.load(Ordering::Relaxed)
     }
 

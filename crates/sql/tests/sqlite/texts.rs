@@ -38,7 +38,7 @@ fn a_page_under_a_rule() {
     alerts.limit = Some(param(0, &Type::Int));
     alerts.after = Some(vec![param(1, &Type::Timestamp), param(2, &Type::Uuid)]);
     alerts.paged = true;
-    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."title", t1."due", t1."id" FROM "Alert" t1 WHERE ((t1."sender" = ?2) OR t1."id" IN (SELECT t3."owner" FROM "Alert_receivers" t3 WHERE (t3."target" = ?2))) AND ((t1."due" < ?3 OR (t1."due" IS NULL AND ?3 IS NOT NULL)) OR (t1."due" IS NOT DISTINCT FROM ?3 AND t1."id" > ?4)) ORDER BY t1."due" DESC, t1."id" LIMIT ?1 + 1"#);
+    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."title", t1."due", t1."id" FROM "Alert" t1 WHERE ((t1."sender" = ?1) OR t1."id" IN (SELECT t3."owner" FROM "Alert_receivers" t3 WHERE (t3."target" = ?1))) AND ((t1."due" < ?2 OR (t1."due" IS NULL AND ?2 IS NOT NULL)) OR (t1."due" IS NOT DISTINCT FROM ?2 AND t1."id" > ?3)) ORDER BY t1."due" DESC, t1."id" LIMIT ?4 + 1"#);
     alerts.order = vec![db.order("Alert", "created")];
     alerts.filter.clear();
     insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."title", t1."created", t1."id" FROM "Alert" t1 WHERE (t1."created", t1."id") > (?1, ?2) ORDER BY t1."created", t1."id" LIMIT ?3 + 1"#);
@@ -57,7 +57,7 @@ fn nested_both_ways() {
     let mut alerts = db.select("Alert", &["id", "due"]);
     alerts.outputs.extend([output("receivers", many), output("sender", one)]);
     alerts.limit = Some(param(0, &Type::Int));
-    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."due", (SELECT concat('[', string_agg(concat('{"id":"', t2."id", '","name":', json_quote(t2."name"), ',"role":"', t2."role", '"}'), ','), ']', ms_rows(count(*))) FROM (SELECT t3."target" AS "id", t2."name" AS "name", t2."role" AS "role" FROM "Alert_receivers" t3 JOIN "Team" t2 ON t2."id" = t3."target" WHERE t3."owner" = t1."id" ORDER BY t3."target" LIMIT ?1) t2), (SELECT concat('{"id":"', t4."id", '","name":', json_quote(t4."name"), ms_rows(1), '}') FROM "Team" t4 WHERE t4."id" = t1."sender") FROM (SELECT t1."id" AS "id", t1."due" AS "due", t1."sender" AS "sender" FROM "Alert" t1 ORDER BY t1."id" LIMIT ?2) t1 LIMIT -1"#);
+    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."due", (SELECT concat('[', string_agg(concat('{"id":"', t2."id", '","name":', json_quote(t2."name"), ',"role":"', t2."role", '"}'), ','), ms_rows(count(*)), ']') FROM (SELECT t3."target" AS "id", t2."name" AS "name", t2."role" AS "role" FROM "Alert_receivers" t3 JOIN "Team" t2 ON t2."id" = t3."target" WHERE t3."owner" = t1."id" ORDER BY t3."target" LIMIT ?1) t2), (SELECT concat('{"id":"', t4."id", '","name":', json_quote(t4."name"), ms_rows(1), '}') FROM "Team" t4 WHERE t4."id" = t1."sender") FROM (SELECT t1."id" AS "id", t1."due" AS "due", t1."sender" AS "sender" FROM "Alert" t1 ORDER BY t1."id" LIMIT ?2) t1 LIMIT -1"#);
 }
 
 /// Run with `--release --ignored --nocapture` to see what a statement costs to make.

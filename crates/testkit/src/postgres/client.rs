@@ -4,7 +4,7 @@
 //! reader of its own, with which the store's has to agree.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use bytes::{BufMut as _, BytesMut};
@@ -20,8 +20,8 @@ use super::Postgres;
 pub struct Client {
     database: String,
     client: tokio_postgres::Client,
-    /// What the last read left of its cap on nested rows.
-    left: AtomicI64,
+    /// Nested rows in what was read last.
+    nested: AtomicUsize,
 }
 
 impl Client {
@@ -34,7 +34,7 @@ impl Client {
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
         tokio::spawn(connection);
         let database = url.rsplit('/').next().context("the name of a database ends its URL")?.to_owned();
-        Ok(Client { database, client, left: AtomicI64::new(0) })
+        Ok(Client { database, client, nested: AtomicUsize::new(0) })
     }
 
     /// Runs statements without values.
@@ -62,6 +62,7 @@ impl Client {
     /// # Panics
     /// When a column is of another type than it should be.
     pub async fn read(&self, sql: &str, binds: &[Value], types: &[Type]) -> Result<Vec<Vec<Value>>, String> {
+        self.nested.store(0, Ordering::Relaxed);
         let rows = self.transaction(sql, binds).await;
         if rows.is_err() {
             self.script("ROLLBACK").await?;
@@ -69,8 +70,13 @@ impl Client {
         let value = |row: &tokio_postgres::Row, (index, ty): (usize, &Type)| -> Value {
             let raw: Option<Raw> = row.get(index);
             let name = row.columns()[index].type_().name();
-            raw.map_or(Value::Null, |raw| {
-                decode(&raw.0, name, ty).unwrap_or_else(|| panic!("{name} for {ty}: {sql}"))
+            raw.map_or(Value::Null, |Raw(mut raw)| {
+                if *ty == Type::Json {
+                    let before = raw.len();
+                    raw.retain(|byte| *byte != b'\t');
+                    self.nested.fetch_add(before - raw.len(), Ordering::Relaxed);
+                }
+                decode(&raw, name, ty).unwrap_or_else(|| panic!("{name} for {ty}: {sql}"))
             })
         };
         let row = |row: &tokio_postgres::Row| {
@@ -90,15 +96,13 @@ impl Client {
         self.client.batch_execute("BEGIN").await?;
         let statement = self.client.prepare(sql).await?;
         let rows = self.client.query(&statement, &parameters).await?;
-        let left = "SELECT coalesce(nullif(current_setting('mainstay.rows', TRUE), ''), '0')::bigint";
-        self.left.store(self.client.query_one(left, &[]).await?.get(0), Ordering::Relaxed);
         self.client.batch_execute("COMMIT").await?;
         Ok(rows)
     }
 
-    /// What the last read left of its cap on nested rows.
-    pub fn left(&self) -> i64 {
-        self.left.load(Ordering::Relaxed)
+    /// Nested rows in what was read last: each has brought a tab, which is left out of the values.
+    pub fn nested(&self) -> usize {
+        self.nested.load(Ordering::Relaxed)
     }
 
     /// The plan of a statement, a line for each step, without costs, as it is whatever the values are. A table is read from end
