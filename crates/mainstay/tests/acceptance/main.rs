@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, and says where")]
 
+use mainstay_testkit::database::DatabaseKind;
+
 mod bad_input;
 mod chinook;
 mod cli;
@@ -15,3 +17,6 @@ mod crash;
 mod import_export;
 mod postgres;
 mod support;
+
+/// Where the apps of these tests keep their rows, unless a flag says otherwise.
+pub(crate) const ON: DatabaseKind = DatabaseKind::Sqlite;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mainstay_testkit::database::{DatabaseKind, Place};
 use mainstay_testkit::sources::copy_sources;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -14,6 +15,8 @@ use super::Server;
 /// A copy of an app; gone with all its data when dropped.
 pub(crate) struct App {
     folder: TempDir,
+    /// Where its rows are, when that is not below its folder.
+    database: Option<Place>,
 }
 
 /// What a command did.
@@ -27,7 +30,7 @@ pub(crate) struct Ran {
 impl App {
     /// A copy of `examples/NAME`.
     pub(crate) fn example(name: &str) -> App {
-        let app = App { folder: tempfile::tempdir().unwrap() };
+        let app = App::empty();
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
         copy_sources(&examples.join(name), &app.path()).unwrap();
         app
@@ -35,9 +38,14 @@ impl App {
 
     /// An app of one file.
     pub(crate) fn of(stay: &str) -> App {
-        let app = App { folder: tempfile::tempdir().unwrap() };
+        let app = App::empty();
         app.write("app.stay", stay);
         app
+    }
+
+    fn empty() -> App {
+        let database = (crate::ON == DatabaseKind::Postgres).then(|| Place::new(crate::ON).unwrap());
+        App { folder: tempfile::tempdir().unwrap(), database }
     }
 
     /// The app's folder.
@@ -68,6 +76,9 @@ impl App {
             std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MAINSTAY_"))
         {
             command.env_remove(name);
+        }
+        if let Some(database) = &self.database {
+            command.env("MAINSTAY_DATABASE_URL", database.options.url.to_string());
         }
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command
