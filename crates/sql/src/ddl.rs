@@ -16,16 +16,49 @@ pub(crate) use index::is_shortened;
 pub use index::{IndexColumn, IndexPlan, indexes};
 
 /// Everything that an empty database needs for a schema: what statements call, tables of the system and of the app, then
-/// indexes.
+/// references and indexes.
 pub fn create_schema(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
-    let mut statements: Vec<String> = dialect.setup().iter().map(|&script| script.to_owned()).collect();
+    let mut statements = setup(dialect);
     statements.extend(crate::system::create(schema, dialect));
-    statements.extend(schema.tables.iter().map(|table| create_table(schema, dialect, table)));
+    statements.extend(tables(schema, dialect));
+    statements.extend(references(schema, dialect));
+    statements.extend(indexes(schema).iter().map(|index| create_index(schema, dialect, index)));
+    statements
+}
+
+/// One part of [`create_schema`]: what statements call, and tables that take any rows.
+pub(crate) fn create_tables(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
+    let mut statements = setup(dialect);
+    statements.extend(crate::system::create_tables(schema, dialect));
+    statements.extend(tables(schema, dialect));
+    statements
+}
+
+/// The other part: references and indexes, which cost least when the rows are there already.
+pub(crate) fn finish_tables(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
+    let mut statements = references(schema, dialect);
+    statements.extend(crate::system::create_indexes(schema, dialect));
+    statements.extend(indexes(schema).iter().map(|index| create_index(schema, dialect, index)));
+    statements
+}
+
+fn setup(dialect: &dyn Dialect) -> Vec<String> {
+    dialect.setup().iter().map(|&script| script.to_owned()).collect()
+}
+
+fn tables(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
+    let mut statements: Vec<String> =
+        schema.tables.iter().map(|table| create_table(schema, dialect, table)).collect();
     statements.extend(links(schema).map(|link| create_link(schema, dialect, link)));
+    statements
+}
+
+fn references(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
     let columns =
         schema.tables.iter().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
-    statements.extend(columns.filter_map(|(table, column)| add_reference(schema, dialect, table, column)));
-    statements.extend(indexes(schema).iter().map(|index| create_index(schema, dialect, index)));
+    let mut statements: Vec<String> =
+        columns.filter_map(|(table, column)| add_reference(schema, dialect, table, column)).collect();
+    statements.extend(links(schema).flat_map(|link| add_link_references(schema, dialect, link)));
     statements
 }
 
@@ -59,12 +92,7 @@ pub(crate) fn add_reference(
 ) -> Option<String> {
     column.target().filter(|_| !dialect.refers_ahead())?;
     let mut w = Writer::new(schema, dialect);
-    w.text("ALTER TABLE ");
-    w.identifier(&table.db_name);
-    w.text(" ADD FOREIGN KEY (");
-    w.identifier(&column.db_name);
-    w.text(")");
-    w.references(&column.ty);
+    w.add_reference(&table.db_name, &column.db_name, &column.ty);
     Some(w.into_text())
 }
 
@@ -79,7 +107,9 @@ pub(crate) fn create_link(schema: &Schema, dialect: &dyn Dialect, link: &LinkTab
         w.identifier(name);
         w.text(" ");
         w.text(&dialect.column(schema, schema.storage_type(&ty), false, ColumnRole::Plain));
-        w.references(&ty);
+        if dialect.refers_ahead() {
+            w.references(&ty);
+        }
         w.text(", ");
     }
     w.text("PRIMARY KEY (");
@@ -87,6 +117,20 @@ pub(crate) fn create_link(schema: &Schema, dialect: &dyn Dialect, link: &LinkTab
     w.text("))");
     w.text(dialect.table_options(true));
     w.into_text()
+}
+
+/// The statements that make a link table refer to its two sides, where its definition does not.
+pub(crate) fn add_link_references(schema: &Schema, dialect: &dyn Dialect, link: &LinkTable) -> Vec<String> {
+    if dialect.refers_ahead() {
+        return Vec::new();
+    }
+    let sides = [(&link.owner_column, link.owner), (&link.target_column, link.target)];
+    let add = |(name, table): (&String, _)| {
+        let mut w = Writer::new(schema, dialect);
+        w.add_reference(&link.db_name, name, &Type::Ref(table));
+        w.into_text()
+    };
+    sides.map(add).to_vec()
 }
 
 /// `CREATE INDEX`
@@ -127,6 +171,15 @@ impl Writer<'_> {
         if self.dialect.refers_ahead() {
             self.references(&column.ty);
         }
+    }
+
+    fn add_reference(&mut self, table: &str, column: &str, ty: &Type) {
+        self.text("ALTER TABLE ");
+        self.identifier(table);
+        self.text(" ADD FOREIGN KEY (");
+        self.identifier(column);
+        self.text(")");
+        self.references(ty);
     }
 
     fn references(&mut self, ty: &Type) {

@@ -264,6 +264,21 @@ pub trait Dialect: Debug + Send + Sync {
         &[]
     }
 
+    /// Whether many rows come and go as binary `COPY`; else they are read by `SELECT` and written by one `INSERT` each.
+    fn copies(&self) -> bool {
+        false
+    }
+
+    /// What a column of [`ColumnRole::Transaction`] gets for a line that was written elsewhere at the instant `{0}`; none:
+    /// nothing, because the database knows its transactions.
+    fn transaction_of(&self) -> Option<&'static str>;
+
+    /// What makes a column that the database numbers go on behind its greatest number; none: it does so by itself. `{0}` and
+    /// `{1}` are texts that hold the names of table (quoted) and column, `{2}` and `{3}` the names of column and table.
+    fn continue_numbers(&self) -> Option<&'static str> {
+        None
+    }
+
     /// The questions to the database about what it holds.
     fn catalogue(&self) -> CatalogueQueries;
 }

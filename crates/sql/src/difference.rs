@@ -183,6 +183,7 @@ impl Differences<'_> {
 
     fn link(&mut self, link: &LinkTable) {
         let Some(existing) = self.tables.get(link.db_name.as_str()).copied() else {
+            self.references.extend(ddl::add_link_references(self.schema, self.dialect, link));
             return self.statements.push(ddl::create_link(self.schema, self.dialect, link));
         };
         for (name, table) in [(&link.owner_column, link.owner), (&link.target_column, link.target)] {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod catalogue;
+pub mod copy;
 pub mod ddl;
 pub mod dialect;
 pub mod difference;

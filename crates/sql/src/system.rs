@@ -36,7 +36,7 @@ pub struct SystemColumn {
     pub role: ColumnRole,
 }
 
-const fn column(name: &'static str, ty: Type) -> SystemColumn {
+pub(crate) const fn column(name: &'static str, ty: Type) -> SystemColumn {
     SystemColumn { name, ty, nullable: false, role: ColumnRole::Plain }
 }
 
@@ -113,22 +113,31 @@ pub(crate) fn indexes(dialect: &dyn Dialect) -> impl Iterator<Item = &'static Sy
 
 /// The statements that make the system's tables and indexes where they are missing.
 pub fn create(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
-    let tables = TABLES.iter().map(|table| create_table(schema, dialect, table));
-    let indexes = indexes(dialect).map(|(name, table, columns)| {
+    let mut statements = create_tables(schema, dialect);
+    statements.extend(create_indexes(schema, dialect));
+    statements
+}
+
+pub(crate) fn create_tables(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
+    TABLES.iter().map(|table| create_table(schema, dialect, table)).collect()
+}
+
+pub(crate) fn create_indexes(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
+    let create = |(name, table, columns): &SystemIndex| {
         let mut w = Writer::new(schema, dialect);
         w.text("CREATE INDEX IF NOT EXISTS ");
         w.identifier(name);
         w.text(" ON ");
         w.identifier(table.name);
         w.text(" (");
-        w.separated(", ", *columns, |w, column| w.identifier(column));
+        w.separated(", ", columns.iter(), |w, column| w.identifier(column));
         w.text(")");
         w.into_text()
-    });
-    tables.chain(indexes).collect()
+    };
+    indexes(dialect).map(create).collect()
 }
 
-fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &SystemTable) -> String {
+pub(crate) fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &SystemTable) -> String {
     let mut w = Writer::new(schema, dialect);
     w.text("CREATE TABLE IF NOT EXISTS ");
     w.identifier(table.name);
@@ -151,7 +160,7 @@ fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &SystemTable) -> 
 impl Writer<'_> {
     /// `INSERT INTO … VALUES (…)`: parameters in the order of the columns that the database does not number. A transaction
     /// is one of them, and left out where the database knows it.
-    fn insert_system(&mut self, table: &SystemTable) {
+    pub(crate) fn insert_system(&mut self, table: &SystemTable) {
         let knows_transaction = self.dialect.transaction().is_some();
         let given = |column: &&SystemColumn| column.role != ColumnRole::Serial;
         let columns = (0..).zip(table.columns.iter().filter(given));
@@ -175,7 +184,7 @@ impl Writer<'_> {
         }
     }
 
-    fn where_system(&mut self, table: &SystemTable, names: &[&str]) {
+    pub(crate) fn where_system(&mut self, table: &SystemTable, names: &[&str]) {
         for (param, name) in (0..).zip(names) {
             let column = table.columns.iter().find(|column| column.name == *name);
             let column = column.expect("the column is declared above");

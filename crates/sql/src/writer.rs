@@ -188,6 +188,11 @@ impl<'a> Writer<'a> {
         self.dialect.placeholder(&mut self.sql, index + 1, &Type::Int);
     }
 
+    /// The placeholder of a number (from 1), for statements whose values are given in the order of their columns.
+    pub(crate) fn parameter(&mut self, number: usize, ty: &Type) {
+        self.dialect.placeholder(&mut self.sql, number, ty);
+    }
+
     /// An alias that nothing else in the statement has.
     pub(crate) fn alias(&mut self) -> String {
         self.aliases += 1;

@@ -243,6 +243,18 @@ impl Dialect for Postgres {
         &[FUNCTIONS]
     }
 
+    fn copies(&self) -> bool {
+        true
+    }
+
+    fn transaction_of(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn continue_numbers(&self) -> Option<&'static str> {
+        Some("SELECT setval(pg_get_serial_sequence({0}, {1}), max({2})) FROM {3} HAVING max({2}) IS NOT NULL")
+    }
+
     fn catalogue(&self) -> CatalogueQueries {
         catalogue::QUERIES
     }

@@ -133,6 +133,11 @@ impl Dialect for Sqlite {
         if keyed_by_columns { " STRICT, WITHOUT ROWID" } else { " STRICT" }
     }
 
+    fn transaction_of(&self) -> Option<&'static str> {
+        // Microseconds since 1970, as a server numbers its transactions: lines of one share the instant.
+        Some("unixepoch(substr({0}, 1, 19)) * 1000000 + CAST(substr({0}, 21, 6) AS INTEGER)")
+    }
+
     fn catalogue(&self) -> CatalogueQueries {
         catalogue::QUERIES
     }

@@ -5,6 +5,8 @@
 #[path = "../cases/aggregates.rs"]
 mod aggregates;
 mod catalogues;
+#[path = "../cases/copies.rs"]
+mod copies;
 mod database;
 #[path = "../cases/differences.rs"]
 mod differences;

@@ -44,10 +44,12 @@ table Thing {
     CREATE INDEX IF NOT EXISTS "_change.tx" ON "_change" ("tx")
     CREATE TABLE "Team" ("id" uuid PRIMARY KEY, "created" timestamp with time zone NOT NULL, "updated" timestamp with time zone NOT NULL, "name" text COLLATE "C" NOT NULL, "lead" uuid)
     CREATE TABLE "Thing" ("id" bigint PRIMARY KEY, "created" timestamp with time zone NOT NULL, "updated" timestamp with time zone NOT NULL, "team" uuid NOT NULL, "number" bigint, "price" numeric(10,2) NOT NULL, "data" json, "tags" json NOT NULL, "due" timestamp with time zone)
-    CREATE TABLE "Team_friends" ("owner" uuid NOT NULL REFERENCES "Team" ("id") ON DELETE RESTRICT, "target" uuid NOT NULL REFERENCES "Team" ("id") ON DELETE RESTRICT, PRIMARY KEY ("owner", "target"))
+    CREATE TABLE "Team_friends" ("owner" uuid NOT NULL, "target" uuid NOT NULL, PRIMARY KEY ("owner", "target"))
     ALTER TABLE "User" ADD FOREIGN KEY ("team") REFERENCES "Team" ("id") ON DELETE RESTRICT
     ALTER TABLE "Team" ADD FOREIGN KEY ("lead") REFERENCES "User" ("id") ON DELETE RESTRICT
     ALTER TABLE "Thing" ADD FOREIGN KEY ("team") REFERENCES "Team" ("id") ON DELETE RESTRICT
+    ALTER TABLE "Team_friends" ADD FOREIGN KEY ("owner") REFERENCES "Team" ("id") ON DELETE RESTRICT
+    ALTER TABLE "Team_friends" ADD FOREIGN KEY ("target") REFERENCES "Team" ("id") ON DELETE RESTRICT
     CREATE UNIQUE INDEX "Team.name.unique" ON "Team" ("name")
     CREATE INDEX "Team.lead.index" ON "Team" ("lead")
     CREATE INDEX "Thing.team.number.index" ON "Thing" ("team", "number")
