@@ -6,9 +6,9 @@
 use crate::seed;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::Value;
-use mainstay_sql::Dialect;
 use mainstay_sql::difference::{self, Existing, Unsafe};
 use mainstay_sql::existing;
+use mainstay_sql::{Dialect, copy};
 use mainstay_store::{Outcome, Query, ReadLimits, Store, StoreError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,11 @@ pub enum OpenError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A move or a restore into the database has not come to its end.
+    #[error(
+        "the database was left unfinished by a move or a restore: run the same command again, and it goes on where it was"
+    )]
+    Unfinished,
     /// The database was made for another schema, and no change that is safe brings them together.
     #[error("the database does not fit the app:\n{}", lines(.0))]
     Unsafe(Vec<Unsafe>),
@@ -60,6 +65,9 @@ async fn bring_in_step(
 ) -> Result<(), OpenError> {
     let mut known =
         Existing { catalogue: store.catalogue(Instant::now() + TIMEOUT).await?, declared_types: None };
+    if known.catalogue.table(copy::PROGRESS.name).is_some() {
+        return Err(OpenError::Unfinished);
+    }
     if known.catalogue.table("_meta").is_some() {
         let recorded = rows(store, vec![existing::recorded_types(dialect)]).await?;
         known.declared_types = match recorded.into_iter().flatten().flatten().next() {

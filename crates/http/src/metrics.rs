@@ -46,6 +46,11 @@ const CHANGES_PRUNED: &str = "mainstay_changes_pruned_total";
 /// Answers that were forgotten because they are not given again any more. Counted by the engine.
 const ANSWERS_PRUNED: &str = "mainstay_answers_pruned_total";
 
+/// What is known of the backups that the server makes by the clock. Counted by the binary.
+const BACKUPS: &str = "mainstay_backups_total";
+const BACKUP_LAST_SUCCESS: &str = "mainstay_backup_last_success_seconds";
+const BACKUP_LAST_BYTES: &str = "mainstay_backup_last_bytes";
+
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
     (DURATION, Measure::Histogram, "Seconds from a request's headers to its answer, by method and route."),
@@ -68,6 +73,9 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (STORE_FOREIGN_CHANGES, Measure::Counter, "Changes of the database by other processes."),
     (CHANGES_PRUNED, Measure::Counter, "Changes forgotten because their table's history had ended."),
     (ANSWERS_PRUNED, Measure::Counter, "Answers forgotten that were kept for requests sent again."),
+    (BACKUPS, Measure::Counter, "Backups made by the clock, by outcome."),
+    (BACKUP_LAST_SUCCESS, Measure::Gauge, "When the last good backup was begun, in seconds since 1970."),
+    (BACKUP_LAST_BYTES, Measure::Gauge, "Size of the last good backup."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

@@ -130,6 +130,57 @@ pub(crate) enum Command {
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
+    /// Copy everything from one database into another, of whichever kind
+    #[command(
+        after_help = "The target is empty, or was left unfinished by the same move, which then goes on. The source stays as it is.\n\nExamples:\n  mainstay move shop --from sqlite:shop/data/mainstay.db --to postgres://shop@db.example/shop\n  mainstay move shop --from postgres://shop@db.example/shop --to sqlite:copy.db --while-serving"
+    )]
+    Move {
+        #[command(flatten)]
+        app: App,
+        /// The database to read: sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// The database to fill.
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// Copy although servers may write to the source: what they write from now on stays behind.
+        #[arg(long)]
+        while_serving: bool,
+        /// Copy although the source holds tables and columns that the app does not declare: they stay behind.
+        #[arg(long)]
+        leave_undeclared: bool,
+    },
+    /// Write everything that the database holds into one file, beside a running server
+    #[command(
+        after_help = "Examples:\n  mainstay backup shop shop.backup\n  mainstay backup shop /backups/ --env production    a file named after app and time"
+    )]
+    Backup {
+        #[command(flatten)]
+        app: App,
+        /// The file, or a folder that is there.
+        #[arg(value_hint = ValueHint::AnyPath)]
+        file: PathBuf,
+    },
+    /// Fill a database, of whichever kind, from a backup
+    #[command(
+        after_help = "The file is read to its end first, so that a damaged one changes nothing.\n\nExamples:\n  mainstay restore shop shop.backup\n  mainstay restore shop shop.backup --database postgres://shop@db.example/shop\n  mainstay restore shop shop.backup --check\n  mainstay restore shop shop.backup --sources shop-of-then"
+    )]
+    Restore {
+        #[command(flatten)]
+        app: App,
+        /// The backup.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// Drop everything that the database holds first.
+        #[arg(long)]
+        replace: bool,
+        /// Only read the file, and say what it holds.
+        #[arg(long, conflicts_with = "replace")]
+        check: bool,
+        /// Write the app's .stay files, as they were then, into a new folder.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        sources: Option<PathBuf>,
+    },
     /// People who sign in, their permissions and tokens
     User {
         #[command(subcommand)]

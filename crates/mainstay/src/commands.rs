@@ -1,12 +1,15 @@
 //! One module for each command; each has a `run` that does it and fails with words for people.
 
+pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fmt;
 pub(crate) mod import;
+pub(crate) mod move_;
 pub(crate) mod new;
 pub(crate) mod query;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod user;

@@ -3,8 +3,10 @@
 //! 0: done. 1: refused or failed, said on standard error. 2: wrong usage, said by the parser or as a [`Usage`].
 
 mod app;
+mod backups;
 mod cli;
 mod commands;
+mod copying;
 mod logging;
 mod output;
 mod runtime;
@@ -52,6 +54,15 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
             commands::import::Mode { upsert, skip_bad, once: None },
         ),
         Command::Export { app, table, file } => commands::export::run(output, &app, &table, &file),
+        Command::Move { app, from, to, while_serving, leave_undeclared } => {
+            let mode = commands::move_::Mode { while_serving, leave_undeclared };
+            commands::move_::run(output, &app, &from, &to, mode)
+        }
+        Command::Backup { app, file } => commands::backup::run(output, &app, &file),
+        Command::Restore { app, file, replace, check, sources } => {
+            let mode = commands::restore::Mode { replace, check, sources };
+            commands::restore::run(output, &app, &file, &mode)
+        }
         Command::User { command } => commands::user::run(output, command),
         Command::Settings { app } => commands::settings::run(output, &app),
         Command::Doctor { app } => commands::doctor::run(output, &app),

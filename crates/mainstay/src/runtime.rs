@@ -93,7 +93,8 @@ pub(crate) fn limits(config: &Config) -> Limits {
     }
 }
 
-fn store_options(folder: &Path, config: &Config, exclusive: bool) -> Result<StoreOptions> {
+/// How the app's database is opened.
+pub(crate) fn store_options(folder: &Path, config: &Config, exclusive: bool) -> Result<StoreOptions> {
     let url = match &config.database_url {
         Some(url) => url.parse::<DatabaseUrl>().map_err(|error| anyhow!("database.url: {error}"))?,
         None => DatabaseUrl::Sqlite(config.data_dir(folder).join("mainstay.db")),

@@ -46,6 +46,10 @@ pub(crate) struct Config {
     pub(crate) limit_bytes: u64,
     pub(crate) limit_page: u64,
     pub(crate) limit_page_max: u64,
+    pub(crate) backup_schedule: Option<String>,
+    pub(crate) backup_time_zone: String,
+    pub(crate) backup_directory: Option<PathBuf>,
+    pub(crate) backup_keep: usize,
     pub(crate) log_level: String,
     pub(crate) log_json: bool,
 }
@@ -76,6 +80,14 @@ impl fmt::Display for Origin {
             Origin::Variable(name) => f.write_str(name),
             Origin::Flag(name) => write!(f, "--{name}"),
         }
+    }
+}
+
+impl Loaded {
+    /// Whether a flag of the command names the database.
+    pub(crate) fn database_is_flag(&self) -> bool {
+        let database = SETTINGS.iter().position(|setting| setting.name == "database.url");
+        database.is_some_and(|index| matches!(self.values[index].1, Origin::Flag(_)))
     }
 }
 
@@ -195,6 +207,10 @@ fn unset(environment: String) -> Config {
         limit_bytes: 0,
         limit_page: 0,
         limit_page_max: 0,
+        backup_schedule: None,
+        backup_time_zone: String::new(),
+        backup_directory: None,
+        backup_keep: 0,
         log_level: String::new(),
         log_json: false,
     }

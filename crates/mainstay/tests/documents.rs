@@ -48,6 +48,16 @@ fn operations() {
     page(&root().join("docs/src/operations.md"));
 }
 
+#[test]
+fn backups() {
+    page(&root().join("docs/src/backups.md"));
+}
+
+#[test]
+fn moving() {
+    page(&root().join("docs/src/moving.md"));
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod catalogue;
+pub mod copy;
 mod error;
 mod metrics;
 mod options;

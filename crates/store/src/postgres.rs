@@ -5,10 +5,11 @@
 
 mod batch;
 mod connection;
+mod copy;
 mod error;
 mod foreign;
 mod json;
-mod numeric;
+pub(crate) mod numeric;
 mod pipeline;
 mod pool;
 mod readers;
@@ -32,8 +33,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
+pub(crate) use copy::{Filler, Reader};
 pub(crate) use session::Session;
 pub use url::PostgresUrl;
+pub(crate) use values::{DAY_US, EPOCH_DAYS, EPOCH_US};
 
 use self::connection::Target;
 use self::pool::Pool;

@@ -4,6 +4,7 @@
 //! makes go through the writer's connection, so whatever else changes the file is another process.
 
 mod connection;
+mod copy;
 mod error;
 mod functions;
 mod job;
@@ -27,6 +28,7 @@ use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 pub(crate) use connection::Session;
+pub(crate) use copy::{Filler, Reader};
 pub(crate) use json::{into_text, write_base64, write_text};
 
 use self::job::{Job, TypedJob};

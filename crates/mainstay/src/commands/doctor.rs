@@ -6,10 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Result, bail};
 use serde_json::json;
 
+use crate::backups::Plan;
 use crate::cli::App;
 use crate::commands::check;
 use crate::output::{Output, Usage};
-use crate::runtime::{Runtime, load_settings};
+use crate::runtime::{Runtime, load_settings, now};
 use crate::settings::{self, Config};
 
 /// The start of 2024: a clock before that is wrong.
@@ -21,7 +22,7 @@ struct Finding {
     words: String,
 }
 
-/// Looks at settings, schema, data folder, secret, clock and database.
+/// Looks at settings, schema, data folder, secret, clock, database and backups.
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let mut findings = Vec::new();
     let mut note = |subject, found: Result<String>| {
@@ -52,6 +53,9 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
         note("secret", secret(&config, &app.folder));
         if schema_is_well && folder_is_well {
             note("database", database(output, app));
+        }
+        if schema_is_well && config.backup_schedule.is_some() {
+            note("backups", backups(output, &config, app));
         }
     }
     let ill = findings.iter().filter(|finding| !finding.well).count();
@@ -90,6 +94,11 @@ fn data_folder(folder: &Path) -> Result<String> {
 fn secret(config: &Config, folder: &Path) -> Result<String> {
     settings::auth_secret(config, folder)?;
     Ok(if config.auth_secret.is_some() { "set".to_owned() } else { "kept in the data folder".to_owned() })
+}
+
+fn backups(output: Output, config: &Config, app: &App) -> Result<String> {
+    let schema = check::schema(output, &app.folder)?;
+    Plan::of(config, app, &schema.app)?.map_or(Ok("none are asked for".to_owned()), |plan| plan.health(now()))
 }
 
 fn database(output: Output, app: &App) -> Result<String> {

@@ -8,9 +8,11 @@ use anyhow::{Context as _, Result, anyhow};
 use mainstay_engine::Engine;
 use mainstay_http::{Limits, Options, Server, TokenSecret};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::query::refusal;
+use crate::backups::Backups;
 use crate::cli::App;
 use crate::output::Output;
 use crate::runtime::{limits, load_settings, now, open_engine, tokio_runtime};
@@ -31,16 +33,25 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
         seed::run(output, app)?;
     }
     let options = options(&config, app)?;
-    tokio.block_on(serve(output, Arc::new(engine), options))
+    let backups = Backups::of(output, &config, app)?;
+    tokio.block_on(serve(output, Arc::new(engine), options, backups))
 }
 
-async fn serve(output: Output, engine: Arc<Engine>, options: Options) -> Result<()> {
+async fn serve(
+    output: Output,
+    engine: Arc<Engine>,
+    options: Options,
+    backups: Option<Backups>,
+) -> Result<()> {
     let stop = stop_signal()?;
     let server = Server::bind(options, Arc::clone(&engine)).await?;
     output.say(format!("listening on http://{}", server.local_addr()));
     let forgetting = tokio::spawn(forget_what_is_old(Arc::clone(&engine)));
+    let backups = backups.map(|backups| tokio::spawn(backups.run()));
     server.serve(stop).await;
     forgetting.abort();
+    // One that is being made is given up: the next start makes it.
+    backups.iter().for_each(JoinHandle::abort);
     // What was acknowledged is on the disk already; this leaves one tidy file.
     engine.store().close().await;
     Ok(())

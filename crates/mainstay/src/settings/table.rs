@@ -9,6 +9,7 @@ use mainstay_store::DatabaseUrl;
 
 use super::Config;
 use super::parse::{bytes, count, duration, list, size};
+use crate::backups::schedule;
 
 /// One setting.
 pub(crate) struct Setting {
@@ -329,6 +330,63 @@ pub(crate) const SETTINGS: &[Setting] = &[
         secret: false,
         apply: |config, text| {
             config.limit_page_max = count(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "backup.schedule",
+        flag: "backup-schedule",
+        placeholder: "CRON",
+        default: "",
+        help: "When the server makes backups by itself, as a cron line: \"30 3 * * *\" is half past three each night. \
+               Never unless said.",
+        secret: false,
+        apply: |config, text| {
+            schedule::cron(text)?;
+            config.backup_schedule = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "backup.time_zone",
+        flag: "backup-time-zone",
+        placeholder: "ZONE",
+        default: "UTC",
+        help: "The time zone whose clock backup.schedule goes by: Europe/Amsterdam.",
+        secret: false,
+        apply: |config, text| {
+            schedule::zone(text)?;
+            config.backup_time_zone = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        name: "backup.directory",
+        flag: "backup-directory",
+        placeholder: "DIR",
+        default: "",
+        help: "Folder of the backups that the server makes, best on another disk; DATA/backups unless said.",
+        secret: false,
+        apply: |config, text| {
+            if text.is_empty() {
+                return Err("a folder".to_owned());
+            }
+            config.backup_directory = Some(text.into());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "backup.keep",
+        flag: "backup-keep",
+        placeholder: "N",
+        default: "14",
+        help: "How many of the backups that the server makes are kept, the newest.",
+        secret: false,
+        apply: |config, text| {
+            config.backup_keep = size(text)?;
+            if config.backup_keep == 0 {
+                return Err("at least 1".to_owned());
+            }
             Ok(())
         },
     },

@@ -8,6 +8,7 @@
 
 use mainstay_testkit::database::DatabaseKind;
 
+mod backups;
 mod bad_input;
 mod chinook;
 mod cli;
@@ -15,6 +16,7 @@ mod contract_language;
 mod contract_protocol;
 mod crash;
 mod import_export;
+mod moving;
 mod postgres;
 mod support;
 

@@ -5,7 +5,7 @@
 //! four 16-bit words (digits, weight of the first, sign, digits shown behind the point), then the digits. Nothing here
 //! passes through floating point.
 
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use mainstay_lang::value::Decimal;
 
 const BASE: u128 = 10_000;
@@ -13,7 +13,7 @@ const POSITIVE: u16 = 0x0000;
 const NEGATIVE: u16 = 0x4000;
 
 /// Appends a decimal.
-pub(super) fn write(value: Decimal, out: &mut BytesMut) {
+pub(crate) fn write(value: Decimal, out: &mut impl BufMut) {
     // Groups of four digits behind the point; the last one is filled up with zeros.
     let groups = value.scale.div_ceil(4);
     let filled = u32::from(groups * 4 - value.scale);
@@ -39,7 +39,7 @@ pub(super) fn write(value: Decimal, out: &mut BytesMut) {
 }
 
 /// Reads a decimal at a scale. `None`: it is no finite number, has more digits behind the point, or does not fit.
-pub(super) fn read(raw: &[u8], scale: u8) -> Option<Decimal> {
+pub(crate) fn read(raw: &[u8], scale: u8) -> Option<Decimal> {
     let word = |at: usize| raw.get(at * 2..at * 2 + 2).map(|word| u16::from_be_bytes([word[0], word[1]]));
     let (count, weight, sign) = (usize::from(word(0)?), word(1)?.cast_signed(), word(2)?);
     let negative = match sign {

@@ -16,9 +16,9 @@ use super::numeric;
 use crate::StoreError;
 
 /// PostgreSQL counts days from 2000-01-01 and microseconds from its midnight; the language from 1970-01-01.
-const EPOCH_DAYS: i32 = 10_957;
-const EPOCH_US: i64 = 946_684_800_000_000;
-const DAY_US: i64 = 86_400_000_000;
+pub(crate) const EPOCH_DAYS: i32 = 10_957;
+pub(crate) const EPOCH_US: i64 = 946_684_800_000_000;
+pub(crate) const DAY_US: i64 = 86_400_000_000;
 
 /// A value on its way to the server.
 #[derive(Debug)]
