@@ -56,8 +56,7 @@ impl Reader {
         })?;
         let begin = || -> rusqlite::Result<()> {
             connection.busy_timeout(BUSY_MAX)?;
-            connection
-                .execute_batch("PRAGMA mmap_size = 268435456; BEGIN; SELECT count(*) FROM sqlite_schema")
+            connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
         };
         begin().map_err(|error| convert_plain(&connection, &error))?;
         let session = Arc::new(Mutex::new(Session { connection, meter: Arc::default() }));
@@ -166,7 +165,9 @@ impl Filler {
         let path = prepare_path(path)?;
         let lock = FolderLock::take(&path)?;
         // What a power cut could take is copied again: how far it came stands in the same transactions.
-        let options = StoreOptions { synchronous: Synchronous::Normal, ..options.clone() };
+        let synchronous = Synchronous::Normal;
+        // A file that grows is not worth mapping: its pages would count as this process's memory.
+        let options = StoreOptions { synchronous, mmap_bytes: 0, ..options.clone() };
         let session = Session::open_writer(&path, &options)?;
         session.execute("PRAGMA foreign_keys = OFF")?;
         Ok(Filler { session: Arc::new(Mutex::new(session)), _lock: lock })
