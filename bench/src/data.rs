@@ -26,13 +26,18 @@ pub(crate) struct Data {
     pub(crate) secret: String,
 }
 
-/// Makes the app in `folder` and fills it, with the server that `BENCH_BINARY` names or one built now.
+/// The server that `BENCH_BINARY` names, or one built now.
+pub(crate) fn binary() -> Result<PathBuf> {
+    match std::env::var_os("BENCH_BINARY") {
+        Some(path) => Ok(PathBuf::from(path)),
+        None => build(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?),
+    }
+}
+
+/// Makes the app in `folder` and fills it.
 pub(crate) fn prepare(folder: &Path) -> Result<Data> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
-    let binary = match std::env::var_os("BENCH_BINARY") {
-        Some(path) => PathBuf::from(path),
-        None => build(&root)?,
-    };
+    let binary = binary()?;
     let app = folder.join("app");
     fs::create_dir_all(&app)?;
     fs::copy(root.join("bench/app/bench.stay"), app.join("bench.stay"))?;
@@ -94,7 +99,8 @@ fn columns_kept(path: &Path, keep: &[&str]) -> Result<String> {
     let mut lines = String::new();
     for line in text.lines() {
         let kept = head.iter().zip(fields(line)).filter(|(name, _)| keep.contains(&name.as_str()));
-        let kept: Vec<String> = kept.map(|(_, value)| format!("\"{}\"", value.replace('"', "\"\""))).collect();
+        let kept: Vec<String> =
+            kept.map(|(_, value)| format!("\"{}\"", value.replace('"', "\"\""))).collect();
         lines.push_str(&kept.join(","));
         lines.push('\n');
     }

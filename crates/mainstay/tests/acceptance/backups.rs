@@ -50,8 +50,10 @@ fn what_is_backed_up_comes_back_in_either_kind() {
         fs::remove_file(file(&app, "to.db")).unwrap();
         tables.push(report["tables"].clone());
     }
+    // A counter may be made before it is first asked where others write at the same time.
     let names = |tables: &Value| -> Vec<Value> {
-        tables.as_array().unwrap().iter().map(|table| json!([table["table"], table["rows"]])).collect()
+        let tables = tables.as_array().unwrap().iter().filter(|table| table["table"] != "_counter");
+        tables.map(|table| json!([table["table"], table["rows"]])).collect()
     };
     assert_eq!(names(&tables[0]), names(&tables[1]));
 }

@@ -1,6 +1,7 @@
 //! The two sides of a copy, whichever databases they are.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use mainstay_lang::value::Value;
 use mainstay_sql::catalogue::{self, Catalogue};
@@ -13,6 +14,10 @@ use super::archive::ArchiveSource;
 use super::batch::{Batch, Batches};
 use crate::options::{DatabaseUrl, StoreOptions};
 use crate::{StoreError, postgres, sqlite};
+
+/// How long connections of a server that was stopped may still be seen, and how often that is looked at.
+const LEAVING_MAX: Duration = Duration::from_secs(3);
+const LEAVING_POLL: Duration = Duration::from_millis(50);
 
 /// Who else may use the source meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +56,7 @@ impl Source {
                 let url = options.postgres.direct_url.as_ref().unwrap_or(url);
                 let reader = postgres::Reader::open(url, options).await?;
                 if access == Access::Alone {
-                    let count = reader.others().await?;
-                    if count > 0 {
-                        return Err(CopyError::Served { count });
-                    }
+                    alone(&reader).await?;
                 }
                 SourceSide::Postgres(reader)
             }
@@ -139,6 +141,18 @@ impl Source {
             SourceSide::Sqlite(reader) => reader.stream(table, true),
             SourceSide::Postgres(reader) => reader.stream(table, true),
             SourceSide::Archive(archive) => archive.stream(table),
+        }
+    }
+}
+
+/// Waits a moment for connections to end, which a server that was just stopped leaves behind.
+async fn alone(reader: &postgres::Reader) -> Result<(), CopyError> {
+    let give_up = Instant::now() + LEAVING_MAX;
+    loop {
+        match reader.others().await? {
+            0 => return Ok(()),
+            count if Instant::now() >= give_up => return Err(CopyError::Served { count }),
+            _ => tokio::time::sleep(LEAVING_POLL).await,
         }
     }
 }

@@ -170,6 +170,8 @@ impl Filler {
         let options = StoreOptions { synchronous, mmap_bytes: 0, ..options.clone() };
         let session = Session::open_writer(&path, &options)?;
         session.execute("PRAGMA foreign_keys = OFF")?;
+        // What is sorted for an index would otherwise stand in memory.
+        session.execute("PRAGMA temp_store = FILE")?;
         Ok(Filler { session: Arc::new(Mutex::new(session)), _lock: lock })
     }
 
