@@ -14,9 +14,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sql", &["lang"]),
     ("store", &["lang", "sql"]),
     ("engine", &["lang", "sql", "store"]),
+    // SQL's plans only, to see what they depend on.
+    ("live", &["lang", "sql", "engine"]),
     // The store only for its counters.
-    ("http", &["lang", "store", "engine"]),
-    ("mainstay", &["lang", "sql", "store", "engine", "http"]),
+    ("http", &["lang", "store", "engine", "live"]),
+    ("mainstay", &["lang", "sql", "store", "engine", "live", "http"]),
 ];
 
 /// Checks the whole tree and prints every finding.

@@ -68,7 +68,6 @@ impl Callers {
         user: &Value,
         limits: ReadLimits,
     ) -> Result<Option<Arc<Caller>>, Error> {
-        let Some(statements) = &self.statements else { return Ok(None) };
         // Taken before reading: what is written meanwhile makes the result old from the start.
         let generation = (self.own_changes.load(Ordering::Acquire), *self.foreign_changes.borrow());
         let name = user.to_json();
@@ -77,12 +76,37 @@ impl Callers {
         {
             return Ok(Some(caller));
         }
-        let outcomes = store.read(statements.queries(user), limits).await?;
-        let caller = statements.caller(user, outcomes)?.map(Arc::new);
+        let caller = self.read(store, user, limits).await?;
         if let Some(caller) = &caller {
             self.kept.insert(name, (generation, caller.clone()));
         }
         Ok(caller)
+    }
+
+    /// The same as it stands now, whatever is kept.
+    pub(crate) async fn read(
+        &self,
+        store: &Store,
+        user: &Value,
+        limits: ReadLimits,
+    ) -> Result<Option<Arc<Caller>>, Error> {
+        let Some(statements) = &self.statements else { return Ok(None) };
+        let outcomes = store.read(statements.queries(user), limits).await?;
+        Ok(statements.caller(user, outcomes)?.map(Arc::new))
+    }
+
+    /// The rows that a caller was read from beside grants: tables and keys.
+    pub(crate) fn rows_of(catalog: &Catalog, caller: &Caller) -> Vec<(TableId, Value)> {
+        let schema = catalog.schema();
+        let (Some(user), Some(users)) = (&caller.user, schema.user_table()) else { return Vec::new() };
+        let mut rows = vec![(users.id, user.clone())];
+        let values = caller.row.get().map(|row| row.values.as_slice()).unwrap_or_default();
+        for (path, value) in catalog.caller_paths().iter().zip(values) {
+            if path.column == ColumnId::ID && !path.hops.is_empty() && !value.is_null() {
+                rows.push((row_path(schema, path).1.id, value.clone()));
+            }
+        }
+        rows
     }
 
     /// Watches one write for changes of callers.

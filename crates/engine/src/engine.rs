@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use mainstay_lang::schema::Schema;
+use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::value::Value;
 use mainstay_sql::Dialect;
 use mainstay_store::{ReadLimits, Store};
@@ -124,6 +124,21 @@ impl Engine {
         let deadline = Instant::now() + CALLER_TIMEOUT;
         let limits = ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline };
         self.callers.get(&self.store, user, limits).await
+    }
+
+    /// The caller that a user is now, whatever was known before: for those who hold on to a caller for long.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn caller_now(&self, user: &Value) -> Result<Option<Arc<Caller>>, Error> {
+        let deadline = Instant::now() + CALLER_TIMEOUT;
+        let limits = ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline };
+        self.callers.read(&self.store, user, limits).await
+    }
+
+    /// The rows that a caller was read from, grants left out: a change of one of them may change the caller.
+    pub fn rows_of_caller(&self, caller: &Caller) -> Vec<(TableId, Value)> {
+        Callers::rows_of(&self.catalog, caller)
     }
 
     /// Whether requests can be served.

@@ -47,6 +47,8 @@ pub enum Kind {
     Method,
     /// It clashes with what is there (409).
     Conflict,
+    /// It was there and is no longer kept (410).
+    Gone,
     /// The version asked for is no longer there (412).
     Precondition,
     /// It is too large (413).
@@ -118,6 +120,19 @@ keys! {
     NotOne = "part.not_one", Invalid, "Not exactly one row";
     /// An expression overflows for some row, or a pattern of `like` is too long to be looked for.
     Arithmetic = "expression.overflow", Invalid, "Arithmetic overflow";
+    /// A subscription asks for something that has no meaning row by row: an order, a page, a count, a to-many relation.
+    LiveUnsupported = "live.unsupported", Invalid, "Not in a subscription";
+    /// More rows than a subscription may hold.
+    LiveTooLarge = "live.too_large", Invalid, "Subscription too large";
+    /// A rule or filter uses the time in a way whose next change cannot be foretold: compare `now()` or `today()` with one column,
+    /// or with one column and a constant.
+    LiveTime = "live.time", Invalid, "Time in a subscription";
+    /// More subscriptions than a connection or a user may have.
+    LiveTooMany = "live.too_many", TooMany, "Too many subscriptions";
+    /// A `since` that was not given out here.
+    LiveSince = "live.since", Malformed, "Unknown place";
+    /// The changes since that place are no longer kept: subscribe without `since`.
+    LiveGone = "live.gone", Gone, "No longer kept";
     /// Too many requests in a short time.
     RateLimit = "rate.limited", TooMany, "Too many requests";
     /// The request took longer than its deadline; nothing was changed.

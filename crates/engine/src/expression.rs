@@ -176,7 +176,7 @@ pub(crate) fn map_children(of: &Expr, map: &mut dyn FnMut(&Expr, bool) -> Expr) 
 }
 
 /// Calls `visit` for each direct child, in relations' scopes too.
-pub(crate) fn for_children<'e>(of: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
+pub fn for_children<'e>(of: &'e Expr, visit: &mut dyn FnMut(&'e Expr)) {
     match &of.node {
         Node::Literal(_)
         | Node::Param(_)

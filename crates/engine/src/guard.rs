@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use mainstay_lang::expr::{Ask, Expr, Hop, Many, Node, Root, RowPath};
-use mainstay_lang::fold::specialise_filter;
+use mainstay_lang::fold::{specialise_filter, specialise_filter_lasting};
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, RelationKind, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
@@ -28,6 +28,8 @@ pub struct Guard<'a> {
     catalog: &'a Catalog,
     ctx: &'a Ctx,
     trace: Option<&'a Trace>,
+    /// Whether what is planted is to hold at any time.
+    is_lasting: bool,
 }
 
 /// Which rules went into a plan: what they decide for a caller is what the plan depends on.
@@ -53,12 +55,17 @@ impl Trace {
 impl<'a> Guard<'a> {
     /// The rules for the caller of a request.
     pub fn new(catalog: &'a Catalog, ctx: &'a Ctx) -> Guard<'a> {
-        Guard { catalog, ctx, trace: None }
+        Guard { catalog, ctx, trace: None, is_lasting: false }
+    }
+
+    /// The same for a plan that is kept while time goes by: it reads the clock wherever the rules do.
+    pub(crate) fn lasting(catalog: &'a Catalog, ctx: &'a Ctx) -> Guard<'a> {
+        Guard { catalog, ctx, trace: None, is_lasting: true }
     }
 
     /// The same, noting the rules that are asked.
     pub(crate) fn traced(catalog: &'a Catalog, ctx: &'a Ctx, trace: &'a Trace) -> Guard<'a> {
-        Guard { catalog, ctx, trace: Some(trace) }
+        Guard { catalog, ctx, trace: Some(trace), is_lasting: false }
     }
 
     /// The rule of an operation on whole rows. An administrator passes every rule, within the tenant of the request if it
@@ -98,7 +105,10 @@ impl<'a> Guard<'a> {
             trace.add(condition);
         }
         let eyes = CallerEyes::new(self.catalog, self.ctx);
-        let condition = specialise_filter(condition, &eyes, self.ctx.now);
+        let condition = match self.is_lasting {
+            true => specialise_filter_lasting(condition, &eyes),
+            false => specialise_filter(condition, &eyes, self.ctx.now),
+        };
         match condition.node {
             Node::Literal(Value::Bool(true)) => Rule::Always,
             Node::Literal(_) => Rule::Never,

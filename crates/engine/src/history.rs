@@ -5,8 +5,9 @@
 //! that nobody can tell hidden versions by the gaps that they leave. What is older than the table's history is not
 //! shown, whether [`prune`] has come by or not.
 
+mod image;
 mod judge;
-mod prune;
+pub(crate) mod prune;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use self::judge::{Image, Judge, Seen};
+pub use self::image::Image;
+use self::judge::{Judge, Seen};
 use crate::bind;
 use crate::ctx::Ctx;
 use crate::engine::Engine;
@@ -48,6 +50,8 @@ pub(crate) struct LogStatements {
     fact: Arc<Statement>,
     remember: Arc<Statement>,
     retentions: Vec<prune::Retention>,
+    pub(crate) position: Arc<Statement>,
+    pub(crate) tail: Arc<Statement>,
 }
 
 impl LogStatements {
@@ -58,6 +62,8 @@ impl LogStatements {
             fact: Arc::new(system::meta_get(schema, dialect)),
             remember: Arc::new(system::meta_put(schema, dialect)),
             retentions: prune::retentions(schema, dialect),
+            position: Arc::new(system::change_position(schema, dialect)),
+            tail: Arc::new(system::change_tail(schema, dialect)),
         }
     }
 }

@@ -24,11 +24,16 @@ pub mod resolve;
 pub mod response;
 mod seed;
 mod shape;
+mod tail;
+mod watch;
 mod why;
 mod write;
 
 pub use engine::{Engine, Options};
-pub use history::HistoryPage;
+pub use expression::for_children;
+pub use history::{HistoryPage, Image};
 pub use open::OpenError;
 pub use render::render;
+pub use tail::{Change, ChangeKind, Position, Tail};
+pub use watch::{Among, Reading, Watch, WatchedRow};
 pub use why::{Beyond, Clause, Line, Reasons, Why};

@@ -20,6 +20,7 @@ pub(crate) const STATUSES: &[(Kind, StatusCode)] = &[
     (Kind::NotFound, StatusCode::NOT_FOUND),
     (Kind::Method, StatusCode::METHOD_NOT_ALLOWED),
     (Kind::Conflict, StatusCode::CONFLICT),
+    (Kind::Gone, StatusCode::GONE),
     (Kind::Precondition, StatusCode::PRECONDITION_FAILED),
     (Kind::TooLarge, StatusCode::PAYLOAD_TOO_LARGE),
     (Kind::MediaType, StatusCode::UNSUPPORTED_MEDIA_TYPE),

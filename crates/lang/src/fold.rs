@@ -21,18 +21,24 @@ use simplify::{literal, simplify};
 
 /// The expression for one caller at one time; it has the same value for every row.
 pub fn specialise(expr: &Expr, caller: &dyn CallerView, now: Timestamp) -> Expr {
-    Folder { caller, now }.exact(expr)
+    Folder { caller, now: Some(now) }.exact(expr)
 }
 
 /// The condition for one caller at one time; it is true for the same rows. Where the condition is unknown, the result
 /// may be false: for `allow`, `where` and `require`, which ask no more, and not for `check`, which fails on false.
 pub fn specialise_filter(expr: &Expr, caller: &dyn CallerView, now: Timestamp) -> Expr {
-    Folder { caller, now }.filter(expr)
+    Folder { caller, now: Some(now) }.filter(expr)
+}
+
+/// The same for as long as the caller stays who it is: what depends on the clock is left as it stands.
+pub fn specialise_filter_lasting(expr: &Expr, caller: &dyn CallerView) -> Expr {
+    Folder { caller, now: None }.filter(expr)
 }
 
 struct Folder<'c> {
     caller: &'c dyn CallerView,
-    now: Timestamp,
+    /// None: the result is to hold at any time.
+    now: Option<Timestamp>,
 }
 
 impl Folder<'_> {
@@ -185,10 +191,20 @@ impl Folder<'_> {
         if expr.ty != Type::Bool || !expr.is_row_free() {
             return None;
         }
-        let env = Env::of_row(&[], self.caller, self.now);
+        if self.now.is_none() && reads_clock(expr) {
+            return None;
+        }
+        // Without a clock nothing that is asked here reads it.
+        let env = Env::of_row(&[], self.caller, self.now.unwrap_or(Timestamp(0)));
         let truth = Compiled::new(expr).ok()?.test(&env).ok()?;
         Some(literal(truth.map_or(Value::Null, Value::Bool), expr))
     }
+}
+
+fn reads_clock(expr: &Expr) -> bool {
+    let mut reads = false;
+    expr.walk(&mut |expr| reads |= matches!(expr.node, Node::Clock(_)));
+    reads
 }
 
 #[cfg(test)]

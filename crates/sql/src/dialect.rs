@@ -136,6 +136,11 @@ pub struct ChangeLog {
     pub position: &'static str,
     /// Whether a line stands behind the position `{0}` and not behind `{1}`, or now when that is null.
     pub between: &'static str,
+    /// The same question to a position and a line in memory: whether the line (its transaction, its `seq`) is not behind the
+    /// position. `None` when the text is no position.
+    pub holds: fn(&str, i64, i64) -> Option<bool>,
+    /// A number that never falls from one position to a later one; `None` when the text is no position.
+    pub progress: fn(&str) -> Option<i64>,
 }
 
 /// The spelling of one database.

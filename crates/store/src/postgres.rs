@@ -155,6 +155,10 @@ impl Postgres {
         }
     }
 
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.writer.commits.subscribe()
+    }
+
     pub(crate) fn foreign_changes(&self) -> watch::Receiver<u64> {
         self.foreign.clone()
     }

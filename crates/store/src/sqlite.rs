@@ -49,6 +49,7 @@ pub(crate) struct Sqlite {
     readers: Arc<Readers>,
     counters: Arc<Counters>,
     foreign: watch::Receiver<u64>,
+    commits: watch::Receiver<u64>,
     writer_ended: watch::Receiver<bool>,
     writer: Mutex<Option<JoinHandle<()>>>,
     _lock: Option<FolderLock>,
@@ -63,12 +64,14 @@ impl Sqlite {
         let readers = Arc::new(Readers::start(path, options, counters.clone())?);
         let queue = Arc::new(Queue::new(options.queue_max));
         let (foreign_sender, foreign) = watch::channel(0);
+        let (commits_sender, commits) = watch::channel(0);
         let (ended_sender, writer_ended) = watch::channel(false);
         let writer = Writer {
             tx: Tx::new(session),
             queue: queue.clone(),
             counters: counters.clone(),
             foreign: options.exclusive.then_some(foreign_sender),
+            commits: commits_sender,
             readers: readers.clone(),
             guarded_groups: 0,
         };
@@ -83,6 +86,7 @@ impl Sqlite {
             readers,
             counters,
             foreign,
+            commits,
             writer_ended,
             writer: Mutex::new(Some(thread)),
             _lock: lock,
@@ -155,6 +159,10 @@ impl Sqlite {
             foreign_changes: *self.foreign.borrow(),
             ..self.counters.snapshot()
         }
+    }
+
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.clone()
     }
 
     pub(crate) fn foreign_changes(&self) -> watch::Receiver<u64> {

@@ -150,6 +150,14 @@ impl Store {
         }
     }
 
+    /// How often this process has committed something: whoever follows the change log waits for the number to grow.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.commits(),
+            Database::Postgres(postgres) => postgres.commits(),
+        }
+    }
+
     /// Takes no new work, finishes what was taken, and leaves the database in one file. Idempotent.
     pub async fn close(&self) {
         match &self.database {

@@ -7,6 +7,7 @@
 pub mod case;
 pub mod generate;
 pub mod judge;
+pub mod live;
 pub mod model;
 pub mod predict;
 pub mod request;

@@ -5,7 +5,6 @@
 //! columns: secret ones, and those that its table did not have. Of those nothing is known, so a rule that may look at
 //! one is not passed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use mainstay_lang::eval::{Compiled, Env};
@@ -14,23 +13,14 @@ use mainstay_lang::schema::{ColumnId, Table};
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::Statement;
 use mainstay_store::{Outcome, Query};
-use serde_json::value::RawValue;
 
-use super::Line;
+use super::{Image, Line};
 use crate::bind::{self, CallerEyes};
 use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::expression::walk_all;
 use crate::guard::Guard;
-
-/// A row as the log holds it.
-pub(super) struct Image {
-    /// The values of the table's columns; null where the image has none.
-    values: Vec<Value>,
-    /// The columns that it has no value of.
-    missing: Vec<ColumnId>,
-}
 
 /// What is shown of a line.
 pub(super) struct Seen {
@@ -90,7 +80,7 @@ impl<'e> Judge<'e> {
         let [seq, at, kind, before, after, actor] = <[Value; 6]>::try_from(row).map_err(|_| unreadable())?;
         let (Value::Int(seq), Value::Text(kind)) = (seq, kind) else { return Err(unreadable()) };
         let image = |value: Value| match value {
-            Value::Json(text) => self.image(&text).map(Some),
+            Value::Json(text) => Image::read(self.engine.schema(), self.table, &text).map(Some),
             _ => Ok(None),
         };
         let (before, after) = (image(before)?, image(after)?);
@@ -103,23 +93,6 @@ impl<'e> Judge<'e> {
             _ => None,
         };
         Ok(Line { seq, at, kind, version, before, actor })
-    }
-
-    fn image(&self, json: &str) -> Result<Image, Error> {
-        let members: HashMap<&str, &RawValue> = serde_json::from_str(json).map_err(Error::internal)?;
-        let mut image = Image { values: Vec::with_capacity(self.table.columns.len()), missing: Vec::new() };
-        for column in &self.table.columns {
-            let ty = self.engine.schema().storage_type(&column.ty);
-            // What was secret when it was written is not there, what has become so since is not looked at. A value of a
-            // type that the column had before is none of its values.
-            let value = members.get(column.name.as_str()).filter(|_| !column.secret);
-            let value = value.and_then(|raw| Value::from_json(raw.get(), ty).ok());
-            if value.is_none() {
-                image.missing.push(column.id);
-            }
-            image.values.push(value.unwrap_or(Value::Null));
-        }
-        Ok(image)
     }
 
     /// The lines whose version the caller may see.

@@ -28,7 +28,7 @@ const HISTORY_DEFAULT: i64 = 86_400_000_000;
 const SETTLED: i64 = 600_000_000;
 
 /// The oldest time of which changes are kept.
-pub(super) fn oldest_kept(table: Option<&Table>, now: Timestamp) -> Timestamp {
+pub(crate) fn oldest_kept(table: Option<&Table>, now: Timestamp) -> Timestamp {
     let kept = table.and_then(|table| table.history).unwrap_or(HISTORY_DEFAULT);
     Timestamp(now.0.saturating_sub(kept))
 }

@@ -74,6 +74,16 @@ impl Resolver<'_> {
         Ok(select)
     }
 
+    /// What a subscription shows of the rows that it is about, in no order.
+    ///
+    /// # Errors
+    /// As [`Resolver::read`].
+    pub(crate) fn watched(&mut self, table: TableId, part: &Part) -> Result<Select, Error> {
+        let mut select = self.nested(&part.path, |resolver| resolver.select(table, part))?;
+        select.order.clear();
+        Ok(select)
+    }
+
     /// Rows and all that is nested in them, without the bounds of a page.
     pub(super) fn select(&mut self, table: TableId, part: &Part) -> Result<Select, Error> {
         let filter = self.seen_filter(table, part)?;

@@ -194,6 +194,11 @@ impl Dialect for Postgres {
             between: "(\"tx\" >= pg_snapshot_xmax(({0})::pg_snapshot) \
                 OR \"tx\" = ANY (ARRAY(SELECT pg_snapshot_xip(({0})::pg_snapshot)))) \
                 AND pg_visible_in_snapshot(\"tx\", coalesce(({1})::pg_snapshot, pg_current_snapshot()))",
+            holds: |position, tx, _| {
+                let snapshot = Snapshot::read(position)?;
+                Some(tx < snapshot.max && !snapshot.running.contains(&tx))
+            },
+            progress: |position| Some(Snapshot::read(position)?.max),
         }
     }
 
@@ -289,6 +294,27 @@ fn arithmetic(op: ArithmeticOp, left: &Type, right: &Type, result: &Type) -> Cow
         (Rem, _, _) => "({0} % nullif({1}, 0))",
     }
     .into()
+}
+
+/// What `pg_snapshot` is as text: `min:max:running,…`. Every transaction before the least that runs is over.
+struct Snapshot {
+    /// No transaction from this on had begun.
+    max: i64,
+    /// Those before it that were not over.
+    running: Vec<i64>,
+}
+
+impl Snapshot {
+    fn read(text: &str) -> Option<Snapshot> {
+        let mut pieces = text.split(':');
+        let (_min, max, running) = (pieces.next()?.parse::<i64>().ok()?, pieces.next()?, pieces.next()?);
+        let running = running.split(',').filter(|number| !number.is_empty());
+        let snapshot = Snapshot {
+            max: max.parse().ok()?,
+            running: running.map(|number| number.parse().ok()).collect::<Option<_>>()?,
+        };
+        pieces.next().is_none().then_some(snapshot)
+    }
 }
 
 /// Exact, then rounded once. A quotient of two numbers of 18 digits that is no tie between two of the result's differs from

@@ -147,6 +147,8 @@ impl Dialect for Sqlite {
         ChangeLog {
             position: "CAST(coalesce(max(\"seq\"), 0) AS TEXT) FROM \"_change\"",
             between: "\"seq\" > CAST({0} AS INTEGER) AND ({1} IS NULL OR \"seq\" <= CAST({1} AS INTEGER))",
+            holds: |position, _, seq| Some(seq <= position.parse().ok()?),
+            progress: |position| position.parse().ok(),
         }
     }
 

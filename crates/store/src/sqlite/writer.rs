@@ -71,6 +71,8 @@ pub(crate) struct Writer {
     pub(crate) counters: Arc<Counters>,
     /// Told of changes by other processes; none: nobody looks.
     pub(crate) foreign: Option<watch::Sender<u64>>,
+    /// Told of commits by this process.
+    pub(crate) commits: watch::Sender<u64>,
     /// Told of commits; waited for before the last checkpoint, which one of them would keep from emptying the log.
     pub(crate) readers: Arc<Readers>,
     /// How many groups to come run with a savepoint for each job.
@@ -276,11 +278,16 @@ impl Writer {
                 self.lose();
             }
         }
+        let is_kept = committed.is_ok() && !ran.is_empty();
         for mut job in ran {
             if let Err(error) = &committed {
                 job.fail(error.clone());
             }
             self.answer(job);
+        }
+        // Those who wrote are answered first: whoever follows the log can wait that long.
+        if is_kept {
+            self.commits.send_modify(|commits| *commits += 1);
         }
     }
 

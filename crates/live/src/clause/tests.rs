@@ -1,0 +1,97 @@
+//! Conditions and the routes that they become.
+
+use mainstay_lang::expr::{Expr, Node};
+use mainstay_lang::filter::compile_filter;
+use mainstay_lang::value::Value;
+use mainstay_testkit::database::schema_of;
+
+use super::{Route, key_of, routes};
+
+const APP: &str = "
+table Team { name text }
+table Alert {
+  severity enum(info, warning, serious)
+  public   bool
+  size    int
+  ratio    float
+  note     text?
+  sender   Team
+}
+";
+
+/// The routes of conditions, as `columns = keys`.
+fn routes_of(conditions: &[&str]) -> Vec<String> {
+    let schema = schema_of(APP).unwrap();
+    let table = schema.table_named("Alert").unwrap();
+    let conditions: Vec<Expr> =
+        conditions.iter().map(|text| compile_filter(&schema, table.id, text).unwrap().condition).collect();
+    let value_of = |of: &Expr| match &of.node {
+        Node::Literal(value) => Some(value.clone()),
+        _ => None,
+    };
+    let show = |route: Route| {
+        let columns: Vec<&str> =
+            route.columns.iter().map(|column| table.column(*column).name.as_str()).collect();
+        let keys: Vec<String> = route.keys.iter().map(|key| key.trim_end().replace('\n', ",")).collect();
+        format!("{} = {}", columns.join(","), keys.join(" | "))
+    };
+    routes(&conditions, &value_of).into_iter().map(show).collect()
+}
+
+fn check(conditions: &[&str], expect: &[&str]) {
+    assert_eq!(routes_of(conditions), expect, "{conditions:?}");
+}
+
+#[test]
+fn equalities_are_keys() {
+    check(&["severity == info"], &["severity = \"info\""]);
+    check(&["severity == info and size > 3"], &["severity = \"info\""]);
+    check(&["severity == info", "size == 3"], &["severity,size = \"info\",3"]);
+    check(&["size in [1, 2]"], &["size = 1 | 2"]);
+    check(&["note == null"], &["note = null"]);
+    check(&["public"], &["public = true"]);
+    check(&["not public"], &["public = false"]);
+}
+
+#[test]
+fn alternatives_are_routes_of_their_own() {
+    check(&["severity == info or size == 3 and public"], &["severity = \"info\"", "public,size = true,3"]);
+    check(&["size == 1 or size == 2"], &["size = 1 | 2"]);
+    check(&["size == 1 or size > 5"], &[" = "]);
+    check(&["(size == 1 or size == 2) and public"], &["public,size = true,1 | true,2"]);
+}
+
+#[test]
+fn what_contradicts_itself_has_no_route() {
+    check(&["severity == info", "severity == serious"], &[]);
+    check(&["severity == info or public", "severity == serious"], &["severity,public = \"serious\",true"]);
+    check(&["false"], &[]);
+}
+
+#[test]
+fn what_is_not_understood_finds_everything() {
+    check(&[], &[" = "]);
+    check(&["true"], &[" = "]);
+    check(&["ratio == 0.5"], &[" = "]);
+    check(&["note ~ \"x\""], &[" = "]);
+    check(&["sender.name == \"x\""], &[" = "]);
+    check(&["note != null"], &[" = "]);
+    check(&["not (size == 1)"], &[" = "]);
+}
+
+#[test]
+fn many_alternatives_are_no_key() {
+    let text = (0..40).map(|n| format!("size == {n} and ratio > {n}.5")).collect::<Vec<_>>().join(" or ");
+    check(&[&text], &[" = "]);
+    check(&[&text, "public"], &["public = true"]);
+}
+
+#[test]
+fn rows_have_the_key_that_a_route_has() {
+    let schema = schema_of(APP).unwrap();
+    let table = schema.table_named("Alert").unwrap();
+    let mut row = vec![Value::Null; table.columns.len()];
+    let severity = table.column_named("severity").unwrap().id;
+    row[severity.0 as usize] = Value::Text("info".to_owned());
+    assert_eq!(&*key_of(&[severity], &row), "\"info\"\n");
+}

@@ -1,0 +1,385 @@
+//! The hub of a process: one task that follows the change log and knows every subscription.
+//!
+//! It alone decides what is sent. Changes of local views are decided from their images, at once; rows of held views are read
+//! by other tasks ([`crate::work`]) and decided when they come back. Nothing that comes back is applied before the log was
+//! followed up to a later point: if the caller has lost a right by the time of the read, the line that says so is seen
+//! first, and what was read for the caller as it was is thrown away. That, and that positions are whole snapshots, is why
+//! nobody is sent a row that the same moment's read would not have shown.
+//!
+//! ```text
+//!            commits, other nodes, each second
+//!                        |
+//!  log ──────────▶ catch up ──▶ callers touched?  freeze their sessions, read them anew
+//!                        └────▶ routes, trails ──▶ local: images ──▶ enter, update, leave
+//!                                              └─▶ held: keys ──▶ tester ──▶ read again, compare ──▶ …
+//! ```
+//!
+//! A subscription that is being read keeps the lines that arrive meanwhile, and drops those that its snapshot has
+//! already: that is why there is no gap, and nothing twice.
+
+mod apply;
+mod dispatch;
+mod sessions;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mainstay_engine::ctx::Caller;
+use mainstay_engine::error::Error;
+use mainstay_engine::{Change, Engine, Position};
+use mainstay_lang::schema::TableId;
+use mainstay_lang::value::Timestamp;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::metrics::Meters;
+use crate::place::{Place, Seal, SealKey};
+use crate::queue::{Event, EventKind, Queue, Seq};
+use crate::registry::{Registry, SubId};
+use crate::view::{Request, View};
+use crate::work::{self, Job, Reader, ToRead, Work, now};
+use crate::{Limits, Who};
+
+/// A connection's number.
+pub(crate) type SessionId = u64;
+
+/// How often the log is looked at when nobody says that it has grown.
+const POLL: Duration = Duration::from_secs(1);
+/// Lines of the log that are read at a time.
+const PAGE: usize = 500;
+/// Subscriptions, or refreshes of sessions, that are read at the same time.
+const READS_MAX: usize = 4;
+/// Lines kept for a subscription that is being read.
+const BUFFERED_MAX: usize = 20_000;
+
+/// What connections ask of the hub.
+pub(crate) enum Command {
+    /// A connection, and who speaks on it.
+    Join {
+        session: SessionId,
+        who: Who,
+        queue: Arc<Queue>,
+    },
+    /// Somebody else speaks on it, or the same one anew.
+    Identify {
+        session: SessionId,
+        who: Who,
+    },
+    Subscribe {
+        session: SessionId,
+        tag: Arc<str>,
+        request: Arc<Request>,
+        since: Option<String>,
+    },
+    Unsubscribe {
+        session: SessionId,
+        tag: Arc<str>,
+    },
+}
+
+/// Lines of the log between two positions.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) from: Position,
+    pub(crate) to: Position,
+    pub(crate) changes: Vec<Change>,
+}
+
+/// How far the log was followed.
+struct Cursor {
+    from: Position,
+    /// Where the lines that are being read end, and the number of the last one.
+    within: Option<(Position, i64)>,
+}
+
+/// One connection.
+struct Session {
+    who: Who,
+    queue: Arc<Queue>,
+    /// None until it was read.
+    caller: Option<Arc<Caller>>,
+    is_loading: bool,
+    /// Whether the caller may have changed since it began to be read.
+    again: bool,
+    /// Rows of callers that have changed while it was read.
+    touched: Vec<(TableId, Box<str>)>,
+    /// Rows that the caller was read from.
+    rows: Vec<(TableId, Box<str>)>,
+    subs: HashMap<Arc<str>, SubId>,
+}
+
+/// One subscription.
+struct Subscription {
+    session: SessionId,
+    tag: Arc<str>,
+    request: Arc<Request>,
+    since: Option<String>,
+    /// What was read before this number changed is of no use.
+    epoch: u32,
+    active: Option<Active>,
+    /// While its rows are being read: what has happened meanwhile.
+    buffer: Option<Buffer>,
+}
+
+/// What a subscription has been told by.
+struct Active {
+    view: Arc<View>,
+    seal: Arc<Seal>,
+    /// The rows that it was told, by key, as hashes; none: its view is local.
+    held: Option<HashMap<Box<str>, u64>>,
+    wake: Option<Timestamp>,
+}
+
+#[derive(Default)]
+struct Buffer {
+    batches: Vec<Arc<Batch>>,
+    lines: usize,
+    is_reading: bool,
+}
+
+/// The hub's state.
+pub(crate) struct Hub {
+    reader: Reader,
+    sessions: HashMap<SessionId, Session>,
+    /// Those who left before they were heard of.
+    departed: BTreeSet<SessionId>,
+    subs: HashMap<SubId, Subscription>,
+    registry: Registry,
+    /// Sessions by the rows that their callers were read from.
+    callers: HashMap<(TableId, Box<str>), BTreeSet<SessionId>>,
+    /// Subscriptions of each user.
+    of_user: HashMap<Box<str>, usize>,
+    /// Subscriptions that are being read.
+    buffering: BTreeSet<SubId>,
+    wakes: BTreeSet<(Timestamp, SubId)>,
+    cursor: Option<Cursor>,
+    next_sub: SubId,
+    jobs: mpsc::UnboundedSender<Job>,
+    meters: Meters,
+}
+
+/// Runs a hub until nobody can speak to it any more.
+pub(crate) async fn run(
+    engine: Arc<Engine>,
+    limits: Limits,
+    key: SealKey,
+    mut commands: mpsc::Receiver<Command>,
+    mut gone: mpsc::UnboundedReceiver<SessionId>,
+) {
+    let (results, mut work) = mpsc::unbounded_channel();
+    let (jobs, jobs_taken) = mpsc::unbounded_channel();
+    let (mut own, mut foreign) = engine.commits();
+    let reader = Reader {
+        schema_print: crate::schema_print(engine.schema()),
+        engine,
+        limits,
+        key,
+        results,
+        places: Arc::new(Semaphore::new(READS_MAX)),
+    };
+    let tester = tokio::spawn(work::test(reader.clone(), jobs_taken));
+    let mut hub = Hub::new(reader, jobs);
+    let mut poll = tokio::time::interval(POLL);
+    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut results: Vec<Work> = Vec::new();
+    loop {
+        let until_wake = hub.until_wake();
+        tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => hub.obey(command).await,
+                None => break,
+            },
+            Some(session) = gone.recv() => hub.leave(session),
+            Some(done) = work.recv() => results.push(done),
+            Ok(()) = own.changed() => {}
+            Ok(()) = foreign.changed() => {}
+            _ = poll.tick() => hub.measure(),
+            () = tokio::time::sleep(until_wake) => hub.wake(),
+        }
+        while let Ok(done) = work.try_recv() {
+            results.push(done);
+        }
+        if hub.catch_up().await {
+            for done in results.drain(..) {
+                hub.apply(done);
+            }
+        }
+    }
+    tester.abort();
+}
+
+impl Hub {
+    fn new(reader: Reader, jobs: mpsc::UnboundedSender<Job>) -> Hub {
+        Hub {
+            reader,
+            sessions: HashMap::new(),
+            departed: BTreeSet::new(),
+            subs: HashMap::new(),
+            registry: Registry::default(),
+            callers: HashMap::new(),
+            of_user: HashMap::new(),
+            buffering: BTreeSet::new(),
+            wakes: BTreeSet::new(),
+            cursor: None,
+            next_sub: 0,
+            jobs,
+            meters: Meters::new(),
+        }
+    }
+
+    fn engine(&self) -> &Arc<Engine> {
+        &self.reader.engine
+    }
+
+    /// Follows the log to where it stands now; `false`: that could not be done, and is to be tried again.
+    async fn catch_up(&mut self) -> bool {
+        loop {
+            let Some(Cursor { from, within }) = &self.cursor else { return true };
+            let (from, to) = (from.clone(), within.as_ref().map(|(to, _)| to.clone()));
+            let behind = within.as_ref().map_or(0, |(_, seq)| *seq);
+            let tail = match self.engine().tail(&from, to.as_ref(), behind, PAGE).await {
+                Ok(tail) => tail,
+                Err(error) => {
+                    tracing::warn!(%error, "the change log cannot be followed at the moment");
+                    return false;
+                }
+            };
+            let is_last = tail.more.is_none();
+            self.cursor = Some(match tail.more {
+                Some(seq) => Cursor { from: from.clone(), within: Some((tail.to.clone(), seq)) },
+                None => Cursor { from: tail.to.clone(), within: None },
+            });
+            if !tail.changes.is_empty() {
+                self.dispatch(&Arc::new(Batch { from, to: tail.to, changes: tail.changes }));
+            }
+            if is_last {
+                return true;
+            }
+        }
+    }
+
+    /// Begins to follow the log, or stops when nobody listens.
+    async fn follow(&mut self) -> Result<(), Error> {
+        if self.cursor.is_none() {
+            let from = self.engine().position().await?;
+            self.cursor = Some(Cursor { from, within: None });
+        }
+        Ok(())
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Join { session, who, queue } => self.join(session, who, queue),
+            Command::Identify { session, who } => self.identify(session, who),
+            Command::Subscribe { session, tag, request, since } => {
+                self.subscribe(session, tag, request, since).await;
+            }
+            Command::Unsubscribe { session, tag } => {
+                let sub = self.sessions.get(&session).and_then(|session| session.subs.get(&tag)).copied();
+                if let Some(sub) = sub {
+                    self.remove(sub);
+                }
+            }
+        }
+    }
+
+    /// Begins to read the rows of some subscriptions of a session.
+    fn read(&mut self, session: SessionId, caller: Option<Arc<Caller>>, subs: &[SubId]) {
+        let Some(who) = self.sessions.get(&session).map(|session| session.who.clone()) else { return };
+        let mut list = Vec::with_capacity(subs.len());
+        for id in subs {
+            let Some(sub) = self.subs.get_mut(id) else { continue };
+            sub.epoch += 1;
+            sub.buffer.get_or_insert_default().is_reading = true;
+            self.buffering.insert(*id);
+            let local = sub.active.as_ref().filter(|active| active.held.is_none());
+            list.push(ToRead {
+                sub: *id,
+                epoch: sub.epoch,
+                request: sub.request.clone(),
+                old: local.map(|active| active.view.clone()),
+                since: sub.since.clone(),
+            });
+        }
+        tokio::spawn(self.reader.clone().read(session, who, caller, list));
+    }
+
+    /// Forgets a subscription.
+    fn remove(&mut self, id: SubId) {
+        let Some(sub) = self.subs.remove(&id) else { return };
+        self.buffering.remove(&id);
+        if let Some(active) = &sub.active {
+            self.registry.remove(id, &active.view);
+            self.meters.count(&active.view, -1.0);
+            if let Some(at) = active.wake {
+                self.wakes.remove(&(at, id));
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&sub.session) {
+            session.subs.remove(&sub.tag);
+            let user = session.user_key();
+            self.forget_of_user(user);
+        }
+        if self.subs.is_empty() && self.sessions.is_empty() {
+            self.cursor = None;
+        }
+    }
+
+    /// Ends a subscription with words.
+    fn end(&mut self, id: SubId, error: Error) {
+        let Some(sub) = self.subs.get(&id) else { return };
+        if let Some(session) = self.sessions.get(&sub.session) {
+            session.queue.tell(Event { tag: sub.tag.clone(), kind: EventKind::Ended(error) });
+        }
+        self.remove(id);
+    }
+
+    /// Ends a subscription that can be taken up again from a place.
+    fn lag(&mut self, id: SubId, place: Place) {
+        let Some(sub) = self.subs.get(&id) else { return };
+        if let (Some(session), Some(active)) = (self.sessions.get(&sub.session), &sub.active) {
+            let since = Seq { place, seal: active.seal.clone() };
+            session.queue.tell(Event { tag: sub.tag.clone(), kind: EventKind::Lagged { since } });
+        }
+        self.meters.lagged.increment(1);
+        self.remove(id);
+    }
+
+    fn until_wake(&self) -> Duration {
+        const LONG: Duration = Duration::from_secs(3600);
+        let Some((at, _)) = self.wakes.first() else { return LONG };
+        // A little later, so that the clock of the read is behind it.
+        let us = at.0.saturating_sub(now().0).saturating_add(1000);
+        u64::try_from(us).map_or(Duration::from_millis(1), Duration::from_micros).min(LONG)
+    }
+
+    /// Looks again at the subscriptions whose rows change by themselves now.
+    fn wake(&mut self) {
+        let now = now();
+        let mut job = Job::default();
+        while let Some((at, id)) = self.wakes.first().copied().filter(|(at, _)| *at < now) {
+            self.wakes.remove(&(at, id));
+            let Some(sub) = self.subs.get_mut(&id) else { continue };
+            if let Some(active) = &mut sub.active {
+                active.wake = None;
+                // One that is being read finds its next moment itself.
+                if sub.buffer.is_none() {
+                    job.all(id, sub.epoch, &active.view);
+                }
+            }
+        }
+        self.hand_on(job);
+    }
+
+    fn hand_on(&self, job: Job) {
+        if !job.is_empty() {
+            // The tester ends with the hub.
+            self.jobs.send(job).ok();
+        }
+    }
+
+    fn measure(&self) {
+        let depth = self.sessions.values().map(|session| session.queue.len()).max().unwrap_or(0);
+        self.meters.measure(self.sessions.len(), depth);
+    }
+}

@@ -1,0 +1,184 @@
+#![doc = include_str!("../README.md")]
+
+mod clause;
+mod clock;
+mod hub;
+mod metrics;
+mod place;
+mod queue;
+mod registry;
+mod trail;
+mod view;
+mod work;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use mainstay_engine::Engine;
+use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_lang::schema::Schema;
+use mainstay_lang::value::{Timestamp, Value};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+pub use place::SealKey;
+pub use queue::{ChangeOf, Closed, Event, EventKind, Seq};
+pub use view::Request;
+
+use hub::{Command, SessionId};
+use queue::Queue;
+
+/// How much subscribers may ask for.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Rows that one subscription may hold.
+    pub rows: u64,
+    /// Subscriptions of one connection.
+    pub per_connection: usize,
+    /// Subscriptions of one user on all connections to this process; nobody's are bounded by connections alone.
+    pub per_user: usize,
+    /// Changes that may wait for one connection.
+    pub queue_frames: usize,
+    /// Bytes of changes that may wait for one connection.
+    pub queue_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            rows: 10_000,
+            per_connection: 200,
+            per_user: 2_000,
+            queue_frames: 4_096,
+            queue_bytes: 4 << 20,
+        }
+    }
+}
+
+/// Who listens. What that one may see is read, and read again when it changes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Who {
+    /// The key of the user's row; none: nobody in particular.
+    pub user: Option<Value>,
+    /// Whether every rule is passed.
+    pub admin: bool,
+    /// The tenant that is listened to.
+    pub tenant: Option<Value>,
+    /// The session behind the credentials.
+    pub session: Option<Value>,
+}
+
+impl Who {
+    /// A context without a time; whoever reads gives it one.
+    pub(crate) fn ctx(&self, caller: Arc<Caller>) -> Ctx {
+        Ctx {
+            caller,
+            tenant: self.tenant.clone(),
+            session: self.session.clone(),
+            now: Timestamp(0),
+            deadline: Instant::now() + Duration::from_secs(30),
+            request_id: "live".into(),
+        }
+    }
+}
+
+/// The subscriptions of a process.
+#[derive(Clone, Debug)]
+pub struct Live {
+    commands: mpsc::Sender<Command>,
+    gone: mpsc::UnboundedSender<SessionId>,
+    next: Arc<AtomicU64>,
+    limits: Limits,
+}
+
+/// Commands that may wait for the hub; who has more to say waits.
+const COMMANDS_MAX: usize = 256;
+
+impl Live {
+    /// Starts the hub, which ends when this and all connections are gone. To be called inside a runtime.
+    pub fn start(engine: Arc<Engine>, key: SealKey, limits: Limits) -> Live {
+        let (commands, taken) = mpsc::channel(COMMANDS_MAX);
+        let (gone, left) = mpsc::unbounded_channel();
+        tokio::spawn(hub::run(engine, limits.clone(), key, taken, left));
+        Live { commands, gone, next: Arc::default(), limits }
+    }
+
+    /// A connection for somebody.
+    pub async fn connect(&self, who: Who) -> Connection {
+        let session = self.next.fetch_add(1, Ordering::Relaxed);
+        let queue = Arc::new(Queue::new(self.limits.queue_frames, self.limits.queue_bytes));
+        let connection = Connection { session, live: self.clone(), queue: queue.clone() };
+        connection.say(Command::Join { session, who, queue }).await;
+        connection
+    }
+}
+
+/// One subscriber with any number of subscriptions; they end with it.
+#[derive(Debug)]
+pub struct Connection {
+    session: SessionId,
+    live: Live,
+    queue: Arc<Queue>,
+}
+
+impl Connection {
+    /// Says that somebody else listens from now on, or the same one with new credentials. Subscriptions stay, and are told
+    /// what this one sees.
+    pub async fn identify(&self, who: Who) {
+        self.say(Command::Identify { session: self.session, who }).await;
+    }
+
+    /// Asks for a subscription under a name of the client's own; what comes of it is told by [`Connection::next`].
+    pub async fn subscribe(&self, tag: Arc<str>, request: Request, since: Option<String>) {
+        let request = Arc::new(request);
+        self.say(Command::Subscribe { session: self.session, tag, request, since }).await;
+    }
+
+    /// Ends a subscription. What waits is still told.
+    pub async fn unsubscribe(&self, tag: Arc<str>) {
+        self.say(Command::Unsubscribe { session: self.session, tag }).await;
+    }
+
+    /// What is told next, or why nothing is told any more. One at a time may wait for it.
+    ///
+    /// # Errors
+    /// The reason for the end.
+    pub async fn next(&self) -> Result<Event, Closed> {
+        self.queue.next().await
+    }
+
+    /// Waits until this connection's queue is no more than half full: whoever asks for more waits until then.
+    pub async fn has_room(&self) {
+        self.queue.has_room().await;
+    }
+
+    /// Ends it with a reason; what waits is still told.
+    pub fn close(&self, why: Closed) {
+        self.queue.close(why);
+    }
+
+    async fn say(&self, command: Command) {
+        if self.live.commands.send(command).await.is_err() {
+            self.queue.close(Closed::Stopping);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Without a hub there is nothing to be forgotten.
+        self.live.gone.send(self.session).ok();
+    }
+}
+
+/// A hash of everything that decides what rows and rules are.
+fn schema_print(schema: &Schema) -> Arc<[u8]> {
+    let mut hash = Sha256::new();
+    for table in &schema.tables {
+        // Their maps of names have no order of their own.
+        let (columns, relations, rules) = (&table.columns, &table.relations, &table.rules);
+        hash.update(format!("{} {:?} {columns:?} {relations:?} {rules:?}", table.name, table.tenant));
+    }
+    Arc::from(hash.finalize().as_slice())
+}

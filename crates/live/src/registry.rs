@@ -1,0 +1,116 @@
+//! Who may be concerned by a change: subscriptions by the keys of their routes, and by the trails that end at a table.
+//!
+//! Knows nothing of what a subscription sees. For each table there are as many look-ups as there are sets of columns that
+//! somebody's route has, which the app's rules and filters decide, not the number of subscribers.
+
+use std::collections::{BTreeSet, HashMap};
+
+use mainstay_engine::{Change, ChangeKind};
+use mainstay_lang::schema::{ColumnId, TableId};
+
+use crate::clause::key_of;
+use crate::trail::Trail;
+use crate::view::View;
+
+/// A subscription's number.
+pub(crate) type SubId = u64;
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    routes: HashMap<TableId, Vec<Pattern>>,
+    trails: HashMap<TableId, Vec<Followed>>,
+}
+
+/// The subscriptions whose routes have the same columns.
+#[derive(Debug)]
+struct Pattern {
+    columns: Vec<ColumnId>,
+    subs: HashMap<Box<str>, BTreeSet<SubId>>,
+}
+
+/// The subscriptions that depend on what a trail leads to.
+#[derive(Debug)]
+struct Followed {
+    trail: Trail,
+    subs: BTreeSet<SubId>,
+}
+
+impl Registry {
+    pub(crate) fn add(&mut self, sub: SubId, view: &View) {
+        for route in &view.routes {
+            let patterns = self.routes.entry(view.table).or_default();
+            let at = match patterns.iter().position(|pattern| pattern.columns == route.columns) {
+                Some(at) => at,
+                None => {
+                    patterns.push(Pattern { columns: route.columns.clone(), subs: HashMap::new() });
+                    patterns.len() - 1
+                }
+            };
+            for key in &route.keys {
+                patterns[at].subs.entry(key.clone()).or_default().insert(sub);
+            }
+        }
+        for trail in &view.trails {
+            for table in trail.tables() {
+                let followed = self.trails.entry(table).or_default();
+                match followed.iter_mut().find(|followed| followed.trail == *trail) {
+                    Some(followed) => {
+                        followed.subs.insert(sub);
+                    }
+                    None => followed.push(Followed { trail: trail.clone(), subs: BTreeSet::from([sub]) }),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, sub: SubId, view: &View) {
+        if let Some(patterns) = self.routes.get_mut(&view.table) {
+            for route in &view.routes {
+                let pattern = patterns.iter_mut().find(|pattern| pattern.columns == route.columns);
+                let Some(pattern) = pattern else { continue };
+                for key in &route.keys {
+                    if let Some(subs) = pattern.subs.get_mut(key) {
+                        subs.remove(&sub);
+                        if subs.is_empty() {
+                            pattern.subs.remove(key);
+                        }
+                    }
+                }
+            }
+            patterns.retain(|pattern| !pattern.subs.is_empty());
+        }
+        for trail in &view.trails {
+            for table in trail.tables() {
+                let Some(followed) = self.trails.get_mut(&table) else { continue };
+                if let Some(known) = followed.iter_mut().find(|known| known.trail == *trail) {
+                    known.subs.remove(&sub);
+                }
+                followed.retain(|followed| !followed.subs.is_empty());
+            }
+        }
+    }
+
+    /// The subscriptions of the table itself whose routes a change takes, each once.
+    pub(crate) fn routed(&self, change: &Change) -> BTreeSet<SubId> {
+        let mut found = BTreeSet::new();
+        let ChangeKind::Row { before, after } = &change.kind else { return found };
+        for pattern in self.routes.get(&change.table).into_iter().flatten() {
+            for image in before.iter().chain(after) {
+                // What is not known could be anything.
+                if pattern.columns.iter().any(|column| image.missing.contains(column)) {
+                    found.extend(pattern.subs.values().flatten());
+                } else {
+                    let key = key_of(&pattern.columns, &image.values);
+                    found.extend(pattern.subs.get(&key).into_iter().flatten());
+                }
+            }
+        }
+        found
+    }
+
+    /// The trails that may end at a change, with those who follow them.
+    pub(crate) fn followed(&self, table: TableId) -> impl Iterator<Item = (&Trail, &BTreeSet<SubId>)> {
+        let followed = self.trails.get(&table).into_iter().flatten();
+        followed.map(|followed| (&followed.trail, &followed.subs))
+    }
+}

@@ -1,0 +1,16 @@
+//! Live beside fresh reads: random apps, subscribers, and writes that change rows, links, rights and callers.
+
+use mainstay_testkit::database::DatabaseKind;
+use mainstay_testkit::oracle::live::run;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscribers_hold_what_their_own_reads_show() {
+    for on in DatabaseKind::ALL {
+        let report = run(*on, on.share(6_000)).await.unwrap();
+        println!("{on:?}: {report:?}");
+        assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+        assert!(report.rows > report.agreed / 4, "most sets have rows");
+        let events: usize = report.events.values().sum();
+        assert!(events > report.kept / 2, "most writes that are kept are heard of");
+    }
+}
