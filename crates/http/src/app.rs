@@ -1,7 +1,6 @@
 //! What all requests share: the engine, the options, and what is computed once from the schema.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use mainstay_lang::schema::Schema;
@@ -12,6 +11,8 @@ use crate::limits::InFlight;
 use crate::options::Options;
 use crate::{docs, openapi};
 use mainstay_engine::Engine;
+use mainstay_live::Live;
+use tokio::sync::{Semaphore, watch};
 
 /// What all requests share.
 pub(crate) struct App {
@@ -22,7 +23,21 @@ pub(crate) struct App {
     pub(crate) openapi: Cached,
     pub(crate) docs: Cached,
     pub(crate) docs_errors: Cached,
-    stopping: AtomicBool,
+    pub(crate) live: Live,
+    /// Places of those who stay: sockets and streams of events.
+    pub(crate) listeners: Arc<Semaphore>,
+    stopping: watch::Sender<bool>,
+}
+
+/// Waits for the server to stop.
+pub(crate) struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Completes when the server stops, at once when it has begun to.
+    pub(crate) async fn begun(&mut self) {
+        // Without a sender there is no server any more.
+        self.0.wait_for(|stopping| *stopping).await.ok();
+    }
 }
 
 /// A document that stays the same while the server runs.
@@ -47,7 +62,11 @@ impl App {
             docs: Cached::new(docs::reference(&openapi)),
             docs_errors: Cached::new(docs::errors(&engine.schema().app)),
             openapi: Cached::new(openapi.to_string()),
-            stopping: AtomicBool::new(false),
+            live: Live::start(Arc::clone(&engine), options.token_secret.seal_key(), options.live.clone()),
+            listeners: Arc::new(Semaphore::new(
+                options.limits.connections_max.clamp(1, Semaphore::MAX_PERMITS),
+            )),
+            stopping: watch::Sender::new(false),
             engine,
             options,
         }
@@ -64,11 +83,16 @@ impl App {
 
     /// From now on `/health/ready` says no, so that a load balancer looks elsewhere.
     pub(crate) fn stop(&self) {
-        self.stopping.store(true, Ordering::Relaxed);
+        self.stopping.send_replace(true);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
+        *self.stopping.borrow()
+    }
+
+    /// For those who stay: whether it is time to go.
+    pub(crate) fn stopping(&self) -> Stopping {
+        Stopping(self.stopping.subscribe())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use mainstay_engine::ctx::Ctx;
 use mainstay_engine::error::{Error, Key};
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::app::{App, Cached};
 use crate::body;
+use crate::credentials::Ends;
 use crate::parameters::Parameters;
 
 /// A longer key would only make a longer index.
@@ -28,6 +29,10 @@ pub(crate) struct Call {
     pub(crate) query: Option<String>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
+    /// What the connection knows of the request: the way to another protocol.
+    pub(crate) extensions: Extensions,
+    /// When its credentials end.
+    pub(crate) ends: Option<Ends>,
 }
 
 impl Call {

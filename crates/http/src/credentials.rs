@@ -31,6 +31,20 @@ pub(crate) struct Credentials {
     request_timeout: Duration,
 }
 
+/// When credentials end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    unix_s: u64,
+}
+
+impl Ends {
+    /// The time until then.
+    pub(crate) fn remaining(self) -> Duration {
+        let then = UNIX_EPOCH + Duration::from_secs(self.unix_s);
+        then.duration_since(SystemTime::now()).unwrap_or_default()
+    }
+}
+
 impl Credentials {
     pub(crate) fn new(options: &Options, schema: &Schema) -> Credentials {
         Credentials {
@@ -40,19 +54,23 @@ impl Credentials {
         }
     }
 
-    /// Who asks, with the request's clock and deadline.
+    /// Who asks, with the request's clock and deadline; and when the credentials end, for whoever stays.
     pub(crate) async fn context(
         &self,
         engine: &Engine,
         headers: &HeaderMap,
         request_id: Arc<str>,
-    ) -> Result<Ctx, Error> {
-        let caller = match self.subject(headers)? {
+    ) -> Result<(Ctx, Option<Ends>), Error> {
+        let (subject, ends) = match self.subject(headers)? {
+            Some((subject, ends)) => (Some(subject), Some(Ends { unix_s: ends })),
+            None => (None, None),
+        };
+        let caller = match subject {
             None => Arc::new(Caller::anonymous()),
             Some(Subject::Admin) => Arc::new(Caller::administrator()),
             Some(Subject::User(key)) => self.user(engine, &key).await?,
         };
-        Ok(self.context_of(caller, request_id))
+        Ok((self.context_of(caller, request_id), ends))
     }
 
     /// For routes that look at no credentials.
@@ -71,7 +89,7 @@ impl Credentials {
         }
     }
 
-    fn subject(&self, headers: &HeaderMap) -> Result<Option<Subject>, Error> {
+    fn subject(&self, headers: &HeaderMap) -> Result<Option<(Subject, u64)>, Error> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {

@@ -9,6 +9,7 @@ mod docs;
 mod files;
 mod health;
 mod limits;
+mod live;
 mod metrics;
 mod observe;
 mod openapi;

@@ -50,6 +50,15 @@ const ANSWERS_PRUNED: &str = "mainstay_answers_pruned_total";
 const BACKUPS: &str = "mainstay_backups_total";
 const BACKUP_LAST_SUCCESS: &str = "mainstay_backup_last_success_seconds";
 const BACKUP_LAST_BYTES: &str = "mainstay_backup_last_bytes";
+/// What subscriptions are measured by. Counted by `mainstay-live`, but for the last one.
+const LIVE_CONNECTIONS: &str = "mainstay_live_connections";
+const LIVE_SUBSCRIPTIONS: &str = "mainstay_live_subscriptions";
+const LIVE_QUEUE_DEPTH: &str = "mainstay_live_queue_depth_max";
+const LIVE_CHANGES: &str = "mainstay_live_changes_total";
+const LIVE_EVENTS: &str = "mainstay_live_events_total";
+const LIVE_LAGGED: &str = "mainstay_live_lagged_total";
+/// Seconds from finding a change in the log to having written its frame.
+pub(crate) const LIVE_SEND: &str = "mainstay_live_send_seconds";
 
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
@@ -76,6 +85,17 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (BACKUPS, Measure::Counter, "Backups made by the clock, by outcome."),
     (BACKUP_LAST_SUCCESS, Measure::Gauge, "When the last good backup was begun, in seconds since 1970."),
     (BACKUP_LAST_BYTES, Measure::Gauge, "Size of the last good backup."),
+    (LIVE_CONNECTIONS, Measure::Gauge, "Sockets and streams of events that listen."),
+    (
+        LIVE_SUBSCRIPTIONS,
+        Measure::Gauge,
+        "Subscriptions, by how a change finds them: by keys, by keys and a read, or by asking at every change.",
+    ),
+    (LIVE_QUEUE_DEPTH, Measure::Gauge, "Frames that wait for the slowest listener."),
+    (LIVE_CHANGES, Measure::Counter, "Lines of the change log that were looked at for listeners."),
+    (LIVE_EVENTS, Measure::Counter, "Changes that were put on their way to a listener."),
+    (LIVE_LAGGED, Measure::Counter, "Subscriptions that ended because their listener was too slow."),
+    (LIVE_SEND, Measure::Histogram, "Seconds from finding a change in the log to having written its frame."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

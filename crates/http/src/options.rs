@@ -24,6 +24,8 @@ pub struct Options {
     pub origins: Vec<String>,
     /// Bounds on what clients can make the server hold.
     pub limits: Limits,
+    /// How much subscribers may ask for.
+    pub live: mainstay_live::Limits,
 }
 
 impl Options {
@@ -36,6 +38,7 @@ impl Options {
             development: false,
             origins: Vec::new(),
             limits: Limits::default(),
+            live: mainstay_live::Limits::default(),
         }
     }
 }

@@ -56,10 +56,9 @@ struct Problem<'a> {
     warnings: &'a [Warning],
 }
 
-/// The response for a failure; faults of the server and of what it stands on are logged here.
-pub(crate) fn response(error: &Error, request_id: &str) -> Response {
-    let kind = error.key.kind();
-    let status = status(kind);
+/// A failure as a JSON document with its status; faults of the server and of what it stands on are logged here.
+pub(crate) fn document(error: &Error, request_id: &str) -> (StatusCode, String) {
+    let status = status(error.key.kind());
     if let Some(internal) = &error.internal {
         tracing::error!(request_id, key = error.key.text(), error = internal, "request failed");
     }
@@ -73,7 +72,13 @@ pub(crate) fn response(error: &Error, request_id: &str) -> Response {
         errors: &error.errors,
         warnings: &error.warnings,
     };
-    let body = serde_json::to_vec(&problem).expect("a problem is strings and numbers");
+    (status, serde_json::to_string(&problem).expect("a problem is strings and numbers"))
+}
+
+/// The response for a failure.
+pub(crate) fn response(error: &Error, request_id: &str) -> Response {
+    let kind = error.key.kind();
+    let (status, body) = document(error, request_id);
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();

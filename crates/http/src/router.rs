@@ -27,7 +27,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::call::Call;
 use crate::observe::Observation;
-use crate::{compress, credentials, docs, files, health, metrics, openapi, problem, query, rest};
+use crate::{compress, credentials, docs, files, health, live, metrics, openapi, problem, query, rest};
 
 /// The route's name of requests that no route takes, in logs and metrics.
 const NO_ROUTE: &str = "(none)";
@@ -53,6 +53,8 @@ pub enum Endpoint {
     Link,
     /// A target taken from a to-many relation.
     Unlink,
+    /// Requests and subscriptions over a socket.
+    Socket,
     /// The process runs.
     Live,
     /// The server takes work.
@@ -115,6 +117,7 @@ routes! {
     GET    "/api/{table}/{id}/history"            Ruled History    rest::history::run;
     PUT    "/api/{table}/{id}/{relation}/{target}" Ruled Link      rest::link::link;
     DELETE "/api/{table}/{id}/{relation}/{target}" Ruled Unlink    rest::link::unlink;
+    GET    "/live"                                Ruled Socket     live::socket::run;
     GET    "/health/live"                         Open  Live       health::live;
     GET    "/health/ready"                        Open  Ready      health::ready;
     GET    "/metrics"                             Open  Metrics    health::metrics;
@@ -139,7 +142,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    fn new(app: &Arc<App>) -> Entry {
+    pub(crate) fn new(app: &Arc<App>) -> Entry {
         let mut paths = matchit::Router::new();
         for routes in ROUTES.chunk_by(|a, b| a.path == b.path) {
             paths.insert(routes[0].path, routes).expect("no two routes of the table are in conflict");
@@ -232,12 +235,12 @@ async fn answer(
         Access::Ruled => Some(app.in_flight.enter()?),
     };
     let request_id = Arc::clone(&observation.request_id);
-    let ctx = match route.access {
-        Access::Open => app.credentials.anonymous(request_id),
+    let (ctx, ends) = match route.access {
+        Access::Open => (app.credentials.anonymous(request_id), None),
         Access::Ruled => {
-            let ctx = app.credentials.context(&app.engine, &parts.headers, request_id).await?;
+            let (ctx, ends) = app.credentials.context(&app.engine, &parts.headers, request_id).await?;
             observation.caller(&ctx.caller);
-            ctx
+            (ctx, ends)
         }
     };
     let call = Call {
@@ -249,6 +252,8 @@ async fn answer(
         query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,
         body,
+        extensions: parts.extensions,
+        ends,
     };
     (route.handler)(call).await
 }

@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::app::App;
 use crate::metrics::{self, CONNECTIONS};
@@ -24,6 +23,9 @@ use mainstay_engine::Engine;
 
 /// How long to wait when the system has no file handle left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long sockets may take to close when the server stops.
+const LISTENERS_LEAVE: Duration = Duration::from_secs(5);
 
 /// Histograms hold their samples in memory until they are looked at.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -83,6 +85,17 @@ impl Server {
         app.stop();
         drop(listener);
         connections.finish().await;
+        listeners_left(&app).await;
+    }
+}
+
+/// Waits until everybody who stays was told that the server stops.
+async fn listeners_left(app: &App) {
+    let places = app.options.limits.connections_max.clamp(1, Semaphore::MAX_PERMITS);
+    let all = u32::try_from(places).unwrap_or(u32::MAX);
+    let left = app.listeners.acquire_many(all);
+    if tokio::time::timeout(LISTENERS_LEAVE, left).await.is_err() {
+        tracing::warn!("sockets were still open when the time to stop was over");
     }
 }
 
@@ -91,7 +104,8 @@ struct Connections {
     http: http1::Builder,
     service: TowerToHyperService<AppService>,
     places: Arc<Semaphore>,
-    graceful: GracefulShutdown,
+    /// Told to every connection; none holds on to it when it has ended.
+    stop: watch::Sender<bool>,
 }
 
 impl Connections {
@@ -105,7 +119,7 @@ impl Connections {
         Connections {
             service: TowerToHyperService::new(router::service(&app)),
             places: Arc::new(Semaphore::new(limits.connections_max.clamp(1, Semaphore::MAX_PERMITS))),
-            graceful: GracefulShutdown::new(),
+            stop: watch::Sender::new(false),
             http,
             app,
         }
@@ -140,13 +154,24 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let connection = self.http.serve_connection(TokioIo::new(stream), self.service.clone());
-        self.graceful.watch(connection)
+        let connection =
+            self.http.serve_connection(TokioIo::new(stream), self.service.clone()).with_upgrades();
+        let mut stop = self.stop.subscribe();
+        async move {
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => return ended,
+                // The sender outlives every connection; an end of it is a stop as well.
+                _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        }
     }
 
     async fn finish(self) {
         let stop_timeout = self.app.options.limits.stop_timeout;
-        if tokio::time::timeout(stop_timeout, self.graceful.shutdown()).await.is_err() {
+        self.stop.send_replace(true);
+        if tokio::time::timeout(stop_timeout, self.stop.closed()).await.is_err() {
             tracing::warn!(
                 seconds = stop_timeout.as_secs(),
                 "requests still ran when the time to stop was over"

@@ -10,6 +10,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use mainstay_live::SealKey;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -40,6 +41,11 @@ impl TokenSecret {
             return Err(TokenSecretError { bytes: bytes.len() });
         }
         Ok(TokenSecret(bytes))
+    }
+
+    /// The key that places in the change log are sealed with.
+    pub(crate) fn seal_key(&self) -> SealKey {
+        SealKey::derive(&self.0)
     }
 }
 
@@ -120,12 +126,12 @@ impl TokenVerifier {
         TokenVerifier { key: DecodingKey::from_secret(&secret.0), validation, known: Cache::new(KNOWN_MAX) }
     }
 
-    /// Whom the token speaks for; `None`: it is not ours, was changed, or is too old.
-    pub(crate) fn verify(&self, token: &str) -> Option<Subject> {
+    /// Whom the token speaks for, and until when in seconds since 1970; `None`: it is not ours, was changed, or is too old.
+    pub(crate) fn verify(&self, token: &str) -> Option<(Subject, u64)> {
         if let Some(known) = self.known.get(token)
             && seconds_now() < known.ends
         {
-            return Some(known.subject);
+            return Some((known.subject, known.ends));
         }
         let claims = decode::<Claims>(token, &self.key, &self.validation).ok()?.claims;
         let subject = match (claims.sub, claims.admin) {
@@ -135,7 +141,7 @@ impl TokenVerifier {
         };
         let ends = claims.exp.saturating_add(LEEWAY_S);
         self.known.insert(token.into(), Known { subject: subject.clone(), ends });
-        Some(subject)
+        Some((subject, ends))
     }
 }
 
@@ -143,7 +149,7 @@ impl TokenVerifier {
 mod tests {
     use std::time::Duration;
 
-    use super::{Known, Subject, TokenSecret, TokenVerifier, issue_token, seconds_now};
+    use super::{Known, LEEWAY_S, Subject, TokenSecret, TokenVerifier, issue_token, seconds_now};
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -155,7 +161,10 @@ mod tests {
     fn a_token_comes_back_as_its_subject() {
         for subject in [Subject::Admin, Subject::User("018f".to_owned())] {
             let token = issue_token(&secret(1), "festival", &subject, HOUR);
-            assert_eq!(TokenVerifier::new(&secret(1), "festival").verify(&token), Some(subject));
+            let verified = TokenVerifier::new(&secret(1), "festival").verify(&token);
+            let (found, ends) = verified.unwrap();
+            assert_eq!(found, subject);
+            assert!(ends > seconds_now() + 3500 && ends <= seconds_now() + 3600 + LEEWAY_S, "{ends}");
         }
     }
 
@@ -172,12 +181,12 @@ mod tests {
     fn a_token_that_was_good_is_nothing_once_it_ends() {
         let verifier = TokenVerifier::new(&secret(1), "festival");
         let token = issue_token(&secret(1), "festival", &Subject::Admin, HOUR);
-        assert_eq!(verifier.verify(&token), Some(Subject::Admin));
+        assert!(verifier.verify(&token).is_some());
         let ended = Known { subject: Subject::Admin, ends: seconds_now() };
         let old = issue_token(&secret(2), "festival", &Subject::Admin, HOUR);
         verifier.known.insert(old.as_str().into(), ended);
         assert_eq!(verifier.verify(&old), None, "remembered beyond its end");
-        assert_eq!(verifier.verify(&token), Some(Subject::Admin));
+        assert!(verifier.verify(&token).is_some());
     }
 
     #[test]

@@ -148,9 +148,14 @@ impl Connection {
         self.queue.next().await
     }
 
-    /// Waits until this connection's queue is no more than half full: whoever asks for more waits until then.
-    pub async fn has_room(&self) {
-        self.queue.has_room().await;
+    /// What is told next, if it waits already.
+    pub fn try_next(&self) -> Option<Event> {
+        self.queue.try_next()
+    }
+
+    /// Whether no more than half of this connection's queue is full: whoever asks for more should wait until then.
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room()
     }
 
     /// Ends it with a reason; what waits is still told.

@@ -103,7 +103,6 @@ pub enum Closed {
 pub(crate) struct Queue {
     state: Mutex<State>,
     news: Notify,
-    room: Notify,
     frames_max: usize,
     bytes_max: usize,
 }
@@ -117,8 +116,7 @@ struct State {
 
 impl Queue {
     pub(crate) fn new(frames_max: usize, bytes_max: usize) -> Queue {
-        let (news, room) = (Notify::new(), Notify::new());
-        Queue { state: Mutex::default(), news, room, frames_max, bytes_max }
+        Queue { state: Mutex::default(), news: Notify::new(), frames_max, bytes_max }
     }
 
     /// Adds a change if there is room for it.
@@ -157,37 +155,31 @@ impl Queue {
         self.news.notify_one();
     }
 
-    /// The next event, or why there is none any more. For one reader.
+    /// The next event, or why there is none any more. For one reader; may be dropped at any time.
     pub(crate) async fn next(&self) -> Result<Event, Closed> {
         loop {
-            {
-                let mut state = self.state.lock();
-                if let Some(event) = state.events.pop_front() {
-                    state.bytes -= event.bytes();
-                    drop(state);
-                    self.room.notify_one();
-                    return Ok(event);
-                }
-                if let Some(why) = &state.closed {
-                    return Err(why.clone());
-                }
+            if let Some(event) = self.try_next() {
+                return Ok(event);
+            }
+            if let Some(why) = &self.state.lock().closed {
+                return Err(why.clone());
             }
             self.news.notified().await;
         }
     }
 
-    /// Waits until less than half of it is full.
-    pub(crate) async fn has_room(&self) {
-        loop {
-            {
-                let state = self.state.lock();
-                let is_roomy = state.events.len() * 2 <= self.frames_max && state.bytes * 2 <= self.bytes_max;
-                if is_roomy || state.closed.is_some() {
-                    return;
-                }
-            }
-            self.room.notified().await;
-        }
+    /// The next event, if one waits.
+    pub(crate) fn try_next(&self) -> Option<Event> {
+        let mut state = self.state.lock();
+        let event = state.events.pop_front()?;
+        state.bytes -= event.bytes();
+        Some(event)
+    }
+
+    /// Whether no more than half of it is full.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.state.lock();
+        state.events.len() * 2 <= self.frames_max && state.bytes * 2 <= self.bytes_max
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -50,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) backup_time_zone: String,
     pub(crate) backup_directory: Option<PathBuf>,
     pub(crate) backup_keep: usize,
+    pub(crate) live: mainstay_live::Limits,
     pub(crate) log_level: String,
     pub(crate) log_json: bool,
 }
@@ -211,6 +212,7 @@ fn unset(environment: String) -> Config {
         backup_time_zone: String::new(),
         backup_directory: None,
         backup_keep: 0,
+        live: mainstay_live::Limits::default(),
         log_level: String::new(),
         log_json: false,
     }

@@ -11,4 +11,5 @@ pub mod phrase;
 pub mod postgres;
 pub mod proxy;
 pub mod rows;
+pub mod socket;
 pub mod sources;

@@ -40,6 +40,7 @@ fn operations(schema: &Schema, route: &Route) -> Vec<(String, Value)> {
             })
             .collect(),
         Endpoint::Query => vec![(route.path.to_owned(), query(schema))],
+        Endpoint::Socket => vec![(route.path.to_owned(), socket())],
         Endpoint::Live | Endpoint::Ready => vec![(route.path.to_owned(), health(route.endpoint))],
         Endpoint::Metrics => {
             vec![document(route, "metrics", "What was measured, for Prometheus.", "text/plain")]
@@ -222,6 +223,16 @@ fn health(endpoint: Endpoint) -> Value {
     Operation::new(SERVER_TAG, id.to_owned(), summary.to_owned())
         .answer(StatusCode::OK, "Yes.", reference("schemas", "Health"))
         .failures(&[&[400, 500, 503]])
+}
+
+fn socket() -> Value {
+    Operation::new(QUERY_TAG, "socket".to_owned(), "Requests and subscriptions over a WebSocket".to_owned())
+        .describe(
+            "Upgrades the connection. Frames are JSON texts; any request can be made over the socket, and any part of the \
+             query language subscribed to.",
+        )
+        .bare(StatusCode::SWITCHING_PROTOCOLS, "The socket is open.")
+        .failures(&[&[400, 401, 403, 500, 503]])
 }
 
 fn document(route: &Route, id: &str, summary: &str, media_type: &str) -> (String, Value) {

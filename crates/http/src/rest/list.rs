@@ -10,6 +10,7 @@ use mainstay_engine::response::EntryAnswer;
 use super::split::split;
 use super::{keep_private, only_entry, operation, shown, table};
 use crate::call::{Call, json};
+use crate::live::stream;
 use crate::parameters::{Parameters, malformed};
 
 /// Every parameter that a list knows.
@@ -21,6 +22,10 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let table = table(&app, &call)?;
     let parameters = call.parameters(PARAMETERS)?;
     let part = part(&parameters)?;
+    if stream::is_asked_for(&call) {
+        let name = table.name.clone();
+        return stream::run(call, name, part).await;
+    }
     let explain = call.explain(&parameters)?;
     let operation = Operation { explain, ..operation(&call, table, vec![part], &[])? };
     let answer = app.engine.execute(&call.ctx, &operation).await?;

@@ -10,6 +10,7 @@ use mainstay_engine::part::{Operation, Part};
 use super::etag::TaggedRow;
 use super::{by_id, keep_private, not_found, only_entry, operation, shown, table, with_explanation};
 use crate::call::{Call, json, not_modified};
+use crate::live::stream;
 
 pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let app = Arc::clone(&call.app);
@@ -17,6 +18,11 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let parameters = call.parameters(&["get", "explain"])?;
     let explain = call.explain(&parameters)?;
     let mut get = shown(&parameters)?;
+    if stream::is_asked_for(&call) {
+        let fields = vec![by_id(app.schema(), table, &call)?];
+        let (part, name) = (Part { fields, get: Some(get), ..Part::default() }, table.name.clone());
+        return stream::run(call, name, part).await;
+    }
     let tagged = TaggedRow::ask(table, &mut get);
     let part = Part { fields: vec![by_id(app.schema(), table, &call)?], get: Some(get), ..Part::default() };
     let operation = Operation { explain, ..operation(&call, table, vec![part], &[])? };

@@ -20,6 +20,8 @@ const EXPECTED: &[(Endpoint, [u16; 5])] = &[
     (Endpoint::Link, [403, 403, 204, 204, 401]),
     (Endpoint::Unlink, [403, 403, 204, 204, 401]),
     (Endpoint::Delete, [403, 403, 204, 204, 401]),
+    // Without the handshake of a socket.
+    (Endpoint::Socket, [400, 400, 400, 400, 401]),
     (Endpoint::Live, [200; 5]),
     (Endpoint::Ready, [200; 5]),
     (Endpoint::Metrics, [200; 5]),

@@ -6,6 +6,7 @@ mod authorisation;
 mod bad_input;
 mod docs;
 mod health;
+mod live;
 mod openapi;
 mod query;
 mod rows;

@@ -9,7 +9,7 @@ use crate::place::Place;
 use crate::queue::ChangeOf;
 use crate::registry::SubId;
 use crate::view::Unshown;
-use crate::work::{Job, now};
+use crate::work::Job;
 
 impl Hub {
     /// Tells everybody who is concerned by some lines.
@@ -91,7 +91,8 @@ impl Hub {
             let after = view.show(&engine, local, after.as_ref())?;
             Ok((before, after))
         });
-        let place = |seq| Place { at: now(), from: batch.from.clone(), to: Some(batch.to.clone()), seq };
+        // Of the line's time, not of now: it may be told long after, and what follows it is forgotten by its own time.
+        let place = |seq| Place { at: change.at, from: batch.from.clone(), to: Some(batch.to.clone()), seq };
         let told = match shown {
             Ok((None, None)) => return,
             Ok((Some(before), Some(after))) if before == after => return,

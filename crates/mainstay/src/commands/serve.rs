@@ -97,6 +97,7 @@ fn options(config: &Config, app: &App) -> Result<Options> {
         public: public.is_dir().then_some(public),
         development: config.is_development(),
         origins: config.cors_origins.clone(),
+        live: config.live.clone(),
         limits: Limits {
             requests_in_flight_max: config.max_requests,
             body_bytes_max: config.body_limit_bytes,

@@ -391,6 +391,67 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "live.rows",
+        flag: "live-rows",
+        placeholder: "N",
+        default: "10000",
+        help: "Rows that one subscription may hold.",
+        secret: false,
+        apply: |config, text| {
+            config.live.rows = count(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "live.per_connection",
+        flag: "live-per-connection",
+        placeholder: "N",
+        default: "200",
+        help: "Subscriptions of one socket.",
+        secret: false,
+        apply: |config, text| {
+            config.live.per_connection = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "live.per_user",
+        flag: "live-per-user",
+        placeholder: "N",
+        default: "2000",
+        help: "Subscriptions of one user on all sockets of this server.",
+        secret: false,
+        apply: |config, text| {
+            config.live.per_user = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "live.queue_frames",
+        flag: "live-queue-frames",
+        placeholder: "N",
+        default: "4096",
+        help: "Changes that may wait for one socket; one more, and the subscription is told to begin again from there.",
+        secret: false,
+        apply: |config, text| {
+            config.live.queue_frames = size(text)?.max(1);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "live.queue_bytes",
+        flag: "live-queue-bytes",
+        placeholder: "BYTES",
+        default: "4 MiB",
+        help: "Bytes of the changes that may wait for one socket.",
+        secret: false,
+        apply: |config, text| {
+            config.live.queue_bytes =
+                usize::try_from(bytes(text)?).map_err(|_| "a smaller size".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "log.level",
         flag: "log-level",
         placeholder: "LEVEL",

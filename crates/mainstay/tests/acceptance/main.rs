@@ -16,6 +16,7 @@ mod contract_language;
 mod contract_protocol;
 mod crash;
 mod import_export;
+mod live;
 mod moving;
 mod postgres;
 mod support;

@@ -1,0 +1,321 @@
+//! `GET /live`: a WebSocket that takes requests and subscriptions.
+//!
+//! One task for each socket. It reads a frame only while what the client has asked for before does not pile up: requests
+//! under way, subscriptions that wait for their rows, and frames that wait to be sent are bounded, and a client that
+//! does not read is not listened to. It writes within a time limit, so that one that is dead takes no place for long.
+
+use std::collections::{HashMap, HashSet};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, to_bytes};
+use axum::extract::FromRequestParts;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use mainstay_engine::error::{Error, Key};
+use mainstay_live::{Closed, Connection, Event, EventKind};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tower::ServiceExt;
+
+use super::frame::{self, RequestFrame, Said};
+use super::{is_welcome, who};
+use crate::app::App;
+use crate::call::Call;
+use crate::credentials::{Ends, REQUEST_ID};
+use crate::metrics::LIVE_SEND;
+use crate::router::Entry;
+
+/// Requests of one socket that are under way at a time.
+const REQUESTS_MAX: usize = 16;
+/// Subscriptions of one socket that wait for their rows at a time.
+const PENDING_MAX: usize = 4;
+/// Frames that are written before they are sent on together.
+const TOGETHER_MAX: usize = 256;
+/// How long a client may take to accept what is sent.
+const SEND_MAX: Duration = Duration::from_secs(30);
+/// How often a silent client is asked whether it is there, and how long it may stay silent.
+const PING: Duration = Duration::from_secs(30);
+const SILENCE_MAX: Duration = Duration::from_secs(90);
+/// Bytes of an answer to a request over a socket.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// Close codes: of the protocol, and of our own for credentials that have ended.
+const GOING_AWAY: u16 = 1001;
+const CREDENTIALS_ENDED: u16 = 4401;
+
+/// Headers that a frame's request cannot bring: they belong to a connection, or to bodies of other forms.
+const NOT_TAKEN: [HeaderName; 7] = [
+    header::ACCEPT_ENCODING,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::HOST,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::ACCEPT,
+];
+
+pub(crate) async fn run(call: Call) -> Result<Response, Error> {
+    let Call { app, ctx, headers, extensions, ends, .. } = call;
+    if !is_welcome(&headers, &app.options.origins) {
+        let words = "Pages of this origin may not open a socket here.";
+        return Err(Error::new(Key::Forbidden, words));
+    }
+    let authorization = headers.get(header::AUTHORIZATION).cloned();
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.headers = headers;
+    parts.extensions = extensions;
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|rejection| {
+        Error::new(Key::Request, format!("This path speaks WebSocket: {}", rejection.body_text()))
+    })?;
+    let place = Arc::clone(&app.listeners).try_acquire_owned();
+    let place =
+        place.map_err(|_| Error::new(Key::Overloaded, "The server has no place for more sockets."))?;
+    let bytes_max = app.options.limits.body_bytes_max;
+    let upgrade = upgrade.max_message_size(bytes_max).max_frame_size(bytes_max).write_buffer_size(0);
+    let request_id = Arc::clone(&ctx.request_id);
+    let who = who(&ctx);
+    Ok(upgrade.on_upgrade(move |websocket| async move {
+        let connection = app.live.connect(who).await;
+        let entry = Entry::new(&app);
+        let socket = Socket {
+            app,
+            entry,
+            connection,
+            authorization,
+            request_id,
+            ends,
+            subscribed: HashMap::new(),
+            pending: HashSet::new(),
+            requests: FuturesUnordered::new(),
+        };
+        socket.serve(websocket).await;
+        drop(place);
+    }))
+}
+
+struct Socket {
+    app: Arc<App>,
+    entry: Entry,
+    connection: Connection,
+    authorization: Option<HeaderValue>,
+    request_id: Arc<str>,
+    ends: Option<Ends>,
+    /// The subscriptions that the client knows of, by id. One that was ended and begun again has another value.
+    subscribed: HashMap<Box<str>, Arc<str>>,
+    /// Those of which nothing was sent yet.
+    pending: HashSet<Arc<str>>,
+    requests: FuturesUnordered<BoxFuture<'static, String>>,
+}
+
+/// What is to be done with the socket.
+enum Then {
+    Say(String),
+    Nothing,
+    Close(u16, &'static str),
+    /// The client is gone.
+    Leave,
+}
+
+impl Socket {
+    async fn serve(mut self, websocket: WebSocket) {
+        let (mut sink, mut frames) = websocket.split();
+        let mut stopping = self.app.stopping();
+        let mut ping = interval(PING);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        loop {
+            let listens = self.requests.len() < REQUESTS_MAX
+                && self.pending.len() < PENDING_MAX
+                && self.connection.has_room();
+            let until_end = self.ends.map(Ends::remaining);
+            let then = tokio::select! {
+                event = self.connection.next() => match event {
+                    Ok(event) => {
+                        let sent = timeout(SEND_MAX, self.send_events(&mut sink, event)).await;
+                        if matches!(sent, Ok(Ok(()))) { Then::Nothing } else { Then::Leave }
+                    }
+                    Err(Closed::Session(why)) => Then::Close(CREDENTIALS_ENDED, why),
+                    Err(Closed::Stopping) => Then::Close(GOING_AWAY, "The server stops."),
+                },
+                Some(answer) = self.requests.next() => Then::Say(answer),
+                message = frames.next(), if listens => {
+                    heard = Instant::now();
+                    match message {
+                        Some(Ok(Message::Text(text))) => self.hear(&text).await,
+                        Some(Ok(Message::Binary(_))) => {
+                            let error = Error::new(Key::Request, "Frames are text.");
+                            Then::Say(frame::refusal("null", &error, &self.request_id))
+                        }
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Then::Nothing,
+                        Some(Ok(Message::Close(_)) | Err(_)) | None => Then::Leave,
+                    }
+                }
+                _ = ping.tick() => {
+                    // Whoever is not listened to cannot be heard.
+                    if listens && heard.elapsed() > SILENCE_MAX {
+                        Then::Leave
+                    } else {
+                        let sent = timeout(SEND_MAX, sink.send(Message::Ping(Default::default()))).await;
+                        if matches!(sent, Ok(Ok(()))) { Then::Nothing } else { Then::Leave }
+                    }
+                }
+                () = sleep(until_end.unwrap_or(Duration::MAX)), if until_end.is_some() => {
+                    Then::Close(CREDENTIALS_ENDED, "The token has ended.")
+                }
+                () = stopping.begun() => Then::Close(GOING_AWAY, "The server stops."),
+            };
+            match then {
+                Then::Nothing => {}
+                Then::Say(text) => {
+                    let sent = timeout(SEND_MAX, sink.send(Message::Text(text.into()))).await;
+                    if !matches!(sent, Ok(Ok(()))) {
+                        return;
+                    }
+                }
+                Then::Close(code, reason) => {
+                    let close = CloseFrame { code, reason: reason.into() };
+                    // A client that does not take it is closed all the same.
+                    timeout(SEND_MAX, sink.send(Message::Close(Some(close)))).await.ok();
+                    return;
+                }
+                Then::Leave => return,
+            }
+        }
+    }
+
+    /// Sends an event and those that wait behind it.
+    async fn send_events<S>(&mut self, sink: &mut S, first: Event) -> Result<(), S::Error>
+    where
+        S: SinkExt<Message> + Unpin,
+    {
+        let mut next = Some(first);
+        let mut found = Vec::new();
+        for _ in 0..TOGETHER_MAX {
+            let Some(event) = next.take().or_else(|| self.connection.try_next()) else { break };
+            self.pending.remove(&event.tag);
+            let is_known =
+                self.subscribed.get(&*event.tag).is_some_and(|known| Arc::ptr_eq(known, &event.tag));
+            if !is_known {
+                continue;
+            }
+            match event.kind {
+                EventKind::Ended(_) | EventKind::Lagged { .. } => {
+                    self.subscribed.remove(&*event.tag);
+                }
+                EventKind::Change { found: at, .. } => found.push(at),
+                EventKind::Ready { .. } => {}
+            }
+            let text = frame::event(&event, &self.request_id);
+            sink.feed(Message::Text(text.into())).await?;
+        }
+        sink.flush().await?;
+        let send = metrics::histogram!(LIVE_SEND);
+        found.into_iter().for_each(|at: Instant| send.record(at.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    async fn hear(&mut self, text: &str) -> Then {
+        let (id, said) = match frame::read(text) {
+            Ok(read) => read,
+            Err((id, error)) => return Then::Say(frame::refusal(id, &error, &self.request_id)),
+        };
+        match said {
+            Said::Ping => Then::Say(frame::done(id)),
+            Said::Request(request) => match self.request(&request) {
+                Ok(request) => {
+                    let answer = answer(self.entry.clone(), request, id.to_owned());
+                    self.requests.push(answer.boxed());
+                    Then::Nothing
+                }
+                Err(error) => Then::Say(frame::refusal(id, &error, &self.request_id)),
+            },
+            Said::Auth(token) => match self.identify(token).await {
+                Ok(()) => Then::Say(frame::done(id)),
+                Err(error) => Then::Say(frame::refusal(id, &error, &self.request_id)),
+            },
+            Said::Subscribe { request, since } => {
+                if self.subscribed.contains_key(id) {
+                    let words = "This id has a subscription already; unsubscribe it first.";
+                    let error = Error::new(Key::Request, words);
+                    return Then::Say(frame::refusal(id, &error, &self.request_id));
+                }
+                let tag: Arc<str> = id.into();
+                self.subscribed.insert(id.into(), tag.clone());
+                self.pending.insert(tag.clone());
+                self.connection.subscribe(tag, *request, since).await;
+                Then::Nothing
+            }
+            Said::Unsubscribe => {
+                if let Some(tag) = self.subscribed.remove(id) {
+                    self.pending.remove(&tag);
+                    self.connection.unsubscribe(tag).await;
+                }
+                Then::Say(frame::done(id))
+            }
+        }
+    }
+
+    /// Takes other credentials; refused ones leave those that were.
+    async fn identify(&mut self, token: Option<String>) -> Result<(), Error> {
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}"))
+                .map_err(|_| Error::new(Key::Credentials, "The token is not valid here."))?;
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        let app = &self.app;
+        let (ctx, ends) =
+            app.credentials.context(&app.engine, &headers, Arc::clone(&self.request_id)).await?;
+        self.authorization = headers.remove(header::AUTHORIZATION);
+        self.ends = ends;
+        self.connection.identify(who(&ctx)).await;
+        Ok(())
+    }
+
+    /// The request that a frame stands for.
+    fn request(&self, frame: &RequestFrame<'_>) -> Result<Request<Body>, Error> {
+        let refused = |words: String| Error::new(Key::Request, words);
+        let method = Method::from_str(frame.method.as_deref().unwrap_or("GET"))
+            .map_err(|_| refused("`method` is no method.".to_owned()))?;
+        let target = frame.path.starts_with('/').then(|| Uri::from_str(&frame.path).ok()).flatten();
+        let target = target.ok_or_else(|| refused("`path` is no path, such as `/api/Alert`.".to_owned()))?;
+        let body = frame.body.map_or_else(Body::empty, |body| Body::from(body.get().to_owned()));
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = target;
+        let headers = request.headers_mut();
+        if frame.body.is_some() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
+        for (name, value) in &frame.headers {
+            let name = HeaderName::from_str(name)
+                .map_err(|_| refused("`headers` has a name that no header can have.".to_owned()))?;
+            let value = HeaderValue::from_str(value)
+                .map_err(|_| refused(format!("The header `{name}` has a value that no header can have.")))?;
+            if !NOT_TAKEN.contains(&name) {
+                headers.insert(name, value);
+            }
+        }
+        Ok(request)
+    }
+}
+
+/// Runs a request by the way that every other one takes.
+async fn answer(entry: Entry, request: Request<Body>, id: String) -> String {
+    let Ok(response) = entry.oneshot(request).await;
+    let (parts, body) = response.into_parts();
+    match to_bytes(body, ANSWER_BYTES_MAX).await {
+        Ok(body) => frame::answer(&id, parts.status, &parts.headers, &body),
+        Err(_) => {
+            let words = "The answer is too large for a socket; ask for it by HTTP.";
+            let request_id = parts.headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+            frame::refusal(&id, &Error::new(Key::Limit, words), request_id.unwrap_or_default())
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Clients that do not read, ask for too much or talk nonsense: they cost the others nothing.
+
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::socket::Socket;
+use serde_json::{Value, json};
+
+use super::{Desk, told};
+
+#[tokio::test]
+async fn who_does_not_read_lags_and_goes_on_from_there() {
+    let desk = Desk::open_with(|options| options.live.queue_frames = 20).await;
+    let part = json!({"Task": {"get": ["title"]}});
+    let mut slow = desk.socket(&desk.users[0]).await;
+    let mut quick = desk.socket(&desk.users[0]).await;
+    slow.subscribe(1, part.clone(), None).await;
+    quick.subscribe(1, part.clone(), None).await;
+    // Large rows fill what the system keeps for a socket; then the queue; then the slow one is given up.
+    let title = "x".repeat(100_000);
+    let mut latest = Duration::ZERO;
+    for round in 0..150 {
+        let started = Instant::now();
+        desk.task(0, &format!("{round} {title}")).await;
+        let (kind, row) = told(&quick.hear().await);
+        assert!(kind == "enter" && row["title"].as_str().unwrap().starts_with(&format!("{round} ")));
+        latest = latest.max(started.elapsed());
+    }
+    assert!(latest < Duration::from_secs(5), "the quick one waited {latest:?}");
+    let mut heard = 0;
+    let since = loop {
+        let frame = slow.hear().await;
+        if frame["lagged"] == true {
+            break frame["since"].as_str().unwrap().to_owned();
+        }
+        assert!(told(&frame).1["title"].as_str().unwrap().starts_with(&format!("{heard} ")), "in order");
+        heard += 1;
+    };
+    assert!(heard < 150, "nobody lagged");
+    // What was missed comes now, from the first to the last, in portions that fit.
+    let mut since = since;
+    while heard < 150 {
+        let ready = slow.subscribe(1, part.clone(), Some(&since)).await;
+        assert!(ready.get("rows").is_none(), "{ready}");
+        while heard < 150 {
+            let frame = slow.hear().await;
+            if frame["lagged"] == true {
+                since = frame["since"].as_str().unwrap().to_owned();
+                break;
+            }
+            assert!(told(&frame).1["title"].as_str().unwrap().starts_with(&format!("{heard} ")), "{heard}");
+            heard += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn there_is_an_end_to_what_one_may_ask_for() {
+    let desk = Desk::open_with(|options| {
+        options.live.per_connection = 3;
+        options.live.per_user = 5;
+        options.live.rows = 2;
+    })
+    .await;
+    let part = json!({"Task": {"get": ["title"]}});
+    let mut socket = desk.socket(&desk.users[0]).await;
+    for id in 0..3 {
+        socket.subscribe(id, part.clone(), None).await;
+    }
+    let subscribe = |id: u64| json!({"id": id, "subscribe": part});
+    let refused = socket.ask(subscribe(3)).await;
+    assert_eq!((&refused["status"], &refused["body"]["key"]), (&json!(429), &json!("live.too_many")));
+    let mut other = desk.socket(&desk.users[0]).await;
+    for id in 0..2 {
+        other.subscribe(id, part.clone(), None).await;
+    }
+    assert_eq!(other.ask(subscribe(2)).await["body"]["key"], "live.too_many");
+    socket.ask(json!({"id": 0, "unsubscribe": true})).await;
+    other.subscribe(2, part.clone(), None).await;
+    for number in 0..3 {
+        desk.task(1, &format!("{number}")).await;
+    }
+    let mut blue = desk.socket(&desk.users[1]).await;
+    let refused = blue.ask(subscribe(1)).await;
+    assert_eq!((&refused["status"], &refused["body"]["key"]), (&json!(422), &json!("live.too_large")));
+}
+
+#[tokio::test]
+async fn nonsense_disturbs_nobody() {
+    let desk = Desk::open().await;
+    let mut calm = desk.socket(&desk.users[0]).await;
+    calm.subscribe(1, json!({"Task": {"get": ["title"]}}), None).await;
+    let mut loud = Socket::open(&desk.app.url, "").await;
+    let talk = tokio::spawn(async move {
+        for number in 0..2_000 {
+            loud.say_text(["{", "\u{0}", "{\"id\":1,\"subscribe\":{\"Task\":[]}}", "[[[["][number % 4]).await;
+            if number % 50 == 0 {
+                loud.say(json!({"id": number, "subscribe": {"Task": {}}})).await;
+            }
+            let answer = loud.hear().await;
+            assert!(
+                answer["status"] == 400 || answer["status"] == 422 || answer["ready"].is_string(),
+                "{answer}"
+            );
+        }
+    });
+    let mut latest = Duration::ZERO;
+    for round in 0..50 {
+        let started = Instant::now();
+        desk.task(0, &round.to_string()).await;
+        let frame: Value = calm.hear().await;
+        assert_eq!(told(&frame).1["title"], round.to_string());
+        latest = latest.max(started.elapsed());
+    }
+    assert!(latest < Duration::from_secs(5), "{latest:?}");
+    talk.await.unwrap();
+}

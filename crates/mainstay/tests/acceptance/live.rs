@@ -1,0 +1,92 @@
+//! Subscriptions on the real binary: other processes' writes, two servers on one database, one of them killed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use mainstay_testkit::postgres::Postgres;
+use mainstay_testkit::socket::{Heard, Socket};
+use serde_json::{Value, json};
+
+use crate::support::{App, Server};
+
+const TASKS: &str = "table Task { title text, n int = 0, history 1 day, allow all }";
+
+fn url(server: &Server) -> String {
+    format!("http://{}", server.address())
+}
+
+/// What another process writes is heard of within a second, on SQLite by looking at the file.
+#[tokio::test]
+async fn what_another_process_writes_is_heard_of() {
+    let app = App::of(TASKS);
+    let server = app.serve();
+    let mut socket = Socket::open(&url(&server), "").await;
+    socket.subscribe(1, json!({"Task": {"get": ["title"]}}), None).await;
+    let started = Instant::now();
+    let file = app.write("tasks.csv", "title\nImported\n");
+    app.run(&["import", "APP", "Task", &file]).succeeded();
+    let frame = socket.hear().await;
+    assert_eq!((&frame["change"], &frame["row"]["title"]), (&json!("enter"), &json!("Imported")));
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+}
+
+/// A subscriber on one server hears of writes through the other one. When its server is killed under load, it goes on at
+/// the other from where it was, and misses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_loses_nobody_a_change() {
+    let app = App::of(TASKS);
+    let database = Postgres::database();
+    let flags = ["--database", database.as_str()];
+    // Servers that share a secret take each other's places.
+    let [one, other] = [app.serve_with(&flags), app.serve_with(&flags)];
+    let part = json!({"Task": {"get": ["title", "n"]}});
+    let mut socket = Socket::open(&url(&one), "").await;
+    let mut place = socket.subscribe(1, part.clone(), None).await["ready"].as_str().unwrap().to_owned();
+
+    let writer = reqwest::Client::new();
+    let address = url(&other);
+    let writing = tokio::spawn(async move {
+        let mut made = Vec::new();
+        for number in 0..200 {
+            let row = json!({"title": format!("{number}")});
+            let answer = writer.post(format!("{address}/api/Task")).json(&row).send().await.unwrap();
+            let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+            let path = format!("{address}/api/Task/{}", answer["id"].as_str().unwrap());
+            writer.patch(path).json(&json!({"n": 1})).send().await.unwrap();
+            made.push(answer["id"].as_str().unwrap().to_owned());
+        }
+        made
+    });
+
+    let mut rows: BTreeMap<String, Value> = BTreeMap::new();
+    let mut server = Some(one);
+    let mut heard = 0;
+    while rows.len() < 200 || rows.values().any(|row| row["n"] == 0) {
+        let frame = match socket.hear_any().await {
+            Heard::Frame(frame) => frame,
+            // The server is gone.
+            Heard::Gone | Heard::Closed(..) => {
+                socket = Socket::open(&url(&other), "").await;
+                let ready = socket.subscribe(1, part.clone(), Some(&place)).await;
+                assert!(ready.get("rows").is_none(), "the changes since are told: {ready}");
+                continue;
+            }
+        };
+        let id = frame["row"]["id"].as_str().unwrap().to_owned();
+        let before = rows.insert(id, frame["row"].clone());
+        let kind = if before.is_some() { "update" } else { "enter" };
+        assert_eq!(frame["change"], kind, "{frame}");
+        assert_ne!(before.as_ref(), Some(&frame["row"]), "told twice");
+        place = frame["seq"].as_str().unwrap().to_owned();
+        heard += 1;
+        if heard == 60
+            && let Some(server) = server.take()
+        {
+            server.kill();
+        }
+    }
+    let mut made = writing.await.unwrap();
+    made.sort_unstable();
+    assert_eq!(rows.into_keys().collect::<Vec<_>>(), made);
+    assert!(server.is_none(), "the server was killed on the way");
+}
