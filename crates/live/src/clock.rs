@@ -7,7 +7,7 @@
 
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::for_children;
-use mainstay_lang::eval::{CallerView, Compiled, Env};
+use mainstay_lang::eval::{CallerView, Compiled, Env, Nobody};
 use mainstay_lang::expr::{ArithmeticOp, Clock, Expr, Node, Root, RowPath};
 use mainstay_lang::schema::{RelationKind, Schema, TableId};
 use mainstay_lang::value::{Timestamp, Value};
@@ -47,6 +47,14 @@ pub(crate) fn boundaries(
     let mut walk = Walk { schema, params, caller, found: Vec::new() };
     walk.select(select)?;
     Ok(walk.found)
+}
+
+/// Whether the next change of a table's rule is known, whoever the caller is.
+///
+/// # Errors
+/// [`Key::LiveTime`] when it is not.
+pub(crate) fn is_foretold(schema: &Schema, table: TableId, rule: &Expr) -> Result<(), Error> {
+    Walk { schema, params: &[], caller: &Nobody, found: Vec::new() }.expr(rule, &[table])
 }
 
 /// The first moment behind `now` at which a day begins.

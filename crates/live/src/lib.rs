@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod advise;
 mod clause;
 mod clock;
 mod hub;
@@ -22,6 +23,7 @@ use mainstay_lang::value::{Timestamp, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+pub use advise::advise;
 pub use place::SealKey;
 pub use queue::{ChangeOf, Closed, Event, EventKind, Seq};
 pub use view::Request;

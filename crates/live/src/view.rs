@@ -196,7 +196,7 @@ fn note_reads(of: &Expr, reads: &mut Vec<ColumnId>) {
 }
 
 /// Whether an expression has one value for every row and at any time.
-fn is_fixed(of: &Expr) -> bool {
+pub(crate) fn is_fixed(of: &Expr) -> bool {
     let mut fixed = true;
     of.walk(&mut |expr| match &expr.node {
         Node::Column { row, .. } => fixed &= row.root == Root::User,

@@ -19,7 +19,11 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     check_flags(&app.folder, &app.settings)?;
     let folder = &app.folder;
     let sources = app::sources(folder)?;
-    let Analysis { schema, diagnostics } = analyse(&sources);
+    let Analysis { schema, mut diagnostics } = analyse(&sources);
+    if let Some(schema) = &schema {
+        diagnostics.extend(mainstay_live::advise(schema));
+        diagnostics.sort_by_key(|found| found.span);
+    }
     if !diagnostics.is_empty() {
         output.say(render(&sources, &diagnostics, output.color()));
     }
