@@ -38,16 +38,18 @@ enum Test {
     Reads,
     Writes,
     Rest,
+    Live,
 }
 
 impl Test {
-    const ALL: [Test; 4] = [Test::Agreement, Test::Reads, Test::Writes, Test::Rest];
+    const ALL: [Test; 5] = [Test::Agreement, Test::Reads, Test::Writes, Test::Rest, Test::Live];
 
     fn file(self) -> &'static str {
         match self {
             Test::Agreement => "agreement",
             Test::Reads | Test::Writes => "oracle",
             Test::Rest => "rest",
+            Test::Live => "live",
         }
     }
 
@@ -57,6 +59,7 @@ impl Test {
             Test::Reads => "reads_answer_what_the_oracle_says",
             Test::Writes => "writes_leave_what_the_oracle_says",
             Test::Rest => "rest_answers_as_the_query_language_does",
+            Test::Live => "subscribers_hold_what_their_own_reads_show",
         }
     }
 
@@ -66,6 +69,7 @@ impl Test {
             Test::Agreement => "\nnaive: ",
             Test::Reads | Test::Writes => "\n--- expected\n",
             Test::Rest => "\n right: ",
+            Test::Live => " subscribed to ",
         }
     }
 }
