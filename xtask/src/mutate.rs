@@ -5,6 +5,7 @@
 //! the oracle's test has to find a difference there. A mutant that survives is a hole in the oracle; one that no longer
 //! applies, or no longer compiles, is an error, because it proves nothing any more.
 
+mod live;
 mod table;
 
 use std::fs;
@@ -84,7 +85,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let copy = Copy::make()?;
     let is_wanted =
         |mutant: &&Mutant| words.is_empty() || words.iter().any(|word| mutant.what.contains(word));
-    let mutants: Vec<&Mutant> = MUTANTS.iter().filter(is_wanted).collect();
+    let mutants: Vec<&Mutant> = MUTANTS.iter().chain(live::MUTANTS).filter(is_wanted).collect();
     ensure!(!mutants.is_empty(), "no mutant is about {words:?}");
     for mutant in &mutants {
         copy.mutated(mutant)?;

@@ -136,6 +136,30 @@ impl Engine {
         keys.collect()
     }
 
+    /// Rows of these keys with members of one's choosing: for the server's own eyes, as [`Engine::keys_where`].
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub async fn rows_of(
+        &self,
+        table: TableId,
+        outputs: Vec<Output>,
+        keys: &[Value],
+        ctx: &Ctx,
+    ) -> Result<Vec<WatchedRow>, Error> {
+        let key = Output { name: "id".to_owned(), kind: OutputKind::Column(ColumnId::ID), guard: None };
+        let mut select = empty_select(table);
+        select.outputs.push(key);
+        select.outputs.extend(outputs);
+        let watch = Watch { select, params: Vec::new() };
+        let query = self.reading_query(&Reading { ctx, watch: &watch, among: Among::Keys(keys) });
+        let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: ctx.deadline };
+        match self.store.read(vec![query], limits).await?.into_iter().next() {
+            Some(outcome) => self.watched_rows(table, outcome),
+            None => Err(Error::internal("a read answers")),
+        }
+    }
+
     /// The least time that an expression over the rows of a table says behind another one; none: it says none. For the
     /// server's own eyes, as [`Engine::keys_where`].
     ///

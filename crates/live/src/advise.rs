@@ -57,7 +57,7 @@ fn look_at(schema: &Schema, table: &Table, problems: &mut Vec<Diagnostic>) {
 fn is_unrouted(condition: &Expr) -> bool {
     // Any value does: which one it is decides nothing here.
     let value_of = |of: &Expr| is_fixed(of).then_some(Value::Bool(true));
-    routes(std::slice::from_ref(condition), &value_of).iter().any(|route| route.columns.is_empty())
+    routes(std::slice::from_ref(condition), &value_of).iter().any(|route| route.by.is_everything())
 }
 
 #[cfg(test)]
@@ -93,9 +93,12 @@ table Task {
         check("allow read if team == user.team or public or user.can(\"x\")", &[]);
         check("allow read if team == user.team and seen.any(id == user.id)", &[]);
         check("allow read", &[]);
-        check("allow read if seen.any(id == user.id)", &["live.unrouted"]);
+        check("allow read if seen.any(id == user.id)", &[]);
+        check("allow read if seen.none(id == user.id)", &["live.unrouted"]);
+        check("allow read if seen.any(name > user.name)", &["live.unrouted"]);
         check("allow read if team == user.team or due != null", &["live.unrouted"]);
-        check("allow read if team.name == \"x\"", &["live.unrouted"]);
+        check("allow read if team.name == user.name", &[]);
+        check("allow read if team.name != user.name", &["live.unrouted"]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::metrics::Meters;
 use crate::place::{Place, Seal, SealKey};
-use crate::queue::{Event, EventKind, Queue, Seq};
+use crate::queue::{Closed, Event, EventKind, Queue, Seq};
 use crate::registry::{Registry, SubId};
 use crate::view::{Request, View};
 use crate::work::{self, Job, Reader, ToRead, Work, now};
@@ -145,6 +145,8 @@ pub(crate) struct Hub {
     departed: BTreeSet<SessionId>,
     subs: HashMap<SubId, Subscription>,
     registry: Registry,
+    /// Subscriptions by the rows that they were shown, where those are remembered.
+    holders: HashMap<(TableId, Box<str>), BTreeSet<SubId>>,
     /// Sessions by the rows that their callers were read from.
     callers: HashMap<(TableId, Box<str>), BTreeSet<SessionId>>,
     /// Subscriptions of each user.
@@ -177,7 +179,7 @@ pub(crate) async fn run(
         results,
         places: Arc::new(Semaphore::new(READS_MAX)),
     };
-    let tester = tokio::spawn(work::test(reader.clone(), jobs_taken));
+    let mut tester = tokio::spawn(work::test(reader.clone(), jobs_taken));
     let mut hub = Hub::new(reader, jobs);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -194,6 +196,11 @@ pub(crate) async fn run(
             Ok(()) = own.changed() => {}
             Ok(()) = foreign.changed() => {}
             _ = poll.tick() => hub.measure(),
+            ended = &mut tester => {
+                // Without it rows would stay as they are and nobody would know: better that everybody comes back.
+                tracing::error!(?ended, "the task that reads changed rows has ended; all subscriptions end with it");
+                break;
+            }
             () = tokio::time::sleep(until_wake) => hub.wake(),
         }
         while let Ok(done) = work.try_recv() {
@@ -208,6 +215,15 @@ pub(crate) async fn run(
     tester.abort();
 }
 
+/// However it ends: nobody waits for what does not come any more.
+impl Drop for Hub {
+    fn drop(&mut self) {
+        for session in self.sessions.values() {
+            session.queue.close(Closed::Stopping);
+        }
+    }
+}
+
 impl Hub {
     fn new(reader: Reader, jobs: mpsc::UnboundedSender<Job>) -> Hub {
         Hub {
@@ -216,6 +232,7 @@ impl Hub {
             departed: BTreeSet::new(),
             subs: HashMap::new(),
             registry: Registry::default(),
+            holders: HashMap::new(),
             callers: HashMap::new(),
             of_user: HashMap::new(),
             buffering: BTreeSet::new(),
@@ -301,7 +318,19 @@ impl Hub {
                 since: sub.since.clone(),
             });
         }
-        tokio::spawn(self.reader.clone().read(session, who, caller, list));
+        let asked: Vec<(SubId, u32)> = list.iter().map(|of| (of.sub, of.epoch)).collect();
+        let is_anew = caller.is_none();
+        let reading = tokio::spawn(self.reader.clone().read(session, who, caller, list));
+        let results = self.reader.results.clone();
+        tokio::spawn(async move {
+            if let Err(panic) = reading.await {
+                let failed = Error::internal(panic);
+                let snapshots = asked.into_iter().map(|(sub, epoch)| (sub, epoch, Err(failed.clone())));
+                let caller = is_anew.then(|| Err(failed.clone()));
+                // Without a hub nobody waits for it.
+                results.send(Work::Read { session, caller, snapshots: snapshots.collect() }).ok();
+            }
+        });
     }
 
     /// Forgets a subscription.
@@ -309,11 +338,7 @@ impl Hub {
         let Some(sub) = self.subs.remove(&id) else { return };
         self.buffering.remove(&id);
         if let Some(active) = &sub.active {
-            self.registry.remove(id, &active.view);
-            self.meters.count(&active.view, -1.0);
-            if let Some(at) = active.wake {
-                self.wakes.remove(&(at, id));
-            }
+            self.deactivate(id, active);
         }
         if let Some(session) = self.sessions.get_mut(&sub.session) {
             session.subs.remove(&sub.tag);
@@ -322,6 +347,33 @@ impl Hub {
         }
         if self.subs.is_empty() && self.sessions.is_empty() {
             self.cursor = None;
+        }
+    }
+
+    /// Takes what a subscription was told by out of all lists.
+    fn deactivate(&mut self, id: SubId, active: &Active) {
+        self.registry.remove(id, &active.view);
+        self.meters.count(&active.view, -1.0);
+        if let Some(at) = active.wake {
+            self.wakes.remove(&(at, id));
+        }
+        for key in active.held.iter().flat_map(HashMap::keys) {
+            self.release(id, active.view.table, key);
+        }
+    }
+
+    /// Remembers that a row was shown.
+    fn hold(&mut self, id: SubId, table: TableId, key: &str) {
+        self.holders.entry((table, key.into())).or_default().insert(id);
+    }
+
+    fn release(&mut self, id: SubId, table: TableId, key: &str) {
+        let place = (table, key.into());
+        if let Some(subs) = self.holders.get_mut(&place) {
+            subs.remove(&id);
+            if subs.is_empty() {
+                self.holders.remove(&place);
+            }
         }
     }
 

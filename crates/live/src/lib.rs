@@ -4,6 +4,7 @@ mod advise;
 mod clause;
 mod clock;
 mod hub;
+mod keys;
 mod metrics;
 mod place;
 mod queue;
@@ -102,7 +103,12 @@ impl Live {
     pub fn start(engine: Arc<Engine>, key: SealKey, limits: Limits) -> Live {
         let (commands, taken) = mpsc::channel(COMMANDS_MAX);
         let (gone, left) = mpsc::unbounded_channel();
-        tokio::spawn(hub::run(engine, limits.clone(), key, taken, left));
+        let hub = tokio::spawn(hub::run(engine, limits.clone(), key, taken, left));
+        tokio::spawn(async move {
+            if let Err(panic) = hub.await {
+                tracing::error!(%panic, "subscriptions have ended and can be made no more until a restart");
+            }
+        });
         Live { commands, gone, next: Arc::default(), limits }
     }
 

@@ -6,9 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use mainstay_engine::{Change, ChangeKind};
-use mainstay_lang::schema::{ColumnId, TableId};
+use mainstay_lang::schema::TableId;
 
-use crate::clause::key_of;
+use crate::clause::{By, key_of};
+use crate::keys::RowKeys;
 use crate::trail::Trail;
 use crate::view::View;
 
@@ -21,10 +22,10 @@ pub(crate) struct Registry {
     trails: HashMap<TableId, Vec<Followed>>,
 }
 
-/// The subscriptions whose routes have the same columns.
+/// The subscriptions whose routes are made of the same.
 #[derive(Debug)]
 struct Pattern {
-    columns: Vec<ColumnId>,
+    by: By,
     subs: HashMap<Box<str>, BTreeSet<SubId>>,
 }
 
@@ -39,10 +40,10 @@ impl Registry {
     pub(crate) fn add(&mut self, sub: SubId, view: &View) {
         for route in &view.routes {
             let patterns = self.routes.entry(view.table).or_default();
-            let at = match patterns.iter().position(|pattern| pattern.columns == route.columns) {
+            let at = match patterns.iter().position(|pattern| pattern.by == route.by) {
                 Some(at) => at,
                 None => {
-                    patterns.push(Pattern { columns: route.columns.clone(), subs: HashMap::new() });
+                    patterns.push(Pattern { by: route.by.clone(), subs: HashMap::new() });
                     patterns.len() - 1
                 }
             };
@@ -66,7 +67,7 @@ impl Registry {
     pub(crate) fn remove(&mut self, sub: SubId, view: &View) {
         if let Some(patterns) = self.routes.get_mut(&view.table) {
             for route in &view.routes {
-                let pattern = patterns.iter_mut().find(|pattern| pattern.columns == route.columns);
+                let pattern = patterns.iter_mut().find(|pattern| pattern.by == route.by);
                 let Some(pattern) = pattern else { continue };
                 for key in &route.keys {
                     if let Some(subs) = pattern.subs.get_mut(key) {
@@ -90,22 +91,52 @@ impl Registry {
         }
     }
 
-    /// The subscriptions of the table itself whose routes a change takes, each once.
+    /// The subscriptions of the table itself that the images of a change find, each once.
     pub(crate) fn routed(&self, change: &Change) -> BTreeSet<SubId> {
         let mut found = BTreeSet::new();
         let ChangeKind::Row { before, after } = &change.kind else { return found };
         for pattern in self.routes.get(&change.table).into_iter().flatten() {
+            let By::Columns(columns) = &pattern.by else { continue };
             for image in before.iter().chain(after) {
                 // What is not known could be anything.
-                if pattern.columns.iter().any(|column| image.missing.contains(column)) {
+                if columns.iter().any(|column| image.missing.contains(column)) {
                     found.extend(pattern.subs.values().flatten());
                 } else {
-                    let key = key_of(&pattern.columns, &image.values);
+                    let key = key_of(columns, &image.values);
                     found.extend(pattern.subs.get(&key).into_iter().flatten());
                 }
             }
         }
         found
+    }
+
+    /// What the keys are made of by which rows of a table find subscriptions.
+    pub(crate) fn keys(&self, table: TableId) -> Vec<By> {
+        let patterns = self.routes.get(&table).into_iter().flatten();
+        patterns.map(|pattern| pattern.by.clone()).collect()
+    }
+
+    /// Whether some subscription is found by what no image says.
+    pub(crate) fn has_ways(&self, table: TableId) -> bool {
+        let mut patterns = self.routes.get(&table).into_iter().flatten();
+        patterns.any(|pattern| matches!(pattern.by, By::Way(_)))
+    }
+
+    /// The subscriptions that a row finds by its keys.
+    pub(crate) fn found(&self, table: TableId, row: &RowKeys) -> BTreeSet<SubId> {
+        let mut found = BTreeSet::new();
+        for pattern in self.routes.get(&table).into_iter().flatten() {
+            for (_, key) in row.keys.iter().filter(|(by, _)| *by == pattern.by) {
+                found.extend(pattern.subs.get(key).into_iter().flatten());
+            }
+        }
+        found
+    }
+
+    /// Every subscription to a table.
+    pub(crate) fn all(&self, table: TableId) -> BTreeSet<SubId> {
+        let patterns = self.routes.get(&table).into_iter().flatten();
+        patterns.flat_map(|pattern| pattern.subs.values()).flatten().copied().collect()
     }
 
     /// The trails that may end at a change, with those who follow them.

@@ -28,7 +28,7 @@ pub(crate) enum Start {
 }
 
 /// One relation that is followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Step {
     /// To one row.
     One { column: ColumnId, target: TableId },

@@ -3,18 +3,21 @@
 //! All of them go through the engine, each with the position at which it was read. What comes back is applied by the hub, which
 //! knows whether it is still wanted. A database that is away is waited for: nobody is told of it who is not waiting.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::{Error, Key, Kind};
 use mainstay_engine::{Among, Change, Engine, Position, Reading, WatchedRow};
+use mainstay_lang::schema::TableId;
 use mainstay_lang::value::{Timestamp, Value};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::clause::By;
 use crate::clock::{Boundary, midnight_after};
 use crate::hub::{Batch, SessionId};
+use crate::keys::{self, RowKeys};
 use crate::place::{Place, Seal, SealKey};
 use crate::registry::SubId;
 use crate::trail::{Reach, Start};
@@ -46,6 +49,14 @@ pub(crate) enum Work {
         /// For a session whose caller was read anew.
         caller: Option<Result<Option<Arc<Caller>>, Error>>,
         snapshots: Vec<(SubId, u32, Result<Snapshot, Error>)>,
+    },
+    /// Rows of a table that may have changed for somebody, with the keys by which they find whom.
+    Located {
+        table: TableId,
+        keys: Vec<Value>,
+        rows: Vec<RowKeys>,
+        /// There are too many, or nobody knows which: it may be all of them.
+        is_flood: bool,
     },
     /// Of one subscription, rows that may have changed.
     Tested { sub: SubId, epoch: u32, tested: Result<Tested, Error> },
@@ -266,6 +277,12 @@ pub(crate) struct Job {
     subs: HashMap<SubId, Candidates>,
     /// Rows still to be found, and for whom.
     reaches: Vec<(Reach, Vec<SubId>)>,
+    /// Rows still to be found, for whomever they find.
+    roots: Vec<Reach>,
+    /// Rows whose keys are to be read, for whomever they find.
+    rows: HashMap<TableId, BTreeMap<Box<str>, Value>>,
+    /// What the keys of rows are made of.
+    by: HashMap<TableId, Vec<By>>,
 }
 
 struct Candidates {
@@ -277,7 +294,31 @@ struct Candidates {
 
 impl Job {
     pub(crate) fn is_empty(&self) -> bool {
-        self.subs.is_empty()
+        self.subs.is_empty() && self.roots.is_empty() && self.rows.is_empty()
+    }
+
+    /// Notes a row that may have changed for whomever it finds.
+    pub(crate) fn row(&mut self, table: TableId, key: &Value) {
+        self.rows.entry(table).or_default().insert(key.to_json().into(), key.clone());
+    }
+
+    /// Notes rows that may have changed for whomever they find.
+    pub(crate) fn root(&mut self, reach: Reach) {
+        if reach.steps.is_empty() {
+            reach.keys.iter().for_each(|key| self.row(reach.table, key));
+        } else if !self.roots.contains(&reach) {
+            self.roots.push(reach);
+        }
+    }
+
+    /// The tables of rows that are to find somebody.
+    pub(crate) fn tables(&self) -> BTreeSet<TableId> {
+        self.roots.iter().map(|reach| reach.table).chain(self.rows.keys().copied()).collect()
+    }
+
+    /// Says what the keys of a table's rows are made of.
+    pub(crate) fn by(&mut self, table: TableId, by: Vec<By>) {
+        self.by.insert(table, by);
     }
 
     /// Notes a subscription, of which rows will be named.
@@ -314,6 +355,11 @@ impl Job {
     }
 
     fn merge(&mut self, more: Job) {
+        more.roots.into_iter().for_each(|reach| self.root(reach));
+        for (table, rows) in more.rows {
+            self.rows.entry(table).or_default().extend(rows);
+        }
+        self.by.extend(more.by);
         for (sub, candidates) in more.subs {
             let known = self.of(sub, candidates.epoch, &candidates.view);
             known.all |= candidates.all;
@@ -335,6 +381,7 @@ pub(crate) async fn test(reader: Reader, mut jobs: mpsc::UnboundedReceiver<Job>)
             job.merge(more);
         }
         reader.find(&mut job).await;
+        reader.locate(&mut job).await;
         let is_to_do =
             |(_, of): &(SubId, Candidates)| of.all || !of.keys.is_empty() || !of.view.boundaries.is_empty();
         let subs: Vec<(SubId, Candidates)> = job.subs.into_iter().filter(is_to_do).collect();
@@ -348,14 +395,15 @@ impl Reader {
     /// Walks back to the rows that changes elsewhere may concern.
     async fn find(&self, job: &mut Job) {
         let reaches = std::mem::take(&mut job.reaches);
-        if reaches.is_empty() {
+        let roots = std::mem::take(&mut job.roots);
+        if reaches.is_empty() && roots.is_empty() {
             return;
         }
-        let ctx = Who::default().ctx(Arc::new(Caller::anonymous()));
+        let ctx = nobody();
         let schema = self.engine.schema();
         let found = self
             .persist(|| {
-                let conditions = reaches.iter().map(|(reach, _)| {
+                let conditions = reaches.iter().map(|(reach, _)| reach).chain(&roots).map(|reach| {
                     let (condition, params) = reach.condition(schema);
                     (reach.table, condition, params)
                 });
@@ -363,24 +411,61 @@ impl Reader {
                 async move { self.engine.keys_where(conditions, KEYS_MAX as u64 + 1, &ctx).await }
             })
             .await;
-        for (index, (reach, subs)) in reaches.into_iter().enumerate() {
+        // What cannot be found out may be anything.
+        let mut found = found.ok().map(Vec::into_iter);
+        for (reach, subs) in reaches {
+            let keys = found.as_mut().and_then(Iterator::next);
             for sub in subs {
                 let Some(candidates) = job.subs.get_mut(&sub) else { continue };
-                match (&found, reach.start) {
-                    (Ok(found), Start::Row) => {
-                        let keys = found[index].iter();
+                match (&keys, reach.start) {
+                    (Some(keys), Start::Row) => {
+                        let keys = keys.iter();
                         candidates.keys.extend(keys.map(|key| (key.to_json().into(), key.clone())));
                     }
-                    (Ok(found), Start::User) => {
+                    (Some(keys), Start::User) => {
                         let user = candidates.view.ctx.caller.user.as_ref();
-                        candidates.all |= user.is_some_and(|user| found[index].contains(user))
-                            || found[index].len() > KEYS_MAX;
+                        let is_among = user.is_some_and(|user| keys.contains(user));
+                        candidates.all |= is_among || keys.len() > KEYS_MAX;
                     }
-                    // What cannot be found out may be anything.
-                    (Err(_), _) => candidates.all = true,
+                    (None, _) => candidates.all = true,
                 }
             }
         }
+        for reach in roots {
+            match found.as_mut().and_then(Iterator::next) {
+                Some(keys) if keys.len() <= KEYS_MAX => keys.iter().for_each(|key| job.row(reach.table, key)),
+                _ => self.located(reach.table, Vec::new(), None),
+            }
+        }
+    }
+
+    /// Reads the keys of rows that are to find those whom they may concern.
+    async fn locate(&self, job: &mut Job) {
+        for (table, rows) in std::mem::take(&mut job.rows) {
+            let by = job.by.remove(&table).unwrap_or_default();
+            let keys: Vec<Value> = rows.into_values().collect();
+            for keys in keys.chunks(KEYS_MAX) {
+                let read = self.persist(|| async {
+                    let ctx = at(&nobody(), now());
+                    let rows = self.engine.rows_of(table, keys::outputs(&by), keys, &ctx).await?;
+                    let schema = self.engine.schema();
+                    let keys = rows.into_iter().map(|row| {
+                        let json = serde_json::from_str(&row.text).map_err(Error::internal)?;
+                        keys::keys_of(schema, table, &by, row.key, &json)
+                    });
+                    keys.collect::<Result<Vec<_>, _>>()
+                });
+                let rows = read.await.ok();
+                self.located(table, keys.to_vec(), rows);
+            }
+        }
+    }
+
+    fn located(&self, table: TableId, keys: Vec<Value>, rows: Option<Vec<RowKeys>>) {
+        let is_flood = rows.is_none();
+        let located = Work::Located { table, keys, rows: rows.unwrap_or_default(), is_flood };
+        // Nobody is there to be told when the hub has ended.
+        self.results.send(located).ok();
     }
 
     async fn test(&self, chunk: &[(SubId, Candidates)]) {
@@ -461,6 +546,11 @@ impl Candidates {
 pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// For reads that are for nobody's eyes.
+fn nobody() -> Ctx {
+    Who::default().ctx(Arc::new(Caller::anonymous()))
 }
 
 fn at(ctx: &Ctx, now: Timestamp) -> Ctx {

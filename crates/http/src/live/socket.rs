@@ -36,6 +36,9 @@ const REQUESTS_MAX: usize = 16;
 const PENDING_MAX: usize = 4;
 /// Frames that are written before they are sent on together.
 const TOGETHER_MAX: usize = 256;
+/// Bytes read at a time, and gathered before they are sent: a socket keeps that much memory as long as it is open.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+const WRITE_BUFFER_BYTES: usize = 16 << 10;
 /// How long a client may take to accept what is sent.
 const SEND_MAX: Duration = Duration::from_secs(30);
 /// How often a silent client is asked whether it is there, and how long it may stay silent.
@@ -76,7 +79,11 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let place =
         place.map_err(|_| Error::new(Key::Overloaded, "The server has no place for more sockets."))?;
     let bytes_max = app.options.limits.body_bytes_max;
-    let upgrade = upgrade.max_message_size(bytes_max).max_frame_size(bytes_max).write_buffer_size(0);
+    let upgrade = upgrade
+        .max_message_size(bytes_max)
+        .max_frame_size(bytes_max)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES);
     let request_id = Arc::clone(&ctx.request_id);
     let who = who(&ctx);
     Ok(upgrade.on_upgrade(move |websocket| async move {

@@ -5,7 +5,7 @@ use mainstay_lang::filter::compile_filter;
 use mainstay_lang::value::Value;
 use mainstay_testkit::database::schema_of;
 
-use super::{Route, key_of, routes};
+use super::{By, Route, key_of, routes};
 
 const APP: &str = "
 table Team { name text }
@@ -16,6 +16,7 @@ table Alert {
   ratio    float
   note     text?
   sender   Team
+  receivers Team[]
 }
 ";
 
@@ -30,10 +31,18 @@ fn routes_of(conditions: &[&str]) -> Vec<String> {
         _ => None,
     };
     let show = |route: Route| {
-        let columns: Vec<&str> =
-            route.columns.iter().map(|column| table.column(*column).name.as_str()).collect();
+        let by = match &route.by {
+            By::Columns(columns) => {
+                let names = columns.iter().map(|column| table.column(*column).name.as_str());
+                names.collect::<Vec<_>>().join(",")
+            }
+            By::Way(way) => {
+                let end = schema.table(way.steps.last().unwrap().target());
+                format!("{}.{}", "way".repeat(way.steps.len()), end.column(way.column).name)
+            }
+        };
         let keys: Vec<String> = route.keys.iter().map(|key| key.trim_end().replace('\n', ",")).collect();
-        format!("{} = {}", columns.join(","), keys.join(" | "))
+        format!("{by} = {}", keys.join(" | "))
     };
     routes(&conditions, &value_of).into_iter().map(show).collect()
 }
@@ -74,9 +83,23 @@ fn what_is_not_understood_finds_everything() {
     check(&["true"], &[" = "]);
     check(&["ratio == 0.5"], &[" = "]);
     check(&["note ~ \"x\""], &[" = "]);
-    check(&["sender.name == \"x\""], &[" = "]);
     check(&["note != null"], &[" = "]);
     check(&["not (size == 1)"], &[" = "]);
+}
+
+#[test]
+fn rows_that_are_led_to_have_keys_where_the_row_has_none() {
+    check(&["sender.name == \"x\""], &["way.name = \"x\""]);
+    check(&["receivers.any(name == \"x\")"], &["way.name = \"x\""]);
+    check(&["receivers.any(name == \"x\" or name == \"y\")"], &["way.name = \"x\" | \"y\""]);
+    check(&["receivers.any(name == \"x\")", "size == 3"], &["size = 3"]);
+    check(&["size == 3 or receivers.any(name == \"x\")"], &["size = 3", "way.name = \"x\""]);
+    // One receiver may be called this and another one that; a sender has one name.
+    check(&["receivers.any(name == \"x\")", "receivers.any(name == \"y\")"], &["way.name = \"x\""]);
+    check(&["sender.name == \"x\"", "sender.name == \"y\""], &[]);
+    check(&["receivers.none(name == \"x\")"], &[" = "]);
+    check(&["receivers.any(name == this.note)"], &[" = "]);
+    check(&["sender.name == null"], &[" = "]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ impl Hub {
                 }
                 self.read_waiting(session);
             }
+            Work::Located { table, keys, rows, is_flood } => self.located(table, &keys, &rows, is_flood),
             Work::Tested { sub: id, epoch, tested } => {
                 let Some(sub) = self.subs.get(&id) else { return };
                 if sub.epoch != epoch || sub.buffer.is_some() {
@@ -88,11 +89,14 @@ impl Hub {
         let active = Active { view: view.clone(), seal: seal.clone(), held: new_held, wake };
         sub.active = Some(active);
         sub.since = None;
+        let tag = sub.tag.clone();
+        let queue = session.queue.clone();
         if let Some(before) = &before {
-            self.registry.remove(id, &before.view);
-            self.meters.count(&before.view, -1.0);
-            if let Some(at) = before.wake {
-                self.wakes.remove(&(at, id));
+            self.deactivate(id, before);
+        }
+        if is_held {
+            for row in rows.iter().flatten() {
+                self.hold(id, view.table, &row.key.to_json());
             }
         }
         self.registry.add(id, &view);
@@ -104,7 +108,7 @@ impl Hub {
                     Some((since, batches)) => (Seq { place: since, seal }, None, batches),
                     None => (Seq { place, seal }, rows.map(joined), Vec::new()),
                 };
-                session.queue.tell(Event { tag: sub.tag.clone(), kind: EventKind::Ready { seq, rows } });
+                queue.tell(Event { tag, kind: EventKind::Ready { seq, rows } });
                 for batch in &replayed {
                     for change in &batch.changes {
                         self.judge(id, batch, change);
@@ -148,8 +152,15 @@ impl Hub {
             Some(keys) => keys.iter().filter_map(|key| held.remove_entry(key.to_json().as_str())).collect(),
         };
         held.extend(rows.iter().map(held_row));
+        let table = active.view.table;
         let is_full = held.len() as u64 > self.reader.limits.rows;
         active.held = Some(held);
+        for key in before.keys() {
+            self.release(id, table, key);
+        }
+        for row in &rows {
+            self.hold(id, table, &row.key.to_json());
+        }
         if is_full {
             let words = format!("A subscription may hold {} rows; restrict it.", self.reader.limits.rows);
             return self.end(id, Error::new(Key::LiveTooLarge, words));

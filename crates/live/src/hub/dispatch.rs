@@ -1,13 +1,18 @@
 //! From lines of the log to subscriptions.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mainstay_engine::{Change, ChangeKind};
+use mainstay_lang::schema::TableId;
+use mainstay_lang::value::Value;
 
 use super::{Batch, Hub};
+use crate::keys::RowKeys;
 use crate::place::Place;
 use crate::queue::ChangeOf;
 use crate::registry::SubId;
+use crate::trail::Start;
 use crate::view::Unshown;
 use crate::work::Job;
 
@@ -30,18 +35,59 @@ impl Hub {
             self.overflow(id);
         }
         let mut job = Job::default();
+        let schema = self.engine().schema().clone();
         for change in &batch.changes {
             for id in self.registry.routed(change) {
                 self.routed(id, batch, change, &mut job);
             }
-            let schema = self.engine().schema().clone();
+            if matches!(change.kind, ChangeKind::Row { .. }) && self.registry.has_ways(change.table) {
+                job.row(change.table, &change.key);
+            }
             for (trail, subs) in self.registry.followed(change.table) {
                 let Some(reach) = trail.reach(&schema, change) else { continue };
+                if reach.start == Start::Row {
+                    job.root(reach);
+                    continue;
+                }
                 for id in subs {
                     let Some(sub) = self.subs.get(id) else { continue };
                     if let (Some(active), None) = (&sub.active, &sub.buffer) {
                         job.reach(&reach, *id, sub.epoch, &active.view);
                     }
+                }
+            }
+        }
+        for table in job.tables() {
+            job.by(table, self.registry.keys(table));
+        }
+        self.hand_on(job);
+    }
+
+    /// Rows that may have changed for those to whom they were shown, and for those whom they find now.
+    pub(super) fn located(&mut self, table: TableId, keys: &[Value], rows: &[RowKeys], is_flood: bool) {
+        let mut job = Job::default();
+        let held = |id: &SubId| {
+            let sub = self.subs.get(id)?;
+            let active = sub.active.as_ref().filter(|active| active.held.is_some())?;
+            // One that is being read will know.
+            sub.buffer.is_none().then_some((sub.epoch, &active.view))
+        };
+        if is_flood {
+            for id in self.registry.all(table) {
+                if let Some((epoch, view)) = held(&id) {
+                    job.all(id, epoch, view);
+                }
+            }
+        }
+        let found: HashMap<Box<str>, BTreeSet<SubId>> =
+            rows.iter().map(|row| (row.key.to_json().into(), self.registry.found(table, row))).collect();
+        for key in keys {
+            let text: Box<str> = key.to_json().into();
+            let found = found.get(&text).into_iter().flatten();
+            let holders = self.holders.get(&(table, text.clone())).into_iter().flatten();
+            for id in holders.chain(found) {
+                if let Some((epoch, view)) = held(id) {
+                    job.key(*id, epoch, view, key);
                 }
             }
         }
@@ -54,7 +100,7 @@ impl Hub {
         let (Some(active), None) = (&sub.active, &sub.buffer) else { return };
         if active.view.local.is_some() {
             self.judge(id, batch, change);
-        } else {
+        } else if !self.registry.has_ways(change.table) {
             job.key(id, sub.epoch, &active.view, &change.key);
         }
     }
@@ -66,7 +112,11 @@ impl Hub {
         let view = active.view.clone();
         let epoch = sub.epoch;
         if change.table == view.table && matches!(change.kind, ChangeKind::Row { .. }) {
-            self.routed(id, batch, change, job);
+            if view.local.is_some() {
+                self.judge(id, batch, change);
+            } else {
+                job.key(id, epoch, &view, &change.key);
+            }
         }
         let schema = self.engine().schema().clone();
         for reach in view.reaches(&schema, change) {

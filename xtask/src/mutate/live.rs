@@ -1,0 +1,128 @@
+//! The mutants of subscriptions: what is broken about who is told what. See [`super::table`].
+
+use super::Mutant;
+use super::Test::Live;
+
+/// Every mutant of subscriptions.
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        what: "live: a caller that has changed stays who it was",
+        file: "crates/live/src/hub/dispatch.rs",
+        find: r"        self.freeze_touched(batch);
+",
+        replace: r"        let _ = Hub::freeze_touched;
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: grants make no other caller",
+        file: "crates/engine/src/tail.rs",
+        find: r"            rows.extend(images.map(|image| (users.id, image.values[column.id.0 as usize].clone())));
+",
+        replace: r"            let _ = (images, users, column);
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: rows that others decide over are not asked for",
+        file: "crates/live/src/hub/dispatch.rs",
+        find: r"                let Some(reach) = trail.reach(&schema, change) else { continue };
+",
+        replace: r"                let Some(reach) = trail.reach(&schema, change).filter(|_| false) else { continue };
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: a link changes nothing for its owner",
+        file: "crates/live/src/trail.rs",
+        find: r"                        reach(before_last, vec![change.key.clone()])
+",
+        replace: r"                        reach(before_last, vec![Value::Null])
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: a link changes nothing for its target",
+        file: "crates/live/src/trail.rs",
+        find: r"                        reach(before_last, vec![target.clone()])
+",
+        replace: r"                        reach(before_last, vec![Value::Null; usize::from(target.is_null())])
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: a row of a list is not missed where it was",
+        file: "crates/live/src/trail.rs",
+        find: r"                            let images = before.iter().chain(after);
+",
+        replace: r"                            let images = after.iter();
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: what has left a route is not looked for there",
+        file: "crates/live/src/registry.rs",
+        find: r"            for image in before.iter().chain(after) {
+",
+        replace: r"            for image in after.iter() {
+                let _ = before;
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: a guarded column is in the image",
+        file: "crates/live/src/view.rs",
+        find: r"                && guard.test(&env).map_err(failed)? != Some(true)
+",
+        replace: r"                && guard.test(&env).map_err(failed)? != Some(true)
+                && local.filter.is_empty()
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: a row is shown from an image past its rule",
+        file: "crates/live/src/view.rs",
+        find: r"            if condition.test(&env).map_err(failed)? != Some(true) {
+",
+        replace: r"            if condition.test(&env).map_err(failed)? == Some(false) {
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: a place is gone on from a line too late",
+        file: "crates/live/src/work.rs",
+        find: r"            spans.insert(0, (place.from.clone(), to.clone(), place.seq));
+",
+        replace: r"            spans.insert(0, (place.from.clone(), to.clone(), place.seq + 1));
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: rows do not find those who wait at the rows they lead to",
+        file: "crates/live/src/registry.rs",
+        find: r"                found.extend(pattern.subs.get(key).into_iter().flatten());
+",
+        replace: r"                found.extend(pattern.subs.get(key).into_iter().flatten().filter(|_| pattern.by.is_everything()));
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: rows do not find those whom they were shown to",
+        file: "crates/live/src/hub/dispatch.rs",
+        find: r"            for id in holders.chain(found) {
+",
+        replace: r"            let _ = holders;
+            for id in found {
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: a hidden column travels",
+        file: "crates/engine/src/watch.rs",
+        find: r"            OutputKind::Column(column) | OutputKind::One { column, .. } => !table.column(column).hidden,
+",
+        replace: r"            OutputKind::Column(column) | OutputKind::One { column, .. } => table.columns.len() > column.0 as usize,
+",
+        test: Live,
+    },
+];
