@@ -40,7 +40,7 @@ impl World {
         let store = Store::open(&StoreOptions::new(url)).expect("a database");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let limits = Limits { rows: 200, ..Limits::default() };
-        let options = mainstay_engine::Options { may_change_tables: true, limits };
+        let options = mainstay_engine::Options { may_change: mainstay_engine::MayChange::IN_DEVELOPMENT, limits };
         let engine = runtime.block_on(Engine::open(Arc::new(schema), store, options)).expect("a fitting database");
         let engine = Arc::new(engine);
         let secret = TokenSecret::new([7; 32]).expect("long enough");

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::history::LogStatements;
 use crate::limits::Limits;
 use crate::meters::Meters;
-use crate::open::{self, OpenError};
+use crate::open::{self, MayChange, OpenError};
 use crate::part::Operation;
 use crate::plan_cache::PlanCache;
 use crate::read;
@@ -29,8 +29,8 @@ use crate::write;
 /// How an engine is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whether the database may be brought in step with the schema where nothing can be lost (`development`).
-    pub may_change_tables: bool,
+    /// What may be done to the database.
+    pub may_change: MayChange,
     /// The limits of one request.
     pub limits: Limits,
 }
@@ -59,7 +59,7 @@ impl Engine {
     /// When the database does not fit the schema, in words that say what to do.
     pub async fn open(schema: Arc<Schema>, store: Store, options: Options) -> Result<Engine, OpenError> {
         let dialect = store.dialect();
-        open::fit(&schema, &store, dialect, options.may_change_tables).await?;
+        open::fit(&schema, &store, options.may_change).await?;
         let catalog = Arc::new(Catalog::new(schema));
         let callers = Callers::new(&catalog, dialect, &store);
         let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));

@@ -3,15 +3,17 @@
 //! An empty database is given its tables. One that is there is changed only in development, and only where nothing that
 //! it holds could be lost or mean something else; all other differences are told in words and the app is not opened.
 
-use crate::seed;
-use mainstay_lang::schema::Schema;
-use mainstay_lang::value::Value;
-use mainstay_sql::difference::{self, Existing, Unsafe};
-use mainstay_sql::existing;
-use mainstay_sql::{Dialect, copy};
-use mainstay_store::{Outcome, Query, ReadLimits, Store, StoreError};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use mainstay_lang::schema::Schema;
+use mainstay_sql::migration::{self, Effect, Hints, Obstacle, Plan, Way, ground, ledger};
+use mainstay_sql::model::{LineError, Model};
+use mainstay_sql::{copy, ddl};
+use mainstay_store::{Part, PartKind, Script, ScriptError, Store, StoreError};
+
+use crate::migrate::{Known, look};
+use crate::seed;
 
 /// Why an app cannot be opened on its database.
 #[derive(Debug, thiserror::Error)]
@@ -24,86 +26,133 @@ pub enum OpenError {
         "the database was left unfinished by a move or a restore: run the same command again, and it goes on where it was"
     )]
     Unfinished,
-    /// The database was made for another schema, and no change that is safe brings them together.
+    /// A later release recorded what this one does not know.
+    #[error("what is recorded in the database is not known to this release: {0}")]
+    Record(#[from] LineError),
+    /// The database was made for another schema, and no change that may be made without asking brings them together.
     #[error("the database does not fit the app:\n{}", lines(.0))]
-    Unsafe(Vec<Unsafe>),
-    /// The database lacks something, and this environment does not change tables by itself.
-    #[error(
-        "the database is behind the app by {} change(s), which only the environment `development` makes by itself:\n  {}",
-        .0.len(),
-        .0.join("\n  ")
-    )]
-    Behind(Vec<String>),
+    Unfit(Vec<String>),
+    /// A migration was begun and did not come to its end.
+    #[error("the migration {0} is applied in part")]
+    HalfApplied(String),
+    /// The database is empty, and the app's migrations are there to make its tables.
+    #[error("the database is empty, and the app has migrations to make its tables")]
+    Empty,
 }
 
-fn lines(problems: &[Unsafe]) -> String {
+fn lines(problems: &[String]) -> String {
     problems.iter().map(|problem| format!("  {problem}")).collect::<Vec<_>>().join("\n")
 }
 
-/// How long the first look at a database may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long bringing a database in step may wait for locks of others.
+const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Makes the database fit, or says why it does not.
-pub(crate) async fn fit(
-    schema: &Schema,
-    store: &Store,
-    dialect: &dyn Dialect,
-    may_change: bool,
-) -> Result<(), OpenError> {
-    match bring_in_step(schema, store, dialect, may_change).await {
-        // Another server may have made the same changes since the database was looked at.
-        Err(OpenError::Store(_)) => bring_in_step(schema, store, dialect, may_change).await,
-        done => done,
-    }
+/// What may be done to a database when an app is opened on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MayChange {
+    /// Its tables may be changed where nothing can be lost (`development`).
+    pub tables: bool,
+    /// The app has migrations, which alone may make the tables of a database that is kept.
+    pub by_migrations_alone: bool,
 }
 
-async fn bring_in_step(
-    schema: &Schema,
-    store: &Store,
-    dialect: &dyn Dialect,
-    may_change: bool,
-) -> Result<(), OpenError> {
-    let mut known =
-        Existing { catalogue: store.catalogue(Instant::now() + TIMEOUT).await?, declared_types: None };
+impl MayChange {
+    /// What a server does by itself while an app is being built.
+    pub const IN_DEVELOPMENT: MayChange = MayChange { tables: true, by_migrations_alone: false };
+}
+
+/// Makes the database fit, or says why it does not.
+pub(crate) async fn fit(schema: &Arc<Schema>, store: &Store, may_change: MayChange) -> Result<(), OpenError> {
+    if decide(schema, &look(store).await?, may_change)?.is_empty() {
+        return Ok(());
+    }
+    // With nobody else changing it, it is looked at again: another server may have made the same changes meanwhile.
+    let turn = store.turn().await?;
+    let statements = decide(schema, &look(store).await?, may_change)?;
+    if statements.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(statements = statements.len(), "bringing the database in step with the schema");
+    let script = Script { parts: statements, in_transaction: true, patience: PATIENCE };
+    turn.run(script).await.map_err(|error| match error {
+        ScriptError::Store(error) => error.into(),
+        ScriptError::Found { found, .. } => OpenError::Unfit(found),
+        ScriptError::Statement { error: StoreError::Other(words), statement, .. } => {
+            StoreError::Other(format!("{words}, in: {statement}")).into()
+        }
+        ScriptError::Statement { error, .. } => error.into(),
+    })
+}
+
+/// What brings the database in step; nothing when it is.
+fn decide(schema: &Arc<Schema>, known: &Known, may_change: MayChange) -> Result<Vec<Part>, OpenError> {
+    let dialect = known.dialect;
+    let declared = Model::of(schema, dialect);
+    let run = |statements: Vec<String>| Part { kind: PartKind::Run, statements };
     if known.catalogue.table(copy::PROGRESS.name).is_some() {
         return Err(OpenError::Unfinished);
     }
-    if known.catalogue.table("_meta").is_some() {
-        let recorded = rows(store, vec![existing::recorded_types(dialect)]).await?;
-        known.declared_types = match recorded.into_iter().flatten().flatten().next() {
-            Some(Value::Text(text)) => Some(text),
-            _ => None,
-        };
+    if let Some(entry) = known.half_applied() {
+        return Err(OpenError::HalfApplied(format!("{:04}_{}", entry.number, entry.name)));
     }
-    let mut statements = difference::differences(schema, dialect, &known).map_err(OpenError::Unsafe)?;
-    let is_recorded = known.declared_types.as_deref() == Some(&difference::declared_types(schema));
-    if statements.is_empty() && is_recorded {
-        return Ok(());
+    if known.is_empty() {
+        if may_change.by_migrations_alone && !may_change.tables {
+            return Err(OpenError::Empty);
+        }
+        let mut statements = ddl::create_schema(schema, dialect);
+        statements.push(ledger::record(dialect, &declared));
+        statements.extend(may_change.tables.then(|| seed::mark_pending(dialect)));
+        return Ok(vec![run(statements)]);
     }
-    let is_empty = known.catalogue.tables.is_empty();
-    if !is_empty && !may_change && !statements.is_empty() {
-        return Err(OpenError::Behind(statements));
+    let (found, misfits, besides) = known.model(&declared)?;
+    let mut problems: Vec<String> = misfits
+        .iter()
+        .map(|misfit| {
+            format!(
+                "{}.{} is {} in the database and should be {}",
+                misfit.table, misfit.column, misfit.found, misfit.expected
+            )
+        })
+        .collect();
+    problems.extend(besides.iter().filter(|beside| beside.blocks).map(|beside| {
+        format!(
+            "{} has a {} that wants a value and is not declared: no row could be made",
+            beside.table, beside.what
+        )
+    }));
+    let plan = migration::plan(schema, dialect, &found, &Hints::default(), Way::AtOnce);
+    let plan = plan.map_err(|obstacles| {
+        let words = obstacles.iter().map(Obstacle::to_string);
+        OpenError::Unfit(problems.iter().cloned().chain(words).collect())
+    })?;
+    let may_do = may_change.tables && plan.effect() == Effect::Safe;
+    if !plan.steps.is_empty() && !may_do {
+        problems.extend(words(&plan));
     }
-    tracing::info!(statements = statements.len(), "bringing the database in step with the schema");
-    statements.push(existing::record_types(schema, dialect));
-    if is_empty && may_change {
-        statements.push(seed::mark_pending(dialect));
+    let ground = ground(dialect, &known.catalogue);
+    if !ground.is_empty() && !may_change.tables {
+        problems.push("the system's own tables or functions are those of an earlier release".to_owned());
     }
-    store.execute_script(statements).await?;
-    Ok(())
+    if !problems.is_empty() {
+        return Err(OpenError::Unfit(problems));
+    }
+    let mut parts = vec![run(ground)];
+    parts.extend(plan.steps.into_iter().map(|step| Part {
+        kind: match step.rebuilds {
+            _ if step.is_check => PartKind::Look,
+            Some(table) => PartKind::Rebuild(table),
+            None => PartKind::Run,
+        },
+        statements: step.statements,
+    }));
+    if !known.is_recorded(&declared) {
+        parts.push(run(vec![ledger::record(dialect, &declared)]));
+    }
+    parts.retain(|part| !part.statements.is_empty());
+    Ok(parts)
 }
 
-async fn rows(
-    store: &Store,
-    statements: Vec<mainstay_sql::statement::Statement>,
-) -> Result<Vec<Vec<Vec<Value>>>, StoreError> {
-    let queries =
-        statements.into_iter().map(|statement| Query { statement: Arc::new(statement), values: Vec::new() });
-    let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: Instant::now() + TIMEOUT };
-    let outcomes = store.read(queries.collect(), limits).await?;
-    let values = outcomes.into_iter().map(|outcome| match outcome {
-        Outcome::Values(rows) => rows,
-        _ => Vec::new(),
-    });
-    Ok(values.collect())
+/// What a plan would do, in words.
+fn words(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.changes.iter().map(|change| change.words.clone())
 }

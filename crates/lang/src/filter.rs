@@ -10,7 +10,7 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::expr::Expr;
 use crate::naming::did_you_mean;
 use crate::parser;
-use crate::schema::{Schema, TableId};
+use crate::schema::{ColumnId, Schema, TableId};
 use crate::syntax::{self, ExprKind};
 use crate::types::Type;
 
@@ -117,6 +117,24 @@ pub fn compile_value(schema: &Schema, table: TableId, text: &str) -> Result<Expr
         },
         _ => Err(problems),
     }
+}
+
+/// What rows that are there get in a column when it becomes required: an author's expression over the row, as a value of the
+/// column.
+///
+/// # Errors
+/// All that is wrong with the text; places are bytes of it.
+pub fn compile_fill(
+    schema: &Schema,
+    table: TableId,
+    column: ColumnId,
+    text: &str,
+) -> Result<Expr, Vec<Diagnostic>> {
+    let tree = parse(text)?;
+    let mut problems = Vec::new();
+    let ty = &schema.table(table).column(column).ty;
+    let value = Checker::new(schema, Place::fill(table), &mut problems).assigned(&tree, ty);
+    value.filter(|_| problems.is_empty()).ok_or(problems)
 }
 
 /// A caller's `aggregate`.

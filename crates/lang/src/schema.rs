@@ -92,6 +92,8 @@ pub struct Table {
     pub name: String,
     /// Name in the database.
     pub db_name: String,
+    /// `was Name`: what it was called before, for whoever brings a database in step.
+    pub was: Option<String>,
     /// `///` lines, joined by newlines.
     pub docs: String,
     /// Columns in declared order; the first three are `id`, `created`, `updated`; a tenant table has `tenant` fourth.
@@ -188,6 +190,8 @@ pub struct Column {
     pub name: String,
     /// Name in the database.
     pub db_name: String,
+    /// `was name`: what it was called before, for whoever brings a database in step.
+    pub was: Option<String>,
     /// `///` lines, joined by newlines.
     pub docs: String,
     /// Declared type; `Ref` for a to-one relation.
@@ -282,6 +286,8 @@ pub struct Relation {
     pub id: RelationId,
     /// `snake_case` name.
     pub name: String,
+    /// `was name`: what it was called before, for whoever brings a database in step.
+    pub was: Option<String>,
     /// `///` lines, joined by newlines.
     pub docs: String,
     /// The table on the other side.

@@ -86,6 +86,8 @@ pub struct Table {
     pub tenant: Option<Span>,
     /// `db "legacy_name"`
     pub db: Option<Text>,
+    /// `was OldName`
+    pub was: Option<Name>,
     /// What stands between the braces, in order.
     pub members: Vec<Member>,
     /// All of it.
@@ -222,6 +224,8 @@ pub enum ModifierKind {
     OnDelete(Name),
     /// `db "legacy_name"`
     Db(Text),
+    /// `was old_name`
+    Was(Name),
     /// `auto`, `auto per (expr, …)`
     Auto(Vec<Expr>),
 }

@@ -69,6 +69,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         app: App,
     },
+    /// Bring a database from one version of the app to the next
+    Migrate {
+        #[command(subcommand)]
+        command: MigrateCommand,
+    },
     /// Run one query-language document
     #[command(
         after_help = "Examples:\n  mainstay query shop '{\"Product\": {\"get\": [\"name\"], \"limit\": 5}}' --admin\n  mainstay query shop '{\"Product\": {\"create\": true, \"name\": \"Tea\"}}' --as 0190…\n  mainstay query shop - --admin < query.json"
@@ -205,6 +210,79 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// `mainstay migrate …`
+#[derive(Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// Write what is different between the declared schema and the migrations as the next migration
+    #[command(
+        after_help = "Needs no database. Review what it writes into APP/migrations, and commit it.\n\nExamples:\n  mainstay migrate plan shop\n  mainstay migrate plan shop --name 'prices are costs' --rename Product.price=cost\n  mainstay migrate plan shop --fill 'Product.rank=if price > 100 then 1 else 2'"
+    )]
+    Plan {
+        #[command(flatten)]
+        app: App,
+        #[command(flatten)]
+        plan: PlanArgs,
+    },
+    /// Apply the migrations that the database has not seen
+    #[command(
+        after_help = "Examples:\n  mainstay migrate apply shop --env production --dry-run\n  mainstay migrate apply shop --env production --allow-destructive"
+    )]
+    Apply {
+        #[command(flatten)]
+        app: App,
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Say which migrations are applied, and how the database differs from what they left
+    Status {
+        #[command(flatten)]
+        app: App,
+    },
+}
+
+/// What is said of a change.
+#[derive(Args)]
+pub(crate) struct PlanArgs {
+    /// What the migration is called; otherwise after its first change.
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) name: Option<String>,
+    /// A table, column or relation that has another name now: Product.price=cost.
+    #[arg(long = "rename", value_name = "OLD=NEW")]
+    pub(crate) renames: Vec<String>,
+    /// A table, column or relation that goes, though something new looks like it: Product.price.
+    #[arg(long = "drop", value_name = "OLD")]
+    pub(crate) drops: Vec<String>,
+    /// What rows that are there get in a column: an expression over the row.
+    #[arg(long = "fill", value_name = "TABLE.COLUMN=EXPRESSION")]
+    pub(crate) fills: Vec<String>,
+    /// Plan for this kind of database too, beside the one that the app runs on and those that it has migrations for.
+    #[arg(long = "for", value_name = "DATABASE", value_parser = ["sqlite", "postgres"])]
+    pub(crate) kind: Option<String>,
+    /// End the migration with a step to be written by hand, even when nothing is different.
+    #[arg(long)]
+    pub(crate) by_hand: bool,
+    /// Write nothing; exit 1 when something is different.
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// How migrations are applied.
+#[derive(Args)]
+pub(crate) struct ApplyArgs {
+    /// Let steps lose values; without it they are refused outside of development.
+    #[arg(long)]
+    pub(crate) allow_destructive: bool,
+    /// Go on though the database is not as its migrations left it.
+    #[arg(long)]
+    pub(crate) despite_drift: bool,
+    /// Change nothing; only say what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How long a step may try to get locks that others hold, two seconds at a time: 30s, 10m.
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub(crate) patience: String,
 }
 
 /// `mainstay user …`

@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod fmt;
 pub(crate) mod import;
+pub(crate) mod migrate;
 pub(crate) mod move_;
 pub(crate) mod new;
 pub(crate) mod query;

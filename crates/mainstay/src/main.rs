@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod copying;
 mod logging;
+mod migrations;
 mod output;
 mod runtime;
 mod seed;
@@ -42,6 +43,7 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
         Command::Check { app } => commands::check::run(output, &app),
         Command::Fmt { app, check } => commands::fmt::run(output, &app, check),
         Command::Serve { app } => commands::serve::run(output, &app),
+        Command::Migrate { command } => commands::migrate::run(output, &command),
         Command::Query { app, document, caller, explain } => {
             commands::query::run(output, &app, &document, &caller, explain)
         }

@@ -8,12 +8,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, anyhow};
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::limits::Limits;
-use mainstay_engine::{Engine, Options};
+use mainstay_engine::{Engine, MayChange, OpenError, Options};
 use mainstay_lang::value::Timestamp;
 use mainstay_store::{DatabaseUrl, PostgresUrl, Store, StoreOptions, Synchronous};
 
 use crate::cli::App;
 use crate::commands::check;
+use crate::migrations;
 use crate::output::Output;
 use crate::settings::{self, Config};
 
@@ -75,10 +76,41 @@ pub(crate) async fn open_engine(
     exclusive: bool,
 ) -> Result<Engine> {
     let schema = check::schema(output, &app.folder)?;
-    let store =
-        Store::open(&store_options(&app.folder, config, exclusive)?).map_err(|error| anyhow!("{error}"))?;
-    let options = Options { may_change_tables: config.is_development(), limits };
-    Engine::open(schema, store, options).await.map_err(|error| anyhow!("{error}"))
+    let store = open_store(app, config, exclusive)?;
+    let may_change = MayChange {
+        tables: config.is_development(),
+        by_migrations_alone: migrations::exist(&app.folder, store.dialect()),
+    };
+    let options = Options { may_change, limits };
+    let has_migrations = may_change.by_migrations_alone;
+    Engine::open(schema, store, options).await.map_err(|error| unfit(error, &app.folder, has_migrations))
+}
+
+/// Opens the database that the settings name.
+pub(crate) fn open_store(app: &App, config: &Config, exclusive: bool) -> Result<Store> {
+    Store::open(&store_options(&app.folder, config, exclusive)?).map_err(|error| anyhow!("{error}"))
+}
+
+/// Why an app cannot be opened, and which command helps.
+fn unfit(error: OpenError, folder: &Path, has_migrations: bool) -> anyhow::Error {
+    let app = folder.display();
+    match (&error, has_migrations) {
+        (OpenError::Store(_) | OpenError::Record(_), _) => anyhow!("{error}"),
+        (_, true) => anyhow!(
+            "{error}\n`mainstay migrate status {app}` says where it stands, `mainstay migrate apply {app}` brings it in step"
+        ),
+        (_, false) => anyhow!(
+            "{error}\n`mainstay migrate plan {app}` writes the change for review, `mainstay migrate apply {app}` makes it"
+        ),
+    }
+}
+
+/// The database that the settings name: the embedded one unless they say otherwise.
+pub(crate) fn database_url(folder: &Path, config: &Config) -> Result<DatabaseUrl> {
+    match &config.database_url {
+        Some(url) => url.parse::<DatabaseUrl>().map_err(|error| anyhow!("database.url: {error}")),
+        None => Ok(DatabaseUrl::Sqlite(config.data_dir(folder).join("mainstay.db"))),
+    }
 }
 
 /// The limits that the settings ask for.
@@ -95,10 +127,7 @@ pub(crate) fn limits(config: &Config) -> Limits {
 
 /// How the app's database is opened.
 pub(crate) fn store_options(folder: &Path, config: &Config, exclusive: bool) -> Result<StoreOptions> {
-    let url = match &config.database_url {
-        Some(url) => url.parse::<DatabaseUrl>().map_err(|error| anyhow!("database.url: {error}"))?,
-        None => DatabaseUrl::Sqlite(config.data_dir(folder).join("mainstay.db")),
-    };
+    let url = database_url(folder, config)?;
     let synchronous = if config.synchronous_full { Synchronous::Full } else { Synchronous::Normal };
     let mut options = StoreOptions { synchronous, exclusive, ..StoreOptions::new(url) };
     if config.readers > 0 {

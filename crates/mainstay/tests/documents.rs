@@ -44,6 +44,11 @@ fn command_line() {
 }
 
 #[test]
+fn migrations() {
+    page(&root().join("docs/src/migrations.md"));
+}
+
+#[test]
 fn operations() {
     page(&root().join("docs/src/operations.md"));
 }

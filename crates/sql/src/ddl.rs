@@ -1,19 +1,21 @@
 //! A schema as tables and indexes.
 //!
 //! Rows are kept honest by the database as a net under the engine: types, NOT NULL, unique indexes, and foreign keys that
-//! restrict, because cascades are the engine's. Nothing is dropped or changed here; see [`crate::difference`].
+//! restrict, because cascades are the engine's. Nothing is dropped or changed here; see [`crate::migration`].
 //! Names of indexes follow from what they index, so that the same index is recognised when the schema is read again.
 
 mod index;
 
 use mainstay_lang::schema::{Column, ColumnId, LinkTable, RelationKind, Schema, Table};
 use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
 
 use crate::dialect::{ColumnRole, Dialect};
+use crate::model::constant_default;
 use crate::writer::Writer;
 
-pub(crate) use index::is_shortened;
 pub use index::{IndexColumn, IndexPlan, indexes};
+pub(crate) use index::{is_shortened, plan};
 
 /// Everything that an empty database needs for a schema: what statements call, tables of the system and of the app, then
 /// references and indexes.
@@ -73,9 +75,14 @@ pub fn links(schema: &Schema) -> impl Iterator<Item = &LinkTable> {
 
 /// `CREATE TABLE` of a declared table.
 pub(crate) fn create_table(schema: &Schema, dialect: &dyn Dialect, table: &Table) -> String {
+    create_table_as(schema, dialect, table, &table.db_name)
+}
+
+/// The same under another name.
+pub(crate) fn create_table_as(schema: &Schema, dialect: &dyn Dialect, table: &Table, name: &str) -> String {
     let mut w = Writer::new(schema, dialect);
     w.text("CREATE TABLE ");
-    w.identifier(&table.db_name);
+    w.identifier(name);
     w.text(" (");
     w.separated(", ", &table.columns, Writer::column_definition);
     w.text(")");
@@ -159,8 +166,15 @@ fn is_nullable(schema: &Schema, table: &str, column: &str) -> bool {
     column.is_some_and(|column| column.nullable)
 }
 
+/// The default that the database keeps of a required column: for a release that does not know the column yet, as long as it
+/// works beside one that does.
+pub(crate) fn kept_default<'c>(dialect: &dyn Dialect, column: &'c Column) -> Option<&'c Value> {
+    let is_kept = dialect.keeps_defaults() && !column.nullable && column.id != ColumnId::ID;
+    constant_default(column).filter(|value| is_kept && dialect.literal(value).is_some())
+}
+
 impl Writer<'_> {
-    /// `"name" TYPE NOT NULL`, and `REFERENCES …` where that may lead to a table that is not there yet.
+    /// `"name" TYPE NOT NULL DEFAULT …`, the default where the database keeps it, and `REFERENCES …` where that may lead to a table that is not there yet.
     pub(crate) fn column_definition(&mut self, column: &Column) {
         let role = if column.id == ColumnId::ID { ColumnRole::Key } else { ColumnRole::Plain };
         let ty = self.schema.storage_type(&column.ty);
@@ -168,6 +182,12 @@ impl Writer<'_> {
         self.identifier(&column.db_name);
         self.text(" ");
         self.text(&definition);
+        if let Some(default) =
+            kept_default(self.dialect, column).and_then(|value| self.dialect.literal(value))
+        {
+            self.text(" DEFAULT ");
+            self.text(&default);
+        }
         if self.dialect.refers_ahead() {
             self.references(&column.ty);
         }
@@ -182,7 +202,7 @@ impl Writer<'_> {
         self.references(ty);
     }
 
-    fn references(&mut self, ty: &Type) {
+    pub(crate) fn references(&mut self, ty: &Type) {
         let Type::Ref(target) = ty else { return };
         let target = self.schema.table(*target);
         self.text(" REFERENCES ");

@@ -3,19 +3,21 @@
 //! Templates are SQL text in which `{0}`, `{1}`… stand for the operands; an operand may stand twice. Everything that a
 //! dialect is asked for is a matter of spelling: what a statement does is decided by the rest of the crate.
 
+mod change;
 mod postgres;
 mod sqlite;
 
 use std::borrow::Cow;
 use std::fmt::{Debug, Write as _};
 
-use mainstay_lang::expr::{ArithmeticOp, Function};
+use mainstay_lang::expr::{ArithmeticOp, Clock, Function};
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
 use crate::catalogue::CatalogueQueries;
 
+pub use change::TypeChange;
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
@@ -145,6 +147,9 @@ pub struct ChangeLog {
 
 /// The spelling of one database.
 pub trait Dialect: Debug + Send + Sync {
+    /// What this kind of database is called where migrations are kept.
+    fn kind(&self) -> &'static str;
+
     /// A name, quoted.
     fn identifier(&self, sql: &mut String, name: &str) {
         sql.push('"');
@@ -174,6 +179,9 @@ pub trait Dialect: Debug + Send + Sync {
     fn boolean(&self, value: bool) -> &'static str {
         if value { "TRUE" } else { "FALSE" }
     }
+
+    /// The present as the database knows it, for scripts: a request brings its own.
+    fn clock(&self, clock: Clock) -> &'static str;
 
     /// A value as a literal, for column defaults.
     fn literal(&self, value: &Value) -> Option<String>;
@@ -239,6 +247,20 @@ pub trait Dialect: Debug + Send + Sync {
     /// Whether a table can refer to one that is made later, so that references may stand with their columns.
     fn refers_ahead(&self) -> bool;
 
+    /// Whether the JSON object `{0}` has a member named `{1}`.
+    fn json_has(&self) -> &'static str;
+
+    /// The JSON object `{0}` without its member named `{1}`.
+    fn json_remove(&self) -> &'static str;
+
+    /// The JSON object `{0}` with its member named `{1}` under the name `{2}`.
+    fn json_rename(&self) -> &'static str;
+
+    /// Whether several releases may work on one database, for which it keeps the defaults of columns.
+    fn keeps_defaults(&self) -> bool {
+        false
+    }
+
     /// What follows the closing parenthesis of `CREATE TABLE`.
     fn table_options(&self, keyed_by_columns: bool) -> &'static str;
 
@@ -257,6 +279,13 @@ pub trait Dialect: Debug + Send + Sync {
     fn widens(&self, _from: &str, _to: &str) -> bool {
         false
     }
+
+    /// How the values of a type become those of another without a loss; none: they do not.
+    fn change_type(&self, from: &Type, to: &Type) -> Option<TypeChange>;
+
+    /// Whether a column can be changed where it is. Otherwise its table is built anew, and whatever changes a table has it
+    /// for itself: then nothing is done in pieces either.
+    fn alters_columns(&self) -> bool;
 
     /// Bytes of the longest name; none: any length. Declared names are short enough for every database, those of indexes are
     /// put together from them.

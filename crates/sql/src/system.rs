@@ -1,7 +1,7 @@
 //! The system's own tables beside the app's, and the statements on them.
 //!
 //! `_change` is the change log, `_counter` the gapless counters, `_idempotency` answers kept under a key, `_meta` facts
-//! about the database. Their names begin with an underscore, which no declared name does. Declared as data:
+//! about the database, `_migration` the ledger of migrations. Their names begin with an underscore, which no declared name does. Declared as data:
 //! one list of columns yields the tables; what is done with them is one function each.
 
 use mainstay_lang::schema::Schema;
@@ -93,8 +93,27 @@ pub const IDEMPOTENCY: SystemTable = SystemTable {
 pub const META: SystemTable =
     SystemTable { name: "_meta", columns: &[column("key", TEXT), column("value", TEXT)], key: &["key"] };
 
+/// The ledger of migrations: a line for each step that was begun. A file that was taken as done without being run has a line
+/// for a step 0. Each kind of database has files of its own, so lines of another kind, which came with rows that were moved, tell
+/// nothing.
+pub const MIGRATION: SystemTable = SystemTable {
+    name: "_migration",
+    columns: &[
+        column("database", TEXT),
+        column("number", Type::Int),
+        column("name", TEXT),
+        column("step", Type::Int),
+        column("steps", Type::Int),
+        column("checksum", TEXT),
+        column("words", TEXT),
+        column("started", Type::Timestamp),
+        nullable("finished", Type::Timestamp),
+    ],
+    key: &["database", "number", "name", "step"],
+};
+
 /// Every table of the system.
-pub const TABLES: [&SystemTable; 4] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &META];
+pub const TABLES: [&SystemTable; 5] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &MIGRATION, &META];
 
 /// An index of a system's table: name, table, columns.
 type SystemIndex = (&'static str, &'static SystemTable, &'static [&'static str]);

@@ -54,6 +54,10 @@ pub(crate) struct Writer<'a> {
     pub(crate) counts_rows: bool,
     /// Where the cap on nested rows stands among the binds, once it was written.
     pub(crate) row_cap: Option<usize>,
+    /// Whether values stand in the text: for scripts that people read, of an author's words and never a request's.
+    pub(crate) inlines: bool,
+    /// A bind that has no value outside of a request, met while inlining.
+    pub(crate) unbound: Option<Bind>,
 }
 
 impl<'a> Writer<'a> {
@@ -71,6 +75,8 @@ impl<'a> Writer<'a> {
             is_alternative: false,
             counts_rows: false,
             row_cap: None,
+            inlines: false,
+            unbound: None,
         }
     }
 
@@ -160,6 +166,9 @@ impl<'a> Writer<'a> {
 
     /// A placeholder for a bind; the same bind keeps its number.
     pub(crate) fn bind(&mut self, bind: Bind, ty: &Type) {
+        if self.inlines {
+            return self.inline(bind, ty);
+        }
         let next = self.binds.len();
         let known = match &bind {
             Bind::Param(index) => match self.params.entry(*index) {
@@ -191,6 +200,26 @@ impl<'a> Writer<'a> {
     /// The placeholder of a number (from 1), for statements whose values are given in the order of their columns.
     pub(crate) fn parameter(&mut self, number: usize, ty: &Type) {
         self.dialect.placeholder(&mut self.sql, number, ty);
+    }
+
+    /// A value in the text, as a placeholder of its type would give it.
+    fn inline(&mut self, bind: Bind, ty: &Type) {
+        let text = match &bind {
+            Bind::Value(Value::Null) => Some("NULL".to_owned()),
+            Bind::Value(value) => self.dialect.literal(value),
+            Bind::Clock(clock) => Some(self.dialect.clock(*clock).to_owned()),
+            _ => None,
+        };
+        let Some(text) = text else {
+            self.unbound = Some(bind);
+            return;
+        };
+        let (mut bare, mut typed) = (String::new(), String::new());
+        let ty = self.schema.storage_type(ty);
+        self.dialect.placeholder(&mut bare, 1, &Type::Null);
+        let sign = bare.split('1').next().unwrap_or_default().to_owned() + "1";
+        self.dialect.placeholder(&mut typed, 1, ty);
+        self.sql.push_str(&typed.replacen(&sign, &text, 1));
     }
 
     /// An alias that nothing else in the statement has.

@@ -9,6 +9,7 @@ mod postgres;
 mod query;
 mod sqlite;
 mod store;
+mod turn;
 mod tx;
 
 pub use error::StoreError;
@@ -17,4 +18,5 @@ pub use options::{DatabaseUrl, DatabaseUrlError, PostgresOptions, StoreOptions, 
 pub use postgres::PostgresUrl;
 pub use query::{JsonRows, Outcome, Query, ReadLimits};
 pub use store::{Health, Store, WriteJob};
+pub use turn::{Part, PartKind, Script, ScriptError, Turn};
 pub use tx::Tx;

@@ -8,6 +8,8 @@ use std::str::FromStr;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use mainstay_sql::{Dialect, POSTGRES, SQLITE};
+
 use crate::postgres::PostgresUrl;
 
 /// Where a database is: `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`. A password is never shown.
@@ -59,6 +61,16 @@ impl FromStr for DatabaseUrl {
             return Err(DatabaseUrlError::Path);
         }
         Ok(DatabaseUrl::Sqlite(Path::new(path).to_owned()))
+    }
+}
+
+impl DatabaseUrl {
+    /// How the database there is spoken to.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        match self {
+            DatabaseUrl::Sqlite(_) => SQLITE,
+            DatabaseUrl::Postgres(_) => POSTGRES,
+        }
     }
 }
 

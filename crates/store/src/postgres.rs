@@ -18,6 +18,7 @@ mod script;
 mod session;
 mod tls;
 mod together;
+mod turn;
 mod url;
 mod values;
 mod writer;
@@ -35,6 +36,7 @@ use tokio::task::AbortHandle;
 
 pub(crate) use copy::{Filler, Reader};
 pub(crate) use session::Session;
+pub(crate) use turn::Turn;
 pub use url::PostgresUrl;
 pub(crate) use values::{DAY_US, EPOCH_DAYS, EPOCH_US};
 

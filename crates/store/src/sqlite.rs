@@ -15,10 +15,11 @@ mod queue;
 mod readers;
 mod run;
 mod script;
+mod turn;
 mod values;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -30,6 +31,7 @@ use tokio::sync::{oneshot, watch};
 pub(crate) use connection::Session;
 pub(crate) use copy::{Filler, Reader};
 pub(crate) use json::{into_text, write_base64, write_text};
+pub(crate) use turn::Turn;
 
 use self::job::{Job, TypedJob};
 use self::lock::FolderLock;
@@ -45,6 +47,7 @@ use crate::{StoreError, Tx};
 /// A SQLite file that is open.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
+    path: PathBuf,
     queue: Arc<Queue<Task>>,
     readers: Arc<Readers>,
     counters: Arc<Counters>,
@@ -52,7 +55,7 @@ pub(crate) struct Sqlite {
     commits: watch::Receiver<u64>,
     writer_ended: watch::Receiver<bool>,
     writer: Mutex<Option<JoinHandle<()>>>,
-    _lock: Option<FolderLock>,
+    lock: Option<FolderLock>,
 }
 
 impl Sqlite {
@@ -82,6 +85,7 @@ impl Sqlite {
         let thread = thread
             .map_err(|error| StoreError::Io { detail: format!("cannot start the writer thread: {error}") })?;
         Ok(Sqlite {
+            path: path.clone(),
             queue,
             readers,
             counters,
@@ -89,7 +93,7 @@ impl Sqlite {
             commits,
             writer_ended,
             writer: Mutex::new(Some(thread)),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -210,7 +214,7 @@ impl Drop for Sqlite {
 }
 
 /// Makes the folder, and one path of all that lead to the same file, so that one lock stands for it.
-fn prepare_path(path: &Path) -> Result<std::path::PathBuf, StoreError> {
+fn prepare_path(path: &Path) -> Result<PathBuf, StoreError> {
     let absolute = std::path::absolute(path)
         .map_err(|error| StoreError::Io { detail: format!("{} is no path: {error}", path.display()) })?;
     if let Some(folder) = absolute.parent() {

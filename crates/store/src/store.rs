@@ -30,7 +30,7 @@ pub struct Store {
 
 /// Which one it is. Every method of the store goes to the one of the same name.
 #[derive(Debug)]
-enum Database {
+pub(crate) enum Database {
     Sqlite(Sqlite),
     Postgres(Postgres),
 }
@@ -53,6 +53,11 @@ impl Store {
             DatabaseUrl::Postgres(url) => Database::Postgres(Postgres::open(url, options)?),
         };
         Ok(Store { database })
+    }
+
+    /// Which database it is, for what not every method of the store is about.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
     }
 
     /// The spelling of the statements that it runs.

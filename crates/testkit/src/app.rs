@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_engine::limits::Limits;
-use mainstay_engine::{Engine, prelude};
+use mainstay_engine::{Engine, MayChange, prelude};
 use mainstay_http::{Options, Server, Subject, TokenSecret, issue_token};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::source::Sources;
@@ -127,7 +127,8 @@ async fn open(stay: &str, folder: &Path) -> Engine {
     let schema = analysis.schema.unwrap_or_else(|| panic!("the app has errors: {:#?}", analysis.diagnostics));
     let options = StoreOptions::new(DatabaseUrl::Sqlite(folder.join("app.db")));
     let store = Store::open(&options).expect("a new database");
-    let options = mainstay_engine::Options { may_change_tables: true, limits: Limits::default() };
+    let options =
+        mainstay_engine::Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
     Engine::open(Arc::new(schema), store, options).await.expect("a new database takes any schema")
 }
 

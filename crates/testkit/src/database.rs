@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use mainstay_engine::ctx::{Caller, CallerRow, Ctx};
-use mainstay_engine::{Engine, Options, limits::Limits, prelude};
+use mainstay_engine::{Engine, MayChange, Options, limits::Limits, prelude};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::diagnostic::Diagnostic;
 use mainstay_lang::schema::{ColumnId, RelationKind, Schema};
@@ -126,7 +126,7 @@ pub struct Database {
     pub kind: DatabaseKind,
     /// The engine.
     pub engine: Arc<Engine>,
-    _place: Place,
+    place: Place,
 }
 
 impl Database {
@@ -137,8 +137,19 @@ impl Database {
     pub async fn open(kind: DatabaseKind, schema: Arc<Schema>) -> anyhow::Result<Database> {
         let place = Place::new(kind)?;
         let store = Store::open(&place.options)?;
-        let options = Options { may_change_tables: true, limits: Limits::default() };
-        Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), _place: place })
+        let options = Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
+        Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), place })
+    }
+
+    /// The same database under another schema, by a server that changes nothing by itself.
+    ///
+    /// # Errors
+    /// When it does not fit that schema.
+    pub async fn reopen(self, schema: Arc<Schema>) -> anyhow::Result<Database> {
+        self.engine.store().close().await;
+        let store = Store::open(&self.place.options)?;
+        let options = Options { may_change: MayChange::default(), limits: Limits::default() };
+        Ok(Database { engine: Arc::new(Engine::open(schema, store, options).await?), ..self })
     }
 
     /// Writes all rows and links of a world into the database, which has none.

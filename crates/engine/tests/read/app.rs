@@ -7,7 +7,7 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::Error;
 use mainstay_engine::limits::Limits;
 use mainstay_engine::part::Operation;
-use mainstay_engine::{Engine, Options, document, prelude, render};
+use mainstay_engine::{Engine, MayChange, Options, document, prelude, render};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::schema::{RelationKind, Schema};
 use mainstay_lang::source::Sources;
@@ -54,7 +54,7 @@ impl App {
     pub(crate) async fn at(place: Place, limits: Limits, text: &str, rows: Json) -> App {
         let store = Store::open(&place.options).unwrap();
         let schema = schema(text);
-        let options = Options { may_change_tables: true, limits };
+        let options = Options { may_change: MayChange::IN_DEVELOPMENT, limits };
         let engine = Engine::open(schema.clone(), store, options).await.unwrap();
         let mut queries = Vec::new();
         for row in rows.as_array().unwrap() {

@@ -89,6 +89,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// What rows that are there get in a column: reads the row alone.
+    pub(crate) fn fill(table: TableId) -> Place<'a> {
+        Place { what: "a back-fill", clock: true, ..Place::selector(table) }
+    }
+
     /// The condition of an `allow` line; `images`: it is about updates.
     pub(crate) fn rule(table: TableId, images: bool) -> Place<'a> {
         Place { what: "this rule", row: Some(table), images, ..Place::AUTHOR }

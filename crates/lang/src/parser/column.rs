@@ -158,6 +158,7 @@ impl Parser<'_> {
             "hidden" => Some(ModifierKind::Hidden),
             "min" => Some(ModifierKind::Min(self.operand())),
             "max" => Some(ModifierKind::Max(self.operand())),
+            "was" => self.name("the name that it had before").map(ModifierKind::Was),
             "db" => self.text("the name in the database, in quotes").map(ModifierKind::Db),
             "match" => self.match_modifier(),
             "auto" => Some(self.auto_modifier()),

@@ -107,7 +107,7 @@ impl Parser<'_> {
         let what = self.slice(start).to_owned();
         // Without a name the members are still read, for the problems in them.
         let name = self.name("the name of a table");
-        let (mut tenant, mut db) = (None, None);
+        let (mut tenant, mut db, mut was) = (None, None, None);
         loop {
             if self.peek().kind == Kind::LeftParen {
                 let open = self.bump().span;
@@ -121,6 +121,8 @@ impl Parser<'_> {
                 }
             } else if self.eat_word("db") {
                 db = self.text("the name in the database, in quotes");
+            } else if self.eat_word("was") {
+                was = self.name("the name that the table had before");
             } else {
                 break;
             }
@@ -134,7 +136,7 @@ impl Parser<'_> {
         let shown = name.as_ref().map_or_else(|| format!("the {what}"), |name| format!("`{}`", name.text));
         let members = self.block(&shown, |parser| parser.member(holder));
         let span = start.span.to(self.last_span());
-        Some(Table { docs, name: name?, tenant, db, members, span })
+        Some(Table { docs, name: name?, tenant, db, was, members, span })
     }
 
     fn dataset(&mut self, docs: String) -> Option<Dataset> {

@@ -23,6 +23,7 @@ pub(super) const MODIFIERS: &[&str] = &[
     "secret",
     "trim",
     "unique",
+    "was",
 ];
 
 /// Units of duration literals.
@@ -149,7 +150,9 @@ impl Parser<'_> {
     /// Whether a declaration begins here, so that the block before it was not closed.
     pub(super) fn at_declaration(&self) -> bool {
         let behind = self.nth(2).kind;
-        let opens = behind == Kind::LeftBrace || behind == Kind::LeftParen || self.nth_word(2) == "db";
+        let opens = behind == Kind::LeftBrace
+            || behind == Kind::LeftParen
+            || matches!(self.nth_word(2), "db" | "was");
         self.peek().line_start
             && self.is_upper(self.nth(1))
             && match self.word() {

@@ -127,6 +127,7 @@ fn plain(name: &str, ty: Type, span: Span) -> Column {
         id: ColumnId::ID,
         name: name.into(),
         db_name: name.into(),
+        was: None,
         docs: String::new(),
         ty,
         nullable: false,

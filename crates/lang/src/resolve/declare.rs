@@ -83,6 +83,7 @@ impl<'a> Resolver<'a> {
             id,
             name: name.text.clone(),
             db_name: db_name.unwrap_or_else(|| name.text.clone()),
+            was: declaration.was.as_ref().map(|was| was.text.clone()),
             docs: declaration.docs.clone(),
             columns: Vec::new(),
             relations: Vec::new(),
@@ -136,6 +137,9 @@ impl<'a> Resolver<'a> {
         }
         if let Some(db) = &extension.db {
             self.error("extend.misplaced", db.span, "`db` belongs to the table's own declaration");
+        }
+        if let Some(was) = &extension.was {
+            self.error("extend.misplaced", was.span, "`was` belongs to the table's own declaration");
         }
         let Some(table) = self.table_id(&extension.name) else { return };
         self.drafts[table.0 as usize].members.extend(&extension.members);

@@ -75,6 +75,7 @@ impl<'a> Resolver<'a> {
                     column.db_name = name;
                 }
             }
+            ModifierKind::Was(name) => column.was = Some(name.text.clone()),
             // These hold expressions, typed once all columns are known.
             ModifierKind::Default(_)
             | ModifierKind::Min(_)
@@ -180,6 +181,7 @@ pub(super) fn keyword(kind: &ModifierKind) -> &'static str {
         ModifierKind::Hidden => "hidden",
         ModifierKind::OnDelete(_) => "on delete",
         ModifierKind::Db(_) => "db",
+        ModifierKind::Was(_) => "was",
         ModifierKind::Auto(_) => "auto",
     }
 }

@@ -49,7 +49,7 @@ impl<'a> Resolver<'a> {
             let message = "many rows may be none, but never null: leave `?` away";
             self.error("modifier.misplaced", declared.span, message);
         }
-        let (hidden, db_name) = self.relation_modifiers(declared);
+        let (hidden, db_name, was) = self.relation_modifiers(declared);
         let db_name = db_name.unwrap_or(link_name);
         if declared.ty.by.is_none() && db_name.len() > naming::NAME_BYTES_MAX {
             let message = format!("the link table's name `{db_name}` is too long for databases");
@@ -79,6 +79,7 @@ impl<'a> Resolver<'a> {
         let relation = Relation {
             id,
             name: declared.name.text.clone(),
+            was,
             docs: declared.docs.clone(),
             target,
             kind,
@@ -89,13 +90,15 @@ impl<'a> Resolver<'a> {
         self.drafts[table.0 as usize].relations.push((id, declared));
     }
 
-    fn relation_modifiers(&mut self, declared: &syntax::Column) -> (bool, Option<String>) {
+    fn relation_modifiers(&mut self, declared: &syntax::Column) -> (bool, Option<String>, Option<String>) {
         let mut hidden = false;
+        let mut was = None;
         let mut db_name = None;
         for modifier in &declared.modifiers {
             match &modifier.kind {
                 ModifierKind::Hidden => hidden = true,
                 ModifierKind::Db(text) if declared.ty.by.is_none() => db_name = self.db_name(text),
+                ModifierKind::Was(name) if declared.ty.by.is_none() => was = Some(name.text.clone()),
                 ModifierKind::OnDelete(_) => self.misplaced(modifier, "it stands at the column that refers"),
                 kind => {
                     let message = format!("`{}` does not fit a relation to many rows", keyword(kind));
@@ -103,7 +106,7 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
-        (hidden, db_name)
+        (hidden, db_name, was)
     }
 
     /// `T[] by name`: the name is a column of T that refers here, or a many-to-many relation of T that leads here.

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use mainstay_sql::copy;
-use mainstay_sql::difference::declared_types;
+use mainstay_sql::model::Model;
 use mainstay_store::copy::{Archive, ArchiveHead, Destination, Filling, Source, transfer};
 use serde_json::{Value, json};
 
@@ -80,7 +80,8 @@ pub(crate) fn run(output: Output, app: &App, file: &Path, mode: &Mode) -> Result
         head.last_change
     ));
     let now = check::schema(output, &app.folder)?;
-    if declared_types(&now) != declared_types(&schema) {
+    let dialect = options.url.dialect();
+    if Model::of(&now, dialect) != Model::of(&schema, dialect) {
         output.say("the app's tables have changed since: the database is to be brought in step with it");
     }
     let members = json!({"rows": sum.rows, "seconds": sum.seconds, "to": target, "tables": tables(&copied)});

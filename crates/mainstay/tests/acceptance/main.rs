@@ -17,6 +17,7 @@ mod contract_protocol;
 mod crash;
 mod import_export;
 mod live;
+mod migrate;
 mod moving;
 mod postgres;
 mod support;

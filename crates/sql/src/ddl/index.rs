@@ -207,7 +207,8 @@ fn named(table: &Table, columns: &[OrderBy], unique: bool) -> IndexPlan {
     plan(&table.db_name, columns.collect(), unique)
 }
 
-fn plan(table: &str, columns: Vec<IndexColumn>, unique: bool) -> IndexPlan {
+/// An index of columns, with the name that follows from them.
+pub(crate) fn plan(table: &str, columns: Vec<IndexColumn>, unique: bool) -> IndexPlan {
     let mut name = table.to_owned();
     for column in &columns {
         name.push('.');

@@ -7,19 +7,20 @@
 //! text as it was given; instants become text in UTC, whatever the session's time zone is.
 
 mod catalogue;
+mod change;
 mod json;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use mainstay_lang::expr::{ArithmeticOp, Function};
+use mainstay_lang::expr::{ArithmeticOp, Clock, Function};
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
 use crate::catalogue::CatalogueQueries;
 
-use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator};
+use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator, TypeChange};
 
 /// PostgreSQL 14 or later, with a database encoded in UTF-8.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,10 @@ const FUNCTIONS: &str = include_str!("postgres/functions.sql");
 const NAME_BYTES_MAX: usize = 63;
 
 impl Dialect for Postgres {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
     fn placeholder(&self, sql: &mut String, number: usize, ty: &Type) {
         let cast = match ty {
             Type::Bool => "::boolean",
@@ -58,6 +63,13 @@ impl Dialect for Postgres {
 
     fn rank(&self, sql: &mut String, rank: usize) {
         write!(sql, "{rank}::bigint").expect("writing to a string does not fail");
+    }
+
+    fn clock(&self, clock: Clock) -> &'static str {
+        match clock {
+            Clock::Now => "(now())",
+            Clock::Today => "(now() AT TIME ZONE 'UTC')",
+        }
     }
 
     fn literal(&self, value: &Value) -> Option<String> {
@@ -202,8 +214,25 @@ impl Dialect for Postgres {
         }
     }
 
+    fn json_has(&self) -> &'static str {
+        "({0} -> {1}) IS NOT NULL"
+    }
+
+    fn json_remove(&self) -> &'static str {
+        // Through `json` alone, which keeps each value's text.
+        "(SELECT coalesce(json_object_agg(key, value), json_build_object()) FROM json_each({0}) WHERE key <> {1})"
+    }
+
+    fn json_rename(&self) -> &'static str {
+        "(SELECT json_object_agg(CASE key WHEN {1} THEN {2} ELSE key END, value) FROM json_each({0}))"
+    }
+
     fn refers_ahead(&self) -> bool {
         false
+    }
+
+    fn keeps_defaults(&self) -> bool {
+        true
     }
 
     fn table_options(&self, _: bool) -> &'static str {
@@ -258,6 +287,14 @@ impl Dialect for Postgres {
 
     fn continue_numbers(&self) -> Option<&'static str> {
         Some("SELECT setval(pg_get_serial_sequence({0}, {1}), max({2})) FROM {3} HAVING max({2}) IS NOT NULL")
+    }
+
+    fn change_type(&self, from: &Type, to: &Type) -> Option<TypeChange> {
+        super::change::between(self, from, to)
+    }
+
+    fn alters_columns(&self) -> bool {
+        true
     }
 
     fn catalogue(&self) -> CatalogueQueries {

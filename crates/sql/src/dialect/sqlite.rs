@@ -6,11 +6,12 @@
 //! else that is no float as TEXT.
 
 mod catalogue;
+mod change;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use mainstay_lang::expr::{ArithmeticOp, Function};
+use mainstay_lang::expr::{ArithmeticOp, Clock, Function};
 use mainstay_lang::ops::sqlite::SqlResult;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
@@ -18,15 +19,26 @@ use mainstay_lang::value::Value;
 
 use crate::catalogue::CatalogueQueries;
 
-use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator};
+use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator, TypeChange};
 
 /// The embedded database, 3.46 or later.
 #[derive(Clone, Copy, Debug)]
 pub struct Sqlite;
 
 impl Dialect for Sqlite {
+    fn kind(&self) -> &'static str {
+        "sqlite"
+    }
+
     fn placeholder(&self, sql: &mut String, number: usize, _: &Type) {
         write!(sql, "?{number}").expect("writing to a string does not fail");
+    }
+
+    fn clock(&self, clock: Clock) -> &'static str {
+        match clock {
+            Clock::Now => "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now')",
+            Clock::Today => "date('now')",
+        }
     }
 
     fn literal(&self, value: &Value) -> Option<String> {
@@ -125,6 +137,18 @@ impl Dialect for Sqlite {
         }
     }
 
+    fn json_has(&self) -> &'static str {
+        "json_type({0}, '$.' || {1}) IS NOT NULL"
+    }
+
+    fn json_remove(&self) -> &'static str {
+        "json_remove({0}, '$.' || {1})"
+    }
+
+    fn json_rename(&self) -> &'static str {
+        "json_set(json_remove({0}, '$.' || {1}), '$.' || {2}, json({0} -> ('$.' || {1})))"
+    }
+
     fn refers_ahead(&self) -> bool {
         true
     }
@@ -136,6 +160,14 @@ impl Dialect for Sqlite {
     fn transaction_of(&self) -> Option<&'static str> {
         // Microseconds since 1970, as a server numbers its transactions: lines of one share the instant.
         Some("unixepoch(substr({0}, 1, 19)) * 1000000 + CAST(substr({0}, 21, 6) AS INTEGER)")
+    }
+
+    fn change_type(&self, from: &Type, to: &Type) -> Option<TypeChange> {
+        super::change::between(self, from, to)
+    }
+
+    fn alters_columns(&self) -> bool {
+        false
     }
 
     fn catalogue(&self) -> CatalogueQueries {

@@ -1,6 +1,7 @@
 //! Copying: which tables, what a database lacks of them, and that one that was filled is what a new one would be.
 
-use mainstay_sql::difference::{Existing, declared_types, differences};
+use mainstay_sql::migration::drift::drift;
+use mainstay_sql::model::{Model, found};
 use mainstay_sql::{copy, ddl};
 
 use crate::harness::{Db, Run, catalogue, schema};
@@ -23,6 +24,7 @@ fn every_table_is_copied_once_and_facts_come_last() {
         "_change",
         "_counter",
         "_idempotency",
+        "_migration",
         "_meta",
     ];
     assert_eq!(names, expect);
@@ -50,14 +52,15 @@ fn a_database_that_was_filled_is_what_a_new_one_would_be() {
     for statement in copy::finish(&schema, db.dialect) {
         db.database.script(&statement).unwrap_or_else(|error| panic!("{statement}\n{error}"));
     }
-    let finished = Existing { catalogue: catalogue(&db), declared_types: Some(declared_types(&schema)) };
-    assert_eq!(differences(&schema, db.dialect, &finished), Ok(vec![]));
+    let (finished, model) = (catalogue(&db), Model::of(&schema, db.dialect));
+    let (is, misfits, _) = found(&finished, db.dialect, &model, &Model::default());
+    assert_eq!(drift(&model, &is, &misfits), []);
     let fresh = Db::empty();
     for statement in ddl::create_schema(&schema, fresh.dialect) {
         fresh.database.script(&statement).unwrap();
     }
     assert_eq!(catalogue(&db).tables, catalogue(&fresh).tables);
-    for statement in copy::drop_all(db.dialect, &finished.catalogue) {
+    for statement in copy::drop_all(db.dialect, &finished) {
         db.database.script(&statement).unwrap_or_else(|error| panic!("{statement}\n{error}"));
     }
     assert!(catalogue(&db).tables.is_empty());

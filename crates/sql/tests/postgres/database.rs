@@ -25,6 +25,12 @@ impl Database {
         self.runtime.block_on(self.client.script(sql))
     }
 
+    /// What whoever runs a migration says before its steps: nothing.
+    pub(crate) fn begin_script(&self) {}
+
+    /// And behind them.
+    pub(crate) fn end_script(&self) {}
+
     pub(crate) fn write(&self, sql: &str, binds: &[Value]) -> Result<usize, String> {
         self.runtime.block_on(self.client.write(sql, binds)).map(|rows| usize::try_from(rows).unwrap())
     }

@@ -32,6 +32,16 @@ impl Database {
         self.conn.execute_batch(sql).map_err(|error| error.to_string())
     }
 
+    /// What whoever runs a migration says before its steps.
+    pub(crate) fn begin_script(&self) {
+        self.script("PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON").unwrap();
+    }
+
+    /// And behind them.
+    pub(crate) fn end_script(&self) {
+        self.script("PRAGMA foreign_keys = ON; PRAGMA legacy_alter_table = OFF").unwrap();
+    }
+
     pub(crate) fn write(&self, sql: &str, binds: &[Value]) -> Result<usize, String> {
         self.prepare(sql, binds).raw_execute().map_err(|error| error.to_string())
     }

@@ -8,14 +8,14 @@ mod catalogues;
 #[path = "../cases/copies.rs"]
 mod copies;
 mod database;
-#[path = "../cases/differences.rs"]
-mod differences;
 #[path = "../cases/expressions.rs"]
 mod expressions;
 #[path = "../cases/harness.rs"]
 mod harness;
 #[path = "../cases/keysets.rs"]
 mod keysets;
+#[path = "../cases/migrations.rs"]
+mod migrations;
 #[path = "../cases/nesting.rs"]
 mod nesting;
 #[path = "../cases/operators.rs"]

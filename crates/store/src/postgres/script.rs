@@ -1,9 +1,11 @@
 //! What is done outside the usual way: changes of tables, checks of the database, plans of statements.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::connection::{Purpose, Target};
+use tokio_postgres::SimpleQueryMessage;
+
+use super::connection::{Connection, Purpose, Target};
 use super::error::{Failure, is_fatal, with_source};
 use crate::StoreError;
 
@@ -22,12 +24,34 @@ pub(super) const DAMAGES: &str = "
     SELECT format('%s pages of the database had a wrong checksum', checksum_failures)
     FROM pg_stat_database WHERE datname = current_database() AND checksum_failures > 0";
 
+/// How often the lock is asked for. A statement that waited for it would itself be waited for by whoever builds an index beside
+/// others, which holds the lock: neither would ever go on.
+pub(super) const LOCK_POLL: Duration = Duration::from_millis(200);
+
+/// Whether one of the functions that try to take a lock has taken [`SCRIPT_LOCK`].
+pub(super) async fn try_lock(connection: &Connection, function: &str) -> Result<bool, StoreError> {
+    let sql = format!("SELECT {function}({SCRIPT_LOCK})");
+    let rows =
+        connection.client.simple_query(&sql).await.map_err(|error| Failure::from(error).into_error())?;
+    let is_true = |row: &SimpleQueryMessage| match row {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some("t"),
+        _ => false,
+    };
+    Ok(rows.iter().any(is_true))
+}
+
 /// Runs statements in one transaction that no other node's script runs beside.
 pub(super) async fn execute(target: &Arc<Target>, statements: &[String]) -> Result<(), StoreError> {
     // A connection of its own, which takes whatever goes wrong with it when it is dropped.
     let connection = target.connect(Purpose::Write, Instant::now()).await?;
-    let begin = format!("BEGIN; SELECT pg_advisory_xact_lock({SCRIPT_LOCK}); SET CONSTRAINTS ALL DEFERRED");
-    connection.execute(&begin).await.map_err(Failure::into_error)?;
+    loop {
+        connection.execute("BEGIN; SET CONSTRAINTS ALL DEFERRED").await.map_err(Failure::into_error)?;
+        if try_lock(&connection, "pg_try_advisory_xact_lock").await? {
+            break;
+        }
+        connection.execute("ROLLBACK").await.map_err(Failure::into_error)?;
+        tokio::time::sleep(LOCK_POLL).await;
+    }
     for statement in statements {
         connection.execute(statement).await.map_err(|failure| match failure.into_error() {
             StoreError::Other(words) => StoreError::Other(format!("{words} in: {statement}")),

@@ -1,6 +1,6 @@
 //! What is done outside the usual way: changes of tables, checks of the file, plans of statements.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -23,7 +23,7 @@ pub(crate) fn execute(connection: &mut Connection, statements: &[String]) -> Res
 }
 
 fn execute_unchecked(connection: &Connection, statements: &[String]) -> Result<(), StoreError> {
-    begin(connection)?;
+    begin(connection, BUSY_MAX)?;
     for statement in statements {
         batch(connection, statement).map_err(|error| match error {
             StoreError::Other(words) => StoreError::Other(format!("{words} in: {statement}")),
@@ -40,8 +40,8 @@ fn execute_unchecked(connection: &Connection, statements: &[String]) -> Result<(
 }
 
 /// Begins the transaction, however long one attempt waits for others.
-fn begin(connection: &Connection) -> Result<(), StoreError> {
-    let give_up = Instant::now() + BUSY_MAX;
+pub(super) fn begin(connection: &Connection, patience: Duration) -> Result<(), StoreError> {
+    let give_up = Instant::now() + patience;
     loop {
         match batch(connection, "BEGIN IMMEDIATE") {
             Err(StoreError::Busy { .. }) if Instant::now() < give_up => {}
@@ -50,7 +50,7 @@ fn begin(connection: &Connection) -> Result<(), StoreError> {
     }
 }
 
-fn batch(connection: &Connection, sql: &str) -> Result<(), StoreError> {
+pub(super) fn batch(connection: &Connection, sql: &str) -> Result<(), StoreError> {
     connection.execute_batch(sql).map_err(|error| convert_plain(connection, &error))
 }
 

@@ -1,0 +1,139 @@
+//! The turn to change tables of a PostgreSQL database: an advisory lock on a connection of its own, on which scripts run.
+//!
+//! A change of a table waits for whoever reads it, and everybody else waits behind it. So no wait for a lock is long: it is given
+//! up after a moment, the transaction with it, and tried again a little later, when others have had their turn.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::error::SqlState;
+
+use super::Postgres;
+use super::connection::{Connection, Purpose, Target};
+use super::error::{Failure, is_fatal, with_source};
+use super::script::{LOCK_POLL, try_lock};
+use crate::StoreError;
+use crate::turn::{PartKind, Script, ScriptError};
+
+/// How long one wait for a lock may take, in which others wait behind.
+const LOCK_MAX: Duration = Duration::from_secs(2);
+
+/// How soon the server notices that a process with the turn is gone.
+const GONE_MAX: Duration = Duration::from_secs(2);
+
+/// The first pause between two attempts; each is twice the one before, up to the last.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Held as long as it lives: the lock goes with the connection.
+pub(crate) struct Turn {
+    connection: Connection,
+}
+
+impl Postgres {
+    pub(crate) async fn turn(&self) -> Result<Turn, StoreError> {
+        let target: &Arc<Target> = &self.direct;
+        if target.pooled {
+            let detail = "tables are changed on a connection of one's own, which a pooler does not give: set database.direct_url to a \
+                          way past it";
+            return Err(StoreError::Other(detail.to_owned()));
+        }
+        let connection = target.connect(Purpose::Write, Instant::now()).await?;
+        // A process that was killed gives the turn back in the midst of a statement, not only behind it.
+        let watch = format!("SET client_connection_check_interval = {}", GONE_MAX.as_millis());
+        if let Err(failure) = connection.execute(&watch).await {
+            tracing::debug!(error = %failure.into_error(), "the server cannot look whether its client is still there");
+        }
+        while !try_lock(&connection, "pg_try_advisory_lock").await? {
+            tokio::time::sleep(LOCK_POLL).await;
+        }
+        Ok(Turn { connection })
+    }
+}
+
+impl Turn {
+    pub(crate) async fn run(&self, script: &Script) -> Result<(), ScriptError> {
+        let give_up = Instant::now() + script.patience;
+        let mut pause = PAUSE_MIN;
+        loop {
+            let error = match self.attempt(script).await {
+                Err(Attempt::Locked(error)) if Instant::now() + pause < give_up => error,
+                Err(Attempt::Locked(error) | Attempt::Failed(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            };
+            tracing::warn!(%error, pause_ms = pause.as_millis(), "others hold a lock that a change of tables needs; it is tried again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    async fn attempt(&self, script: &Script) -> Result<(), Attempt> {
+        if !script.in_transaction {
+            return self.parts(script).await;
+        }
+        let begin =
+            format!("BEGIN; SET LOCAL lock_timeout = {}; SET CONSTRAINTS ALL DEFERRED", LOCK_MAX.as_millis());
+        self.connection
+            .execute(&begin)
+            .await
+            .map_err(|failure| Attempt::Failed(failure.into_error().into()))?;
+        if let Err(error) = self.parts(script).await {
+            // Where the connection is gone, so is the transaction.
+            if let Err(failure) = self.connection.execute("ROLLBACK").await {
+                tracing::debug!(error = %failure.into_error(), "a transaction that failed could not be rolled back");
+            }
+            return Err(error);
+        }
+        let committed = self.connection.client.batch_execute("COMMIT").await;
+        committed.map_err(|error| {
+            let error = match error.as_db_error() {
+                Some(refusal) if !is_fatal(refusal) => Failure::from(error).into_error(),
+                _ => StoreError::OutcomeUnknown { detail: with_source(&error) },
+            };
+            Attempt::Failed(error.into())
+        })
+    }
+
+    async fn parts(&self, script: &Script) -> Result<(), Attempt> {
+        for (part, of) in script.parts.iter().enumerate() {
+            let mut found = Vec::new();
+            for statement in &of.statements {
+                // Each by itself: several in one message would be a transaction.
+                let rows = self.connection.client.simple_query(statement).await.map_err(|error| {
+                    let is_locked = matches!(
+                        error.code(),
+                        Some(&SqlState::LOCK_NOT_AVAILABLE | &SqlState::T_R_DEADLOCK_DETECTED)
+                    );
+                    let error = ScriptError::Statement {
+                        part,
+                        statement: statement.clone(),
+                        error: Failure::from(error).into_error(),
+                    };
+                    if is_locked && script.in_transaction {
+                        Attempt::Locked(error)
+                    } else {
+                        Attempt::Failed(error)
+                    }
+                })?;
+                if of.kind == PartKind::Look {
+                    found.extend(rows.iter().filter_map(|row| match row {
+                        SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or_default().to_owned()),
+                        _ => None,
+                    }));
+                }
+            }
+            if !found.is_empty() {
+                return Err(Attempt::Failed(ScriptError::Found { part, found }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why an attempt failed.
+enum Attempt {
+    /// Others held a lock; nothing is changed.
+    Locked(ScriptError),
+    Failed(ScriptError),
+}
