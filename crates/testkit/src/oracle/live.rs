@@ -12,7 +12,8 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::Key;
 use mainstay_engine::part::Operation;
 use mainstay_engine::{Engine, document, render};
-use mainstay_lang::schema::{Member, Schema, Table};
+use mainstay_lang::filter::compile_filter;
+use mainstay_lang::schema::{Column, Member, Schema, Table};
 use mainstay_lang::value::Timestamp;
 use mainstay_live::{ChangeOf, Connection, EventKind, Limits, Live, Request, SealKey, Who};
 use parking_lot::Mutex;
@@ -27,7 +28,7 @@ use super::request::Requests;
 use crate::cases::{cases, first_seed};
 use crate::database::{Database, DatabaseKind};
 use crate::dice::Dice;
-use crate::naive::Asker;
+use crate::naive::{Asker, World};
 use crate::rows::{self, key};
 
 /// Writes on one database.
@@ -137,6 +138,7 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                     let is_kept = |name: &str| name == "get" || number > 1 && name == "where";
                     part.as_object_mut().expect("a part").retain(|name, _| is_kept(name));
                 }
+                look_elsewhere(&mut dice, &schema, &world, &table, &mut part);
                 client.subscribe(Subscribed { tag: format!("{number}").into(), table, part }, None).await;
             }
         }
@@ -231,12 +233,7 @@ fn who(dice: &mut Dice, users: usize) -> Who {
 }
 
 /// A write: most by anybody, some by an administrator to what callers are made of.
-fn some_write(
-    dice: &mut Dice,
-    schema: &Arc<Schema>,
-    world: &crate::naive::World,
-    users: usize,
-) -> (Asker, Json) {
+fn some_write(dice: &mut Dice, schema: &Arc<Schema>, world: &World, users: usize) -> (Asker, Json) {
     let admin = Asker { admin: true, ..Asker::default() };
     if dice.one_in(4) {
         let user = json_of(&key(dice.below(users) + 1));
@@ -246,6 +243,11 @@ fn some_write(
             1 => json!({"Grant": {"user": user, "permission": permission, "delete": true}}),
             _ => user_change(dice, schema, &user),
         };
+        return (admin, request);
+    }
+    if dice.one_in(2)
+        && let Some(request) = plain_change(dice, schema, world)
+    {
         return (admin, request);
     }
     let mut asker = admin;
@@ -277,6 +279,89 @@ fn user_change(dice: &mut Dice, schema: &Schema, user: &Json) -> Json {
     let column = *dice.pick(&columns);
     let value = json_of(&rows::scalar(dice, &column.ty, false));
     json!({"User": {"id": user, "set": {column.name.clone(): value}}})
+}
+
+/// A plain change of one row that is there, or of one of its links: what rows elsewhere depend on.
+fn plain_change(dice: &mut Dice, schema: &Schema, world: &World) -> Option<Json> {
+    let tables: Vec<&Table> = schema.tables.iter().filter(|table| !world.rows(table.id).is_empty()).collect();
+    if tables.is_empty() {
+        return None;
+    }
+    let table = *dice.pick(&tables);
+    let row = json_of(&dice.pick(world.rows(table.id))[0]);
+    let name = table.name.clone();
+    if !table.relations.is_empty() && dice.one_in(2) {
+        let relation = dice.pick(&table.relations);
+        let targets = world.rows(relation.target);
+        if targets.is_empty() {
+            return None;
+        }
+        let target = json!({"id": json_of(&dice.pick(targets)[0])});
+        let verb = *dice.pick(&["add", "remove"]);
+        return Some(json!({name: {"id": row, relation.name.clone(): {verb: target}}}));
+    }
+    if dice.one_in(12) && !table.platform {
+        return Some(json!({name: {"id": row, "delete": true}}));
+    }
+    let is_free = |column: &&Column| {
+        !column.is_managed() && !column.immutable && column.id.0 > 2 && Some(column.id) != table.tenant
+    };
+    let columns: Vec<&Column> =
+        table.columns.iter().filter(is_free).filter(|column| column.name != "email").collect();
+    if columns.is_empty() {
+        return None;
+    }
+    let column = *dice.pick(&columns);
+    let value = match column.target() {
+        Some(target) => match world.rows(target) {
+            [] => return None,
+            rows => json_of(&dice.pick(rows)[0]),
+        },
+        None => json_of(&rows::scalar(dice, &column.ty, false)),
+    };
+    Some(json!({name: {"id": row, "set": {column.name.clone(): value}}}))
+}
+
+/// Lets a part depend on other rows: by what it shows of one, and by a condition on one or many.
+fn look_elsewhere(dice: &mut Dice, schema: &Schema, world: &World, table: &str, part: &mut Json) {
+    let table = schema.table_named(table).expect("it was read");
+    let members = part.as_object_mut().expect("a part");
+    let ones: Vec<&Column> = table.columns.iter().filter(|column| column.target().is_some()).collect();
+    if !ones.is_empty() && dice.one_in(3) {
+        let shown = json!({"get": ["*"]});
+        let column = *dice.pick(&ones);
+        if let Some(get) = members.get_mut("get").and_then(Json::as_array_mut) {
+            get.retain(|name| *name != *column.name);
+        }
+        members.insert(column.name.clone(), shown);
+    }
+    if members.contains_key("where") || !dice.one_in(3) {
+        return;
+    }
+    let (way, target) = match (ones.is_empty(), table.relations.is_empty()) {
+        (_, false) if ones.is_empty() || dice.one_in(2) => {
+            let relation = dice.pick(&table.relations);
+            let ask = *dice.pick(&["any", "any", "none", "all"]);
+            (format!("{}.{ask}(COLUMN == $v)", relation.name), relation.target)
+        }
+        (false, _) => {
+            let column = *dice.pick(&ones);
+            (format!("{}.COLUMN == $v", column.name), column.target().expect("a relation"))
+        }
+        _ => return,
+    };
+    let is_plain = |column: &&Column| !column.secret && column.target().is_none() && column.id.0 > 2;
+    let columns: Vec<&Column> = schema.table(target).columns.iter().filter(is_plain).collect();
+    if columns.is_empty() || world.rows(target).is_empty() {
+        return;
+    }
+    let column = *dice.pick(&columns);
+    let value = dice.pick(world.rows(target))[column.id.0 as usize].clone();
+    let text = way.replace("COLUMN", &column.name);
+    if !value.is_null() && compile_filter(schema, table.id, &text).is_ok() {
+        members.insert("where".to_owned(), json!(text));
+        members.insert("params".to_owned(), json!({"v": json_of(&value)}));
+    }
 }
 
 /// What of a read can be subscribed to.
