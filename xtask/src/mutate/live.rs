@@ -33,33 +33,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: Live,
     },
     Mutant {
-        what: "live: a link changes nothing for its owner",
-        file: "crates/live/src/trail.rs",
-        find: r"                        reach(before_last, vec![change.key.clone()])
-",
-        replace: r"                        reach(before_last, vec![Value::Null])
-",
-        test: Live,
-    },
-    Mutant {
-        what: "live: a link changes nothing for its target",
-        file: "crates/live/src/trail.rs",
-        find: r"                        reach(before_last, vec![target.clone()])
-",
-        replace: r"                        reach(before_last, vec![Value::Null; usize::from(target.is_null())])
-",
-        test: Live,
-    },
-    Mutant {
-        what: "live: a row of a list is not missed where it was",
-        file: "crates/live/src/trail.rs",
-        find: r"                            let images = before.iter().chain(after);
-",
-        replace: r"                            let images = after.iter();
-",
-        test: Live,
-    },
-    Mutant {
         what: "live: what has left a route is not looked for there",
         file: "crates/live/src/registry.rs",
         find: r"            for image in before.iter().chain(after) {
@@ -70,30 +43,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: Live,
     },
     Mutant {
-        what: "live: a guarded column is in the image",
-        file: "crates/live/src/view.rs",
-        find: r"                && guard.test(&env).map_err(failed)? != Some(true)
-",
-        replace: r"                && guard.test(&env).map_err(failed)? != Some(true)
-                && local.filter.is_empty()
-",
-        test: Live,
-    },
-    Mutant {
         what: "live: a row is shown from an image past its rule",
         file: "crates/live/src/view.rs",
         find: r"            if condition.test(&env).map_err(failed)? != Some(true) {
 ",
         replace: r"            if condition.test(&env).map_err(failed)? == Some(false) {
-",
-        test: Live,
-    },
-    Mutant {
-        what: "live: a place is gone on from a line too late",
-        file: "crates/live/src/work.rs",
-        find: r"            spans.insert(0, (place.from.clone(), to.clone(), place.seq));
-",
-        replace: r"            spans.insert(0, (place.from.clone(), to.clone(), place.seq + 1));
 ",
         test: Live,
     },

@@ -23,7 +23,8 @@ table Team {
 }
 
 extend User {
-  team Team?
+  team    Team?
+  watches Task[] by watchers
   allow read if signed_in
 }
 

@@ -91,6 +91,53 @@ async fn a_row_follows_those_that_decide_over_it() {
 }
 
 #[tokio::test]
+async fn a_row_of_a_list_is_missed_where_it_was_and_found_where_it_is() {
+    let desk = Desk::open().await;
+    let [first, second] = [desk.task(0, "First").await, desk.task(0, "Second").await];
+    let note = desk.make("/api/Note", json!({"task": first["id"], "text": "x"})).await;
+    let mut socket = desk.socket(&desk.users[0]).await;
+    let part = json!({"Task": {"where": "notes.any(text == \"x\")", "get": ["title"]}});
+    let ready = socket.subscribe(1, part, None).await;
+    assert_eq!(ready["rows"], json!([{"id": first["id"], "title": "First"}]));
+    desk.change("/api/Note", &note, json!({"task": second["id"]})).await;
+    let mut heard = [told(&socket.hear().await), told(&socket.hear().await)];
+    heard.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(heard[0], change("enter", json!({"id": second["id"], "title": "Second"})));
+    assert_eq!(heard[1], change("leave", json!({"id": first["id"]})));
+    desk.end("/api/Note", &note).await;
+    assert_eq!(told(&socket.hear().await), change("leave", json!({"id": second["id"]})));
+    let again = desk.make("/api/Note", json!({"task": first["id"], "text": "y"})).await;
+    desk.change("/api/Note", &again, json!({"text": "x"})).await;
+    assert_eq!(told(&socket.hear().await).0, "enter");
+    socket.is_silent().await;
+}
+
+#[tokio::test]
+async fn a_link_counts_on_both_of_its_sides() {
+    let desk = Desk::open().await;
+    let task = desk.task(0, "Watched").await;
+    let mut socket = desk.socket(&desk.users[0]).await;
+    let owners = json!({"Task": {"where": "watchers.any(name == \"blue\")", "get": ["title"]}});
+    let targets = json!({"User": {"where": "watches.any(title == \"Watched\")", "get": ["name"]}});
+    assert_eq!(socket.subscribe(1, owners, None).await["rows"], json!([]));
+    assert_eq!(socket.subscribe(2, targets, None).await["rows"], json!([]));
+    let link = format!("/api/Task/{}/watchers/{}", task["id"].as_str().unwrap(), desk.users[1]);
+    let both = async |socket: &mut mainstay_testkit::socket::Socket| {
+        let mut heard = [socket.hear().await, socket.hear().await];
+        heard.sort_by_key(|frame| frame["id"].as_u64());
+        heard.map(|frame| told(&frame))
+    };
+    desk.app.request(reqwest::Method::PUT, &link).admin().send().await.expect_status(204);
+    let entered =
+        [json!({"id": task["id"], "title": "Watched"}), json!({"id": desk.users[1], "name": "blue"})];
+    assert_eq!(both(&mut socket).await, entered.map(|row| change("enter", row)));
+    desk.app.delete(&link).admin().send().await.expect_status(204);
+    let left = [json!({"id": task["id"]}), json!({"id": desk.users[1]})];
+    assert_eq!(both(&mut socket).await, left.map(|row| change("leave", row)));
+    socket.is_silent().await;
+}
+
+#[tokio::test]
 async fn time_lets_rows_in_and_out() {
     let desk = Desk::open().await;
     let soon = |ms: u64| {
