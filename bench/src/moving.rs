@@ -115,7 +115,9 @@ pub(crate) fn run(server: &str, rows: u64) -> Result<()> {
         if to.starts_with("postgres") {
             rate = all / seconds;
         }
-        tables.push(document["tables"].clone());
+        // What a database knows of itself is recorded for its kind.
+        let found = document["tables"].as_array().context("tables")?;
+        tables.push(found.iter().filter(|table| table["table"] != "_meta").cloned().collect::<Vec<_>>());
     }
     ensure!(tables.iter().all(|found| *found == tables[0]), "the checksums differ");
     let copied = copy(&databases, folder.path())?;

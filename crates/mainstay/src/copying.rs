@@ -18,9 +18,8 @@ impl Progress {
     /// `output` decides whether people watch.
     pub(crate) fn new(output: Output) -> Progress {
         let bar = if output.json { ProgressBar::hidden() } else { ProgressBar::new(0) };
-        let style =
-            ProgressStyle::with_template("{msg:40} {wide_bar} {human_pos}/{human_len} {per_sec} {elapsed}")
-                .expect("the template is a constant and well-formed");
+        let style = ProgressStyle::with_template("{msg:28!} {wide_bar} {human_pos}/{human_len} {elapsed}")
+            .expect("the template is a constant and well-formed");
         Progress { bar: bar.with_style(style), begun: Instant::now() }
     }
 

@@ -13,6 +13,8 @@ use mainstay_lang::types::Type;
 use crate::catalogue::Catalogue;
 use crate::ddl;
 use crate::dialect::{ColumnRole, Dialect};
+use crate::migration::ledger;
+use crate::model::Model;
 use crate::statement::{Bind, ResultShape, Statement};
 use crate::system::{self, SystemTable, column};
 use crate::writer::Writer;
@@ -41,6 +43,8 @@ pub struct CopyTable {
     pub columns: Vec<CopyColumn>,
     /// The columns of its key, as indexes into `columns`.
     pub key: Vec<usize>,
+    /// Whether its rows speak of one kind of database, and mean nothing to another.
+    pub of_kind: bool,
     /// The column that the database numbers.
     serial: Option<usize>,
     /// A column that is not copied, and the column that tells the instant of its row.
@@ -67,6 +71,7 @@ pub fn tables(schema: &Schema) -> Vec<CopyTable> {
             name: table.db_name.clone(),
             columns: table.columns.iter().map(column).collect(),
             key: vec![ColumnId::ID.0 as usize],
+            of_kind: false,
             serial: None,
             transaction: None,
         }
@@ -79,6 +84,7 @@ pub fn tables(schema: &Schema) -> Vec<CopyTable> {
             name: link.db_name.clone(),
             columns: sides.map(column).to_vec(),
             key: vec![0, 1],
+            of_kind: false,
             serial: None,
             transaction: None,
         }
@@ -100,6 +106,8 @@ fn of_system(table: &SystemTable) -> CopyTable {
             .map(|column| CopyColumn { name: column.name.to_owned(), ty: column.ty.clone() })
             .collect(),
         key: serial.map_or(key, |serial| vec![serial]),
+        // Migrations are files for one kind of database.
+        of_kind: table.name == system::MIGRATION.name,
         serial,
         transaction: transaction.map(|column| column.name).zip(place("at")),
     }
@@ -266,6 +274,8 @@ pub fn finish(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
         };
         statements.extend(tables(schema).iter().map(analyze));
     }
+    // What was recorded may be of another kind of database, or of an earlier release.
+    statements.push(ledger::record(dialect, &Model::of(schema, dialect)));
     statements.push(drop_table(dialect, PROGRESS.name));
     statements
 }

@@ -95,6 +95,7 @@ fn document(output: Output, file: &Path, head: &ArchiveHead, mut members: Value)
     members["file"] = json!(file.display().to_string());
     members["app"] = json!(head.app);
     members["made"] = json!(head.made);
+    members["database"] = json!(head.database);
     members["version"] = json!(head.version);
     members["last_change"] = json!(head.last_change);
     output.line(&members.to_string())

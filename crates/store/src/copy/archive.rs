@@ -38,7 +38,9 @@ pub struct ArchiveHead {
     pub app: String,
     /// When, in RFC 3339.
     pub made: String,
-    /// The number of the last line of the change log that it holds.
+    /// The kind of database that its rows come from; filled in when it is written.
+    pub database: String,
+    /// The number of the last line of the change log that it holds; filled in when it is written.
     pub last_change: i64,
     /// The text of the schema, file by file.
     pub sources: Vec<ArchiveFile>,
@@ -92,6 +94,7 @@ impl ArchiveHead {
             version: version.to_owned(),
             app: app.to_owned(),
             made,
+            database: String::new(),
             last_change: 0,
             sources,
             tables: Vec::new(),

@@ -19,6 +19,10 @@ use crate::{StoreError, postgres, sqlite};
 const LEAVING_MAX: Duration = Duration::from_secs(3);
 const LEAVING_POLL: Duration = Duration::from_millis(50);
 
+/// What kinds of databases are called in files and documents.
+const SQLITE_KIND: &str = "sqlite";
+const POSTGRES_KIND: &str = "postgres";
+
 /// Who else may use the source meanwhile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -74,6 +78,15 @@ impl Source {
     /// The number of the last line of the change log in the snapshot; known once [`super::check_source`] has looked.
     pub fn last_change(&self) -> i64 {
         self.last_change
+    }
+
+    /// The kind of database that the rows come from.
+    pub fn kind(&self) -> &str {
+        match &self.side {
+            SourceSide::Sqlite(_) => SQLITE_KIND,
+            SourceSide::Postgres(_) => POSTGRES_KIND,
+            SourceSide::Archive(archive) => archive.database(),
+        }
     }
 
     /// How the database is spoken to; none: it is a file.
@@ -193,6 +206,14 @@ impl Destination {
             }
         };
         Ok(Destination { side, options: options.clone() })
+    }
+
+    /// The kind of database that is filled.
+    pub(super) fn kind(&self) -> &'static str {
+        match &self.side {
+            DestinationSide::Sqlite(_) => SQLITE_KIND,
+            DestinationSide::Postgres(_) => POSTGRES_KIND,
+        }
     }
 
     pub(super) fn dialect(&self) -> &'static dyn Dialect {

@@ -93,6 +93,11 @@ pub async fn transfer(
         let rows = source.count(table).await.map_err(at(table))?;
         watch(Step::Table(&table.name, rows));
         let kept = kept.remove(&table.name).unwrap_or_default();
+        if table.of_kind && source.kind() != destination.kind() {
+            let checksum = Checksum::default();
+            copied.push(Copied { table: table.name.clone(), rows: 0, checksum });
+            continue;
+        }
         let (rows, checksum) =
             copy_table(source, &mut destination, table, kept, watch).await.map_err(at(table))?;
         copied.push(Copied { table: table.name.clone(), rows, checksum });

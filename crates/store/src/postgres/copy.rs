@@ -81,6 +81,9 @@ impl Reader {
 
     /// How many other connections of servers and workers there are to the same database, as far as this user may see.
     pub(crate) async fn others(&self) -> Result<i64, StoreError> {
+        // What a transaction has once seen of activity it would see for ever.
+        let forget = self.connection.execute("SELECT pg_stat_clear_snapshot()").await;
+        forget.map_err(Failure::into_error)?;
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                    AND application_name = 'mainstay' AND pid <> pg_backend_pid()";
         let statement =

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::{Date, Decimal, Duration, Time, Timestamp, Value};
+use mainstay_sql::migration::ledger;
+use mainstay_sql::model::Model;
 use mainstay_sql::statement::ResultShape;
 use mainstay_sql::{copy, ddl};
 use mainstay_store::copy::{
@@ -87,7 +89,9 @@ impl Place {
     /// A database with these rows.
     async fn filled(&self, options: &StoreOptions, rows: &[Vec<Value>]) {
         let store = Store::open(options).unwrap();
-        store.execute_script(ddl::create_schema(&self.schema, store.dialect())).await.unwrap();
+        let mut statements = ddl::create_schema(&self.schema, store.dialect());
+        statements.push(ledger::record(store.dialect(), &Model::of(&self.schema, store.dialect())));
+        store.execute_script(statements).await.unwrap();
         let cell = self.schema.table_named("Cell").unwrap().id;
         let insert = Arc::new(mainstay_sql::insert(&self.schema, store.dialect(), cell));
         let insert = |row: &Vec<Value>| Query { statement: insert.clone(), values: row.clone() };
@@ -255,6 +259,30 @@ async fn one_at_a_time_fills_a_database() {
             assert!(std::time::Instant::now() < deadline, "the first one is still in the way");
         }
     }
+}
+
+/// A server that is about to leave is waited for; one that stays is in the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_a_server_just_stopped_are_waited_for() {
+    let place = Place::new();
+    let url = Postgres::database();
+    let options = postgres(&url);
+    place.filled(&options, &[]).await;
+    let store = Store::open(&options).unwrap();
+    store.catalogue(super::support::soon()).await.unwrap();
+    let stays = Source::open(&options, Access::Alone).await.err();
+    assert!(matches!(stays, Some(CopyError::Served { count: 1.. })), "{stays:?}");
+    let opening = tokio::spawn(async move { Source::open(&options, Access::Alone).await.map(drop) });
+    let name = url.rsplit_once('/').unwrap().1;
+    let readers = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                   AND application_name = 'mainstay' AND query LIKE '%pg_stat_activity%'";
+    let deadline = super::support::soon();
+    while Postgres::shared().run(name, readers).unwrap() == "0" {
+        assert!(std::time::Instant::now() < deadline, "nobody looks");
+    }
+    store.close().await;
+    drop(store);
+    opening.await.unwrap().unwrap();
 }
 
 /// Whoever may read everything, and no more, may copy it.

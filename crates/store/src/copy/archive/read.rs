@@ -196,6 +196,10 @@ impl ArchiveSource {
         &self.0.path
     }
 
+    pub(crate) fn database(&self) -> &str {
+        &self.0.head.database
+    }
+
     pub(crate) fn last_change(&self) -> i64 {
         self.0.head.last_change
     }

@@ -77,6 +77,7 @@ async fn write_unfinished(
     let failed = |error| CopyError::File { path: path.to_owned(), error };
     let tables = copy::tables(schema);
     head.tables = tables.iter().map(ArchiveTable::of).collect();
+    source.kind().clone_into(&mut head.database);
     head.last_change = source.last_change();
     let mut out = BufWriter::new(create(path).map_err(failed)?);
     out.write_all(FIRST_LINE).map_err(failed)?;
