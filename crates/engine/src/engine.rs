@@ -23,6 +23,7 @@ use crate::open::{self, MayChange, OpenError};
 use crate::part::Operation;
 use crate::plan_cache::PlanCache;
 use crate::read;
+use crate::recent::Recent;
 use crate::response::Response;
 use crate::write;
 
@@ -50,6 +51,7 @@ pub struct Engine {
     pub(crate) callers: Callers,
     pub(crate) log: LogStatements,
     pub(crate) meters: Meters,
+    pub(crate) recent: Recent,
 }
 
 impl Engine {
@@ -75,6 +77,7 @@ impl Engine {
             callers,
             log,
             meters: Meters::new(),
+            recent: Recent::default(),
         })
     }
 

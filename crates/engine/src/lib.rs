@@ -20,6 +20,7 @@ pub mod part;
 mod plan_cache;
 pub mod prelude;
 mod read;
+mod recent;
 mod render;
 pub mod resolve;
 pub mod response;

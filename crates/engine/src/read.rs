@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::Statement;
-use mainstay_store::{JsonRows, Outcome, Query};
+use mainstay_store::{JsonRows, Outcome, Query, StoreError};
 
 use crate::bind;
 use crate::ctx::Ctx;
@@ -29,7 +29,7 @@ pub(crate) async fn run(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Re
     }
     let explained = operation.explain.then(|| Explained::new(&batch, started));
     let run_started = Instant::now();
-    let outcomes = engine.store.read(batch.queries, engine.read_limits(ctx)).await?;
+    let outcomes = read_rows(engine, ctx, batch.queries).await?;
     let run = run_started.elapsed();
     tracing::debug!(plan_us = (run_started - started).as_micros(), run_us = run.as_micros(), "read");
     let mut outcomes = outcomes.into_iter();
@@ -43,6 +43,15 @@ pub(crate) async fn run(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Re
         None => None,
     };
     Ok(Response { documents, wrote: false, explain })
+}
+
+/// Reads what an operation asks for: where reads may be a little old, the caller's own writes are seen all the same.
+async fn read_rows(engine: &Engine, ctx: &Ctx, queries: Vec<Query>) -> Result<Vec<Outcome>, StoreError> {
+    let limits = engine.read_limits(ctx);
+    if engine.store.read_age_max().is_none() {
+        return engine.store.read(queries, limits).await;
+    }
+    engine.store.read_aged(queries, limits, engine.recent.last(&ctx.caller)).await
 }
 
 /// The statements of an operation, in order.

@@ -70,6 +70,10 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
         false => engine.store.write_alone(ctx.deadline, work).await,
     };
     watch.settle();
+    // Of one that failed nobody may know whether it was kept.
+    if let Some(age_max) = engine.store.read_age_max() {
+        engine.recent.note(&ctx.caller, age_max);
+    }
     let (mut response, explained) = written?;
     if let Some(explained) = explained {
         response.explain = Some(explained.tell(engine).await?);

@@ -40,6 +40,8 @@ const STORE_INLINE_READS: &str = "mainstay_store_inline_reads_total";
 const STORE_POOL_READS: &str = "mainstay_store_pool_reads_total";
 const STORE_OVERRUNS: &str = "mainstay_store_overruns_total";
 const STORE_FOREIGN_CHANGES: &str = "mainstay_store_foreign_changes_total";
+const STORE_REPLICA_READS: &str = "mainstay_store_replica_reads_total";
+const STORE_REPLICA_FALLBACKS: &str = "mainstay_store_replica_fallbacks_total";
 
 /// Changes that were forgotten because their table's history had ended. Counted by the engine.
 const CHANGES_PRUNED: &str = "mainstay_changes_pruned_total";
@@ -80,6 +82,12 @@ const METRICS: &[(&str, Measure, &str)] = &[
         "Reads begun on the thread of their request that took too long there.",
     ),
     (STORE_FOREIGN_CHANGES, Measure::Counter, "Changes of the database by other processes."),
+    (STORE_REPLICA_READS, Measure::Counter, "Batches that the database's replica answered."),
+    (
+        STORE_REPLICA_FALLBACKS,
+        Measure::Counter,
+        "Batches that the primary answered because the replica was away or not far enough.",
+    ),
     (CHANGES_PRUNED, Measure::Counter, "Changes forgotten because their table's history had ended."),
     (ANSWERS_PRUNED, Measure::Counter, "Answers forgotten that were kept for requests sent again."),
     (BACKUPS, Measure::Counter, "Backups made by the clock, by outcome."),
@@ -121,6 +129,8 @@ fn record(store: &Store) {
         (STORE_POOL_READS, counted.pool_reads),
         (STORE_OVERRUNS, counted.overruns),
         (STORE_FOREIGN_CHANGES, counted.foreign_changes),
+        (STORE_REPLICA_READS, counted.replica_reads),
+        (STORE_REPLICA_FALLBACKS, counted.replica_fallbacks),
     ];
     for (name, count) in counters {
         metrics::counter!(name).absolute(count);

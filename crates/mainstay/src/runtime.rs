@@ -140,6 +140,12 @@ pub(crate) fn store_options(folder: &Path, config: &Config, exclusive: bool) -> 
     postgres.writers = config.writers;
     postgres.connect_timeout = config.connect_timeout;
     postgres.pgbouncer = config.pgbouncer;
+    postgres.replica_age_max = config.replica_age;
+    // A command of a moment has no time to find out how far the standby is.
+    if let Some(replica) = config.replica_url.as_ref().filter(|_| exclusive) {
+        let replica = replica.parse::<PostgresUrl>();
+        postgres.replica_url = Some(replica.map_err(|error| anyhow!("database.replica_url: {error}"))?);
+    }
     if let Some(direct) = &config.direct_url {
         let direct = direct.parse::<PostgresUrl>();
         postgres.direct_url = Some(direct.map_err(|error| anyhow!("database.direct_url: {error}"))?);

@@ -36,6 +36,10 @@ pub struct StoreMetrics {
     pub overruns: u64,
     /// How often another process was found to have changed the database.
     pub foreign_changes: u64,
+    /// Batches that a replica answered.
+    pub replica_reads: u64,
+    /// Batches that the primary answered because the replica was away or not far enough.
+    pub replica_fallbacks: u64,
 }
 
 /// The live counters behind [`StoreMetrics`].

@@ -121,7 +121,7 @@ pub struct StoreOptions {
     pub postgres: PostgresOptions,
 }
 
-/// How a PostgreSQL database is used. With the readers of [`StoreOptions`] and two more for looking out for changes and
+/// How a PostgreSQL database is used. With the readers of [`StoreOptions`] and three more for looking out for changes and
 /// for changing tables, these are all connections that a process makes.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
@@ -135,6 +135,10 @@ pub struct PostgresOptions {
     /// A way to the same database past the pooler, for what needs a connection of its own: changing tables, and hearing
     /// of changes.
     pub direct_url: Option<PostgresUrl>,
+    /// A standby of the database, for reads that may be a little old.
+    pub replica_url: Option<PostgresUrl>,
+    /// How old what is read there may be.
+    pub replica_age_max: Duration,
     /// How long connecting may take.
     pub connect_timeout: Duration,
 }
@@ -146,6 +150,8 @@ impl Default for PostgresOptions {
             shared_readers: available_parallelism().map_or(2, usize::from).clamp(2, 4),
             pgbouncer: false,
             direct_url: None,
+            replica_url: None,
+            replica_age_max: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(5),
         }
     }

@@ -13,6 +13,7 @@ pub(crate) mod numeric;
 mod pipeline;
 mod pool;
 mod readers;
+mod replica;
 mod rows;
 mod script;
 mod session;
@@ -43,6 +44,7 @@ pub(crate) use values::{DAY_US, EPOCH_DAYS, EPOCH_US};
 use self::connection::Target;
 use self::pool::Pool;
 use self::readers::Readers;
+use self::replica::Replica;
 use self::writer::Writer;
 use crate::StoreError;
 use crate::metrics::{Counters, StoreMetrics};
@@ -62,6 +64,7 @@ pub(crate) struct Postgres {
     writer: Arc<Writer>,
     counters: Arc<Counters>,
     direct: Arc<Target>,
+    replica: Option<Arc<Replica>>,
     foreign: watch::Receiver<u64>,
     background: Vec<AbortHandle>,
 }
@@ -92,12 +95,26 @@ impl Postgres {
             begun: AtomicU64::new(0),
         });
         let mut background = vec![runtime.spawn(readers.clone().watch()).abort_handle()];
+        let replica = match &settings.replica_url {
+            None => None,
+            Some(replica) => {
+                let standby = Arc::new(Target::new(replica, options, settings.pgbouncer)?);
+                let alone = Pool::new(standby.clone(), options.readers, options.queue_max);
+                let shared = settings.shared_readers;
+                let readers = Readers::new(standby.clone(), shared, alone, Arc::default());
+                background.push(runtime.spawn(readers.clone().watch()).abort_handle());
+                let replica = Replica::new(readers, settings.replica_age_max);
+                let watching = replica.clone().watch(standby, direct.clone());
+                background.push(runtime.spawn(watching).abort_handle());
+                Some(replica)
+            }
+        };
         let (changes, foreign) = watch::channel(0);
         if options.exclusive {
             let watching = foreign::watch(direct.clone(), writer.clone(), changes);
             background.push(runtime.spawn(watching).abort_handle());
         }
-        Ok(Postgres { readers, writer, counters, direct, foreign, background })
+        Ok(Postgres { readers, writer, counters, direct, replica, foreign, background })
     }
 
     pub(crate) async fn read(
@@ -106,6 +123,24 @@ impl Postgres {
         limits: ReadLimits,
     ) -> Result<Vec<Outcome>, StoreError> {
         self.readers.read(batch, limits).await
+    }
+
+    pub(crate) async fn read_aged(
+        &self,
+        batch: Vec<Query>,
+        limits: ReadLimits,
+        since: Option<Instant>,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        if let Some(replica) = &self.replica
+            && let Some(result) = replica.read(&batch, limits, since).await
+        {
+            return result;
+        }
+        self.read(batch, limits).await
+    }
+
+    pub(crate) fn read_age_max(&self) -> Option<Duration> {
+        self.replica.as_ref().map(|replica| replica.age_max)
     }
 
     pub(crate) async fn write<T, E>(&self, deadline: Instant, job: WriteJob<T, E>) -> Result<T, E>
@@ -149,7 +184,11 @@ impl Postgres {
     }
 
     pub(crate) fn metrics(&self) -> StoreMetrics {
+        let replica = self.replica.as_ref().map(|replica| replica.counts());
+        let (replica_reads, replica_fallbacks) = replica.unwrap_or_default();
         StoreMetrics {
+            replica_reads,
+            replica_fallbacks,
             write_queue: self.writer.pool.waiting() as u64,
             read_queue: self.readers.waiting() as u64,
             foreign_changes: *self.foreign.borrow(),
@@ -169,6 +208,9 @@ impl Postgres {
     pub(crate) async fn close(&self) {
         self.writer.pool.close().await;
         self.readers.close().await;
+        if let Some(replica) = &self.replica {
+            replica.readers.close().await;
+        }
         self.background.iter().for_each(AbortHandle::abort);
     }
 

@@ -3,7 +3,7 @@
 //! Shared by reference from everywhere; every method takes `&self`. Which database stands behind is decided when it
 //! is opened and shows nowhere else.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use mainstay_sql::{Dialect, POSTGRES, SQLITE};
@@ -73,6 +73,28 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.read(batch, limits).await,
             Database::Postgres(postgres) => postgres.read(batch, limits).await,
+        }
+    }
+
+    /// Reads a batch as [`Store::read`] does, but where there is a replica, what it sees may be as old as
+    /// [`Store::read_age_max`] says. Everything that was committed before `since` is there all the same.
+    pub async fn read_aged(
+        &self,
+        batch: Vec<Query>,
+        limits: ReadLimits,
+        since: Option<Instant>,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.read(batch, limits).await,
+            Database::Postgres(postgres) => postgres.read_aged(batch, limits, since).await,
+        }
+    }
+
+    /// How old what [`Store::read_aged`] sees may be; none: it is never old.
+    pub fn read_age_max(&self) -> Option<Duration> {
+        match &self.database {
+            Database::Sqlite(_) => None,
+            Database::Postgres(postgres) => postgres.read_age_max(),
         }
     }
 

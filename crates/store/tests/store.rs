@@ -11,6 +11,7 @@ mod store {
     mod pooler;
     mod processes;
     mod reads;
+    mod replica;
     mod speed;
     mod speed_postgres;
     mod support;

@@ -167,6 +167,31 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "database.replica_url",
+        flag: "database-replica",
+        placeholder: "URL",
+        default: "",
+        help: "PostgreSQL: a standby that streams from the database, for reads that may be a little old. Whoever has written \
+               sees that at once all the same; when the standby is away or too far behind, the database answers.",
+        secret: true,
+        apply: |config, text| {
+            config.replica_url = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "database.replica_age",
+        flag: "database-replica-age",
+        placeholder: "DURATION",
+        default: "1s",
+        help: "PostgreSQL: how old what is read from database.replica_url may be.",
+        secret: false,
+        apply: |config, text| {
+            config.replica_age = at_least_one_ms(duration(text)?)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "http.listen",
         flag: "listen",
         placeholder: "ADDRESS:PORT",

@@ -26,12 +26,24 @@ impl OwnPostgres {
     /// # Panics
     /// When there is no PostgreSQL on this machine, or it does not start: a test that needs it cannot pass.
     pub fn start_new() -> OwnPostgres {
-        let mut server = OwnPostgres::prepare().unwrap_or_else(|error| panic!("no PostgreSQL: {error:#}"));
+        let mut server =
+            OwnPostgres::prepare(None).unwrap_or_else(|error| panic!("no PostgreSQL: {error:#}"));
         server.start();
         server
     }
 
-    fn prepare() -> Result<OwnPostgres> {
+    /// A new standby that follows this server.
+    ///
+    /// # Panics
+    /// As [`OwnPostgres::start_new`].
+    pub fn replica(&self) -> OwnPostgres {
+        let standby = OwnPostgres::prepare(Some(self.port));
+        let mut standby = standby.unwrap_or_else(|error| panic!("no PostgreSQL: {error:#}"));
+        standby.start();
+        standby
+    }
+
+    fn prepare(primary: Option<u16>) -> Result<OwnPostgres> {
         let folder = tempfile::Builder::new().prefix("mainstay-postgres-own-").tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut owner = Command::new("/bin/sh")
@@ -40,6 +52,7 @@ impl OwnPostgres {
             .arg(folder.keep())
             .arg(binaries()?)
             .arg(port.to_string())
+            .args(primary.map(|port| port.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,9 +1,10 @@
-# A PostgreSQL of one test's own: sh -c THIS own FOLDER BIN PORT.
+# A PostgreSQL of one test's own: sh -c THIS own FOLDER BIN PORT [PRIMARY], where PRIMARY is the port of a server that this one
+# follows as a standby.
 #
 # Does what is asked on its input, one word a line: `start` and `crash`; answers `ok` or `failed` to each. Ends the server
 # and removes the folder when its input ends, which it does when whoever asks has ended, in whatever way.
 
-folder=$1 bin=$2 port=$3
+folder=$1 bin=$2 port=$3 primary=$4
 data=$folder/data
 
 # PostgreSQL refuses to run as root.
@@ -16,7 +17,11 @@ else
 fi
 
 prepare() {
-    server "$bin/initdb" -D "$data" -A trust -U postgres -E UTF8 --locale=C --no-sync --no-instructions || return 1
+    if [ "$primary" ]; then
+        server "$bin/pg_basebackup" -D "$data" -h 127.0.0.1 -p "$primary" -U postgres -R -c fast --no-sync || return 1
+    else
+        server "$bin/initdb" -D "$data" -A trust -U postgres -E UTF8 --locale=C --no-sync --no-instructions || return 1
+    fi
     # What was committed survives the end of the server, if not of the machine.
     cat >>"$data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'
