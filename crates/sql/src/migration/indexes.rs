@@ -30,7 +30,12 @@ impl Planner<'_> {
             }
             for (_, index) in was.iter().filter(|(key, _)| !is.contains_key(*key)) {
                 self.change(Effect::Safe, format!("the index {} goes", index.name));
-                self.drop_index(&index.name_in(self.dialect), &name);
+                // Not every type has an order that its index could keep.
+                let is_in_the_way = index
+                    .columns
+                    .iter()
+                    .any(|column| self.retyped.contains(&(name.clone(), column.name.clone())));
+                self.drop_index(&index.name_in(self.dialect), &name, is_in_the_way);
             }
         }
     }
@@ -67,7 +72,7 @@ impl Planner<'_> {
         );
     }
 
-    fn drop_index(&mut self, name: &str, table: &str) {
+    fn drop_index(&mut self, name: &str, table: &str, is_in_the_way: bool) {
         // One of a table that is built anew went with the old one.
         if self.rebuilt.contains(table) {
             return;
@@ -81,7 +86,8 @@ impl Planner<'_> {
             w.identifier(name);
         });
         // What a table cannot lose while an index holds it is let go before.
-        let phase = if self.dialect.alters_columns() { Phase::Unindex } else { Phase::Loosen };
+        let is_first = is_in_the_way || !self.dialect.alters_columns();
+        let phase = if is_first { Phase::Loosen } else { Phase::Unindex };
         let mode = if online { Mode::Outside } else { Mode::Joined };
         let words = format!("drop the index {name}");
         self.push(phase, Step { words, mode, statements: vec![statement], ..Step::default() });
@@ -114,10 +120,10 @@ impl Planner<'_> {
             self.step(Phase::Rename, format!("rename the index {old} to {kept}"), statement);
             if is_ordered_anew {
                 self.create_index(Phase::Index, index, false);
-                self.drop_index(&kept, &index.table);
+                self.drop_index(&kept, &index.table, false);
             }
         } else {
-            self.drop_index(&old, &index.table);
+            self.drop_index(&old, &index.table, true);
             self.create_index(Phase::Index, index, false);
         }
     }

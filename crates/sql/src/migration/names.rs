@@ -89,11 +89,12 @@ impl Planner<'_> {
     fn said_table(&mut self, table: &Table) -> Option<String> {
         let said = self.hints.renames.iter().find(|(from, to)| !from.contains('.') && **to == table.name);
         let said = said.map(|(from, _)| from).or(table.was.as_ref())?;
-        self.used.insert(said.clone());
         let is_it = |(name, of): &(&String, &ModelTable)| {
             of.declared.as_ref() == Some(said) && !self.to.tables.contains_key(*name)
         };
-        self.from.tables.iter().find(is_it).map(|(name, _)| name.clone())
+        let found = self.from.tables.iter().find(is_it).map(|(name, _)| name.clone())?;
+        self.used.insert(said.clone());
+        Some(found)
     }
 
     fn rename_table(&mut self, old: &str, table: &Table) {

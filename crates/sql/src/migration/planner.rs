@@ -62,6 +62,8 @@ pub(super) struct Planner<'a> {
     pub(super) rebuilt: BTreeSet<String>,
     /// Columns whose values are not what they were: table and name.
     pub(super) touched: BTreeSet<(String, String)>,
+    /// Columns of another type: table and name.
+    pub(super) retyped: BTreeSet<(String, String)>,
     /// The hints that were of use.
     pub(super) used: BTreeSet<String>,
     pub(super) changes: Vec<Change>,
@@ -91,6 +93,7 @@ impl<'a> Planner<'a> {
             old_tables: BTreeMap::new(),
             rebuilt: BTreeSet::new(),
             touched: BTreeSet::new(),
+            retyped: BTreeSet::new(),
             used: BTreeSet::new(),
             changes: Vec::new(),
             obstacles: Vec::new(),

@@ -295,6 +295,7 @@ impl<'a> Planner<'a> {
             }
             (None, _) => {}
         }
+        self.retyped.insert((table.db_name.clone(), column.db_name.clone()));
         work.retyped.push(Retyped { column, was: was.clone(), change });
     }
 

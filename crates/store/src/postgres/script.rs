@@ -24,9 +24,27 @@ pub(super) const DAMAGES: &str = "
     SELECT format('%s pages of the database had a wrong checksum', checksum_failures)
     FROM pg_stat_database WHERE datname = current_database() AND checksum_failures > 0";
 
-/// How often the lock is asked for. A statement that waited for it would itself be waited for by whoever builds an index beside
-/// others, which holds the lock: neither would ever go on.
-pub(super) const LOCK_POLL: Duration = Duration::from_millis(200);
+/// The first and the last of the pauses between attempts to take the lock; each is twice the one before. A statement that waited for
+/// the lock would itself be waited for by whoever builds an index beside others, which holds it: neither would ever go on.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+const PAUSE_MAX: Duration = Duration::from_millis(200);
+
+/// Pauses between attempts.
+pub(super) struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Pauses {
+        Pauses(PAUSE_MIN)
+    }
+}
+
+impl Pauses {
+    /// The next one.
+    pub(super) async fn next(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(PAUSE_MAX);
+    }
+}
 
 /// Whether one of the functions that try to take a lock has taken [`SCRIPT_LOCK`].
 pub(super) async fn try_lock(connection: &Connection, function: &str) -> Result<bool, StoreError> {
@@ -44,13 +62,14 @@ pub(super) async fn try_lock(connection: &Connection, function: &str) -> Result<
 pub(super) async fn execute(target: &Arc<Target>, statements: &[String]) -> Result<(), StoreError> {
     // A connection of its own, which takes whatever goes wrong with it when it is dropped.
     let connection = target.connect(Purpose::Write, Instant::now()).await?;
+    let mut pauses = Pauses::default();
     loop {
         connection.execute("BEGIN; SET CONSTRAINTS ALL DEFERRED").await.map_err(Failure::into_error)?;
         if try_lock(&connection, "pg_try_advisory_xact_lock").await? {
             break;
         }
         connection.execute("ROLLBACK").await.map_err(Failure::into_error)?;
-        tokio::time::sleep(LOCK_POLL).await;
+        pauses.next().await;
     }
     for statement in statements {
         connection.execute(statement).await.map_err(|failure| match failure.into_error() {

@@ -12,7 +12,7 @@ use tokio_postgres::error::SqlState;
 use super::Postgres;
 use super::connection::{Connection, Purpose, Target};
 use super::error::{Failure, is_fatal, with_source};
-use super::script::{LOCK_POLL, try_lock};
+use super::script::{Pauses, try_lock};
 use crate::StoreError;
 use crate::turn::{PartKind, Script, ScriptError};
 
@@ -45,8 +45,9 @@ impl Postgres {
         if let Err(failure) = connection.execute(&watch).await {
             tracing::debug!(error = %failure.into_error(), "the server cannot look whether its client is still there");
         }
+        let mut pauses = Pauses::default();
         while !try_lock(&connection, "pg_try_advisory_lock").await? {
-            tokio::time::sleep(LOCK_POLL).await;
+            pauses.next().await;
         }
         Ok(Turn { connection })
     }
