@@ -45,7 +45,10 @@ impl World {
         let engine = Arc::new(engine);
         let secret = TokenSecret::new([7; 32]).expect("long enough");
         let open = Options { development: true, ..Options::new(secret) };
+        // Subscriptions are followed by a task of the runtime.
+        let inside = runtime.enter();
         let routes = mainstay_http::service(open, Arc::clone(&engine));
+        drop(inside);
         World { engine, routes, runtime, _folder: folder }
     }
 
