@@ -120,7 +120,7 @@ impl Engine {
         let tables: Vec<TableId> = conditions.iter().map(|(table, ..)| *table).collect();
         let queries = conditions.into_iter().map(|(table, condition, params)| {
             let key = Output { name: "id".to_owned(), kind: OutputKind::Column(ColumnId::ID), guard: None };
-            let mut select = empty_select(table);
+            let mut select = Select::of(table);
             select.filter.push(condition);
             select.outputs.push(key);
             select.limit = Some(int(i64::try_from(max).unwrap_or(i64::MAX)));
@@ -148,7 +148,7 @@ impl Engine {
         ctx: &Ctx,
     ) -> Result<Vec<WatchedRow>, Error> {
         let key = Output { name: "id".to_owned(), kind: OutputKind::Column(ColumnId::ID), guard: None };
-        let mut select = empty_select(table);
+        let mut select = Select::of(table);
         select.outputs.push(key);
         select.outputs.extend(outputs);
         let watch = Watch { select, params: Vec::new() };
@@ -264,20 +264,6 @@ struct Keyed<'a> {
 struct Least<'a> {
     #[serde(borrow)]
     least: &'a RawValue,
-}
-
-fn empty_select(table: TableId) -> Select {
-    Select {
-        table,
-        filter: Vec::new(),
-        outputs: Vec::new(),
-        order: Vec::new(),
-        limit: None,
-        offset: None,
-        after: None,
-        paged: false,
-        cursor_tag: String::new(),
-    }
 }
 
 fn unsupported(path: &str, word: &str) -> Error {

@@ -39,17 +39,7 @@ fn name(number: usize, column: ColumnId) -> String {
 /// The member of a column at the end of some steps.
 fn output(name: String, steps: &[Step], column: ColumnId) -> Output {
     let behind = |target: TableId, rest: &[Step]| {
-        Box::new(Select {
-            table: target,
-            filter: Vec::new(),
-            outputs: vec![output("v".to_owned(), rest, column)],
-            order: Vec::new(),
-            limit: None,
-            offset: None,
-            after: None,
-            paged: false,
-            cursor_tag: String::new(),
-        })
+        Box::new(Select { outputs: vec![output("v".to_owned(), rest, column)], ..Select::of(target) })
     };
     let kind = match steps.split_first() {
         None => OutputKind::Column(column),

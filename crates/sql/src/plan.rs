@@ -32,6 +32,23 @@ pub struct Select {
     pub cursor_tag: String,
 }
 
+impl Select {
+    /// All rows of a table, in no order and showing nothing.
+    pub fn of(table: TableId) -> Select {
+        Select {
+            table,
+            filter: Vec::new(),
+            outputs: Vec::new(),
+            order: Vec::new(),
+            limit: None,
+            offset: None,
+            after: None,
+            paged: false,
+            cursor_tag: String::new(),
+        }
+    }
+}
+
 /// One member of a row in the answer.
 #[derive(Clone, Debug)]
 pub struct Output {

@@ -20,7 +20,7 @@ use mainstay_testkit::cases::{cases, first_seed};
 use mainstay_testkit::database::{Database, DatabaseKind, schema_of};
 use mainstay_testkit::dice::Dice;
 use mainstay_testkit::naive::World;
-use mainstay_testkit::oracle::generate;
+use mainstay_testkit::oracle::generate::{self, settle};
 use mainstay_testkit::oracle::model::{App, Line};
 use mainstay_testkit::rows;
 
@@ -275,24 +275,6 @@ fn changed(line: &str, dice: &mut Dice) -> String {
             rest.replace(" secret", "").replace(" unique", ""),
             dice.pick(&["secret", "unique", "index"])
         ),
-    }
-}
-
-/// Takes out what is no app by itself: relations whose other side is gone, orders of columns that are.
-fn settle(app: &mut App) {
-    loop {
-        let (text, places) = app.text();
-        let Err(problems) = schema_of(&text) else { return };
-        let mut wrong: Vec<(usize, usize)> = problems
-            .iter()
-            .filter_map(|problem| places[text[..problem.span.start as usize].matches('\n').count()])
-            .collect();
-        wrong.sort_unstable();
-        wrong.dedup();
-        assert!(!wrong.is_empty(), "{text}\n{problems:?}");
-        for (table, line) in wrong.into_iter().rev() {
-            app.tables[table].lines.remove(line);
-        }
     }
 }
 

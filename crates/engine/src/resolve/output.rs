@@ -109,17 +109,7 @@ impl Resolver<'_> {
         let select = self.nested(&part.path, |resolver| {
             let filter = resolver.seen_filter(target, part)?;
             let outputs = resolver.outputs(target, part)?;
-            Ok(Select {
-                table: target,
-                filter,
-                outputs,
-                order: Vec::new(),
-                limit: None,
-                offset: None,
-                after: None,
-                paged: false,
-                cursor_tag: String::new(),
-            })
+            Ok(Select { filter, outputs, ..Select::of(target) })
         })?;
         Ok(Output {
             name: column.name.clone(),

@@ -176,6 +176,21 @@ impl<'a> Planner<'a> {
         w.into_text()
     }
 
+    /// `ALTER TABLE … DROP COLUMN …`, with what is in it.
+    pub(super) fn drop_column(&mut self, table: &Table, name: &str) {
+        let statement = self.alter(&table.db_name, |w| {
+            w.text("DROP COLUMN ");
+            w.identifier(name);
+        });
+        let step = Step {
+            words: format!("drop {}.{name} with its values", table.db_name),
+            is_destructive: true,
+            statements: vec![statement],
+            ..Step::default()
+        };
+        self.push(Phase::Drop, step);
+    }
+
     /// `ALTER TABLE "table"` and what follows.
     pub(super) fn alter(&self, table: &str, write: impl FnOnce(&mut Writer<'a>)) -> String {
         self.write(|w| {

@@ -83,17 +83,7 @@ impl Planner<'_> {
             );
         }
         for name in &work.dropped {
-            let statement = self.alter(&table.db_name, |w| {
-                w.text("DROP COLUMN ");
-                w.identifier(name);
-            });
-            let step = Step {
-                words: format!("drop {}.{name} with its values", table.db_name),
-                is_destructive: true,
-                statements: vec![statement],
-                ..Step::default()
-            };
-            self.push(Phase::Drop, step);
+            self.drop_column(table, name);
         }
     }
 

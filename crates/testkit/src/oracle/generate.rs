@@ -53,10 +53,19 @@ pub fn app(dice: &mut Dice, extremes: bool) -> (App, Arc<Schema>) {
         let table = bare.table_named(&app.tables[at].name).expect("the table is there");
         app.tables[at].lines.extend(rules(&bare, dice, table, extremes));
     }
+    let schema = settle(&mut app);
+    (app, schema)
+}
+
+/// Takes out the lines that cannot stand until the app is one, and answers its schema.
+///
+/// # Panics
+/// When what is wrong is none of the app's lines.
+pub fn settle(app: &mut App) -> Arc<Schema> {
     loop {
         let (text, places) = app.text();
         let problems = match schema_of(&text) {
-            Ok(schema) => return (app, schema),
+            Ok(schema) => return schema,
             Err(problems) => problems,
         };
         let mut wrong: Vec<(usize, usize)> = problems
