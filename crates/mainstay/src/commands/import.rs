@@ -1,8 +1,10 @@
 //! `mainstay import`: a file's rows become create parts of one operation, so that rules of writing, counters, checks and
 //! the change log are the engine's own. All rows go in one transaction, or, with `--skip-bad`, in small ones.
 
+mod operation;
 mod read;
 mod run;
+mod target;
 
 use std::path::Path;
 
@@ -11,11 +13,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use mainstay_engine::part::Idempotency;
 use serde_json::json;
 
+use self::target::Target;
 use crate::cli::App;
 use crate::output::Output;
 use crate::runtime::Runtime;
 
-pub(crate) use run::Problem;
+pub(crate) use self::run::Problem;
 
 /// How rows are put in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,7 +65,7 @@ pub(crate) fn into(
     mode: Mode<'_>,
     bar: &ProgressBar,
 ) -> Result<Report> {
-    let target = run::Target::find(runtime.engine.schema(), target)?;
+    let target = Target::find(runtime.engine.schema(), target)?;
     bar.set_message("reading");
     let content = read::content(file, bar)?;
     if let Some(head) = &content.head {
