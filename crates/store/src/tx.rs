@@ -52,7 +52,7 @@ impl Tx {
             }
             Session::Postgres(session) => {
                 let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
-                session.later(query, limits).await
+                Box::pin(session.later(query, limits)).await
             }
         }
     }
@@ -72,7 +72,7 @@ impl Tx {
             Session::Sqlite(_) => Ok(()),
             Session::Postgres(session) => {
                 let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
-                session.flush(limits).await
+                Box::pin(session.flush(limits)).await
             }
         }
     }
@@ -111,7 +111,9 @@ impl Session {
     async fn query(&mut self, query: &Query, limits: ReadLimits) -> Result<Outcome, StoreError> {
         match self {
             Session::Sqlite(session) => session.query_in_transaction(query, limits),
-            Session::Postgres(session) => session.query(query, limits).await,
+            // Boxed, so that the futures around it stay small: a write on SQLite moves a dozen of them, and would mostly copy
+            // room for waiting that it never does.
+            Session::Postgres(session) => Box::pin(session.query(query, limits)).await,
         }
     }
 }

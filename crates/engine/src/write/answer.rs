@@ -48,6 +48,11 @@ type Read<'p> = HashMap<(&'p str, RowKey), String>;
 impl Run<'_> {
     /// The JSON objects of rows, joined by commas.
     pub(super) async fn render(&mut self, rows: &[AnswerRow<'_>]) -> Result<String, Error> {
+        if let [row] = rows
+            && let Some(json) = self.render_one(row).await?
+        {
+            return Ok(json);
+        }
         let mut wanted: Vec<(&Shown, Vec<Value>)> = Vec::new();
         collect(rows, &mut wanted);
         let mut read = Read::default();
@@ -57,6 +62,21 @@ impl Run<'_> {
         let mut out = String::new();
         self.write_rows(&mut out, rows, &read);
         Ok(out)
+    }
+
+    /// The commonest answer of all: one row that was written and is shown as it is in memory. Any other: `None`.
+    async fn render_one(&mut self, row: &AnswerRow<'_>) -> Result<Option<String>, Error> {
+        let shown = &row.step.shown;
+        if row.was.is_some() || !row.nested.is_empty() || !is_plain(shown) {
+            return Ok(None);
+        }
+        let Some(written) = self.rows.get(shown.table, &row.key) else { return Ok(None) };
+        let Some(image) = written.after.clone() else { return Ok(None) };
+        let kind = row.done.or(written.kind());
+        let Local::Row(mut json) = self.show(shown, &image).await? else { return Ok(None) };
+        json.pop();
+        json.push_str(end(kind));
+        Ok(Some(json))
     }
 
     /// Reads what rows show before they are deleted.
@@ -126,7 +146,8 @@ impl Run<'_> {
         if !self.is_readable(shown.table, image).await? {
             return Ok(Local::Hidden);
         }
-        let mut json = b"{".to_vec();
+        let mut json = Vec::with_capacity(64 * shown.select.outputs.len());
+        json.push(b'{');
         for output in &shown.select.outputs {
             let OutputKind::Column(column) = output.kind else { return Ok(Local::Unknown) };
             if json.len() > 1 {
@@ -175,12 +196,7 @@ impl Run<'_> {
             }
             None => out.push_str(&format!("{{\"id\":{}", row.key.to_json())),
         }
-        out.push_str(match kind {
-            Some(Kind::New) => ",\"new\":true}",
-            Some(Kind::Edited) => ",\"edited\":true}",
-            Some(Kind::Deleted) => ",\"deleted\":true}",
-            None => "}",
-        });
+        out.push_str(end(kind));
     }
 
     fn read_limits(&self) -> ReadLimits {
@@ -193,6 +209,16 @@ enum Local {
     Row(String),
     Hidden,
     Unknown,
+}
+
+/// What stands behind the last member of a row.
+fn end(kind: Option<Kind>) -> &'static str {
+    match kind {
+        Some(Kind::New) => ",\"new\":true}",
+        Some(Kind::Edited) => ",\"edited\":true}",
+        Some(Kind::Deleted) => ",\"deleted\":true}",
+        None => "}",
+    }
 }
 
 /// Whether a row shows its own columns alone, each of them wherever the row is seen.

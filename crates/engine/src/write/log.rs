@@ -96,7 +96,8 @@ fn link_line(schema: &Schema, change: &LinkWritten) -> [Value; 5] {
 
 /// A row without its secrets.
 fn to_json(table: &Table, image: &Image) -> Value {
-    let mut json = b"{".to_vec();
+    let mut json = Vec::with_capacity(64 * table.columns.len());
+    json.push(b'{');
     for (column, value) in table.columns.iter().zip(image.iter()).filter(|(column, _)| !column.secret) {
         if json.len() > 1 {
             json.push(b',');

@@ -4,6 +4,17 @@
 
 use std::fmt;
 
+/// 00 to 99.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// Exactly `N` ASCII characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Ascii<const N: usize>(pub(super) [u8; N]);
@@ -19,11 +30,12 @@ impl<const N: usize> Ascii<N> {
         &self.0
     }
 
-    /// Writes `number` with leading zeros into `width` places from `at`.
-    pub(super) fn put(&mut self, at: usize, width: usize, mut number: u64) {
-        for place in (at..at + width).rev() {
-            self.0[place] = b'0' + (number % 10) as u8;
-            number /= 10;
+    /// Writes `number` with leading zeros into `width` places from `at`, an even number of them: two at a time, as a
+    /// timestamp has so many and every row has two.
+    pub(super) fn put(&mut self, at: usize, width: usize, mut number: u32) {
+        for end in (at + 2..=at + width).rev().step_by(2) {
+            [self.0[end - 2], self.0[end - 1]] = PAIRS[(number % 100) as usize];
+            number /= 100;
         }
     }
 }

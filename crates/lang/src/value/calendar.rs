@@ -24,14 +24,15 @@ pub(super) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 pub(super) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let shifted = days + EPOCH_SHIFT;
     let era = shifted.div_euclid(ERA);
-    let day_of_era = shifted.rem_euclid(ERA);
+    // Within an era small numbers suffice, which divide in half the time.
+    let day_of_era = shifted.rem_euclid(ERA) as u32;
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month, day)
+    let year = i64::from(year_of_era) + era * 400 + i64::from(month <= 2);
+    (year, month.into(), day.into())
 }
 
 /// Days of a month.

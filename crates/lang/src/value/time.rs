@@ -156,18 +156,21 @@ fn take_offset(text: &mut &[u8]) -> Option<i64> {
 
 fn put_date<const N: usize>(out: &mut Ascii<N>, days: i64) {
     let (year, month, day) = civil_from_days(days);
-    out.put(0, 4, year.unsigned_abs());
-    out.put(5, 2, month.unsigned_abs());
-    out.put(8, 2, day.unsigned_abs());
+    out.put(0, 4, small(year));
+    out.put(5, 2, small(month));
+    out.put(8, 2, small(day));
 }
 
 fn put_time<const N: usize>(out: &mut Ascii<N>, at: usize, micros: i64) {
-    let micros = micros.unsigned_abs();
-    let seconds = micros / 1_000_000;
+    let seconds = small(micros / 1_000_000);
     out.put(at, 2, seconds / 3600);
     out.put(at + 3, 2, seconds / 60 % 60);
     out.put(at + 6, 2, seconds % 60);
-    out.put(at + 9, 6, micros % 1_000_000);
+    out.put(at + 9, 6, small(micros % 1_000_000));
+}
+
+fn small(number: i64) -> u32 {
+    u32::try_from(number).expect("a year, or less than a day's seconds or a second's microseconds")
 }
 
 impl fmt::Display for Date {

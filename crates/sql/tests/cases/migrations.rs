@@ -248,7 +248,7 @@ fn a_database_of_an_earlier_release_is_understood() {
 fn a_database_made_before_an_index_of_the_system_is_given_it() {
     let db = Db::new("table A { a text, allow read }");
     assert_eq!(ground(db.dialect, &catalogue(&db)), Vec::<String>::new());
-    db.database.script("DROP INDEX \"_change.table.row\"").unwrap();
+    db.database.script("DROP INDEX \"_change.row.table\"").unwrap();
     for step in ground(db.dialect, &catalogue(&db)) {
         db.database.script(&step).unwrap();
     }

@@ -163,7 +163,7 @@ fn the_systems_own_statements_use_their_indexes() {
         check(&db, name, statement);
     }
     let history = db.plan(&system::change_history(schema, SQLITE));
-    assert_eq!(history, "SEARCH _change USING INDEX _change.table.row (table=? AND row=? AND seq<?)");
+    assert_eq!(history, "SEARCH _change USING INDEX _change.row.table (row=? AND table=? AND seq<?)");
     let purge = db.plan(&system::change_purge(schema, SQLITE, &others));
     assert_eq!(purge, "SEARCH _change USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)");
 }
