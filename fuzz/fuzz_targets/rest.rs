@@ -32,6 +32,7 @@ fuzz_target!(|bytes: &[u8]| {
     let request = Request::builder()
         .method(method)
         .uri(format!("{prefix}{target}"))
+        .header(header::HOST, "localhost")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_vec()));
     let Ok(request) = request else { return };

@@ -13,7 +13,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::response::Response;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -217,7 +217,7 @@ async fn answer(
     observation: &mut Observation,
 ) -> Result<Response, Error> {
     check_header_size(app, request.uri(), request.headers())?;
-    check_host(request.headers())?;
+    check_host(request.version(), request.headers())?;
     if routes.is_empty() {
         return files::serve(app, request).await;
     }
@@ -291,12 +291,16 @@ fn check_header_size(app: &App, uri: &Uri, headers: &HeaderMap) -> Result<(), Er
     Ok(())
 }
 
-/// Of two hosts a proxy may have believed the other one (RFC 9112, 3.2).
-fn check_host(headers: &HeaderMap) -> Result<(), Error> {
-    if headers.get_all(header::HOST).iter().nth(1).is_some() {
-        return Err(Error::new(Key::Request, "There are several `Host` headers."));
+/// Of two hosts a proxy may have believed the other one, and where none is named it has made one up (RFC 9112, 3.2).
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version == Version::HTTP_11 => {
+            Err(Error::new(Key::Request, "A request of HTTP/1.1 has a `Host` header."))
+        }
+        (_, Some(_)) => Err(Error::new(Key::Request, "There are several `Host` headers.")),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Nothing here is to be guessed at, framed, or told to other sites.

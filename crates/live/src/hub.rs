@@ -193,8 +193,9 @@ pub(crate) async fn run(
             },
             Some(session) = gone.recv() => hub.leave(session),
             Some(done) = work.recv() => results.push(done),
-            Ok(()) = own.changed() => {}
-            Ok(()) = foreign.changed() => {}
+            // Where nobody listens, a commit wakes nobody.
+            Ok(()) = own.changed(), if hub.cursor.is_some() => {}
+            Ok(()) = foreign.changed(), if hub.cursor.is_some() => {}
             _ = poll.tick() => hub.measure(),
             ended = &mut tester => {
                 // Without it rows would stay as they are and nobody would know: better that everybody comes back.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -293,6 +293,8 @@ impl Socket {
         let target = target.ok_or_else(|| refused("`path` is no path, such as `/api/Alert`.".to_owned()))?;
         let body = frame.body.map_or_else(Body::empty, |body| Body::from(body.get().to_owned()));
         let mut request = Request::new(body);
+        // Of no connection of its own, so that no `Host` is asked of it.
+        *request.version_mut() = Version::HTTP_2;
         *request.method_mut() = method;
         *request.uri_mut() = target;
         let headers = request.headers_mut();
