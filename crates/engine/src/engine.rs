@@ -17,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::ctx::{Caller, Ctx};
 use crate::error::Error;
 use crate::history::LogStatements;
+use crate::identity;
 use crate::limits::Limits;
 use crate::meters::Meters;
 use crate::open::{self, MayChange, OpenError};
@@ -52,6 +53,7 @@ pub struct Engine {
     pub(crate) log: LogStatements,
     pub(crate) meters: Meters,
     pub(crate) recent: Recent,
+    pub(crate) identity: Arc<str>,
 }
 
 impl Engine {
@@ -62,6 +64,7 @@ impl Engine {
     pub async fn open(schema: Arc<Schema>, store: Store, options: Options) -> Result<Engine, OpenError> {
         let dialect = store.dialect();
         open::fit(&schema, &store, options.may_change).await?;
+        let identity = identity::of(&schema, dialect, &store).await?;
         let catalog = Arc::new(Catalog::new(schema));
         let callers = Callers::new(&catalog, dialect, &store);
         let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
@@ -78,6 +81,7 @@ impl Engine {
             log,
             meters: Meters::new(),
             recent: Recent::default(),
+            identity,
         })
     }
 

@@ -131,7 +131,8 @@ keys! {
     LiveTooMany = "live.too_many", TooMany, "Too many subscriptions";
     /// A `since` that was not given out here.
     LiveSince = "live.since", Malformed, "Unknown place";
-    /// The changes since that place are no longer kept: subscribe without `since`.
+    /// The changes since that place are no longer kept, or it is a place of the database before a restore or a move: subscribe
+    /// without `since`.
     LiveGone = "live.gone", Gone, "No longer kept";
     /// Too many requests in a short time.
     RateLimit = "rate.limited", TooMany, "Too many requests";

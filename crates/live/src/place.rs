@@ -2,7 +2,8 @@
 //!
 //! Between two positions lie lines in the order of their numbers, so a place is the two positions and the number of the last
 //! line that was told. It goes out sealed: with a keyed hash, and bound to the caller, the subscription and the schema,
-//! so that nobody reads the log from a place that somebody else was given.
+//! so that nobody reads the log from a place that somebody else was given. It says of which database it is a place: in another
+//! one, such as what a restore has filled, the same numbers stand for other changes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,6 +15,8 @@ use sha2::{Digest, Sha256};
 /// Bytes of the hash that seals a place, and of what it is bound to.
 const TAG_BYTES: usize = 16;
 const BINDING_BYTES: usize = 16;
+/// Bytes that tell databases apart.
+const ORIGIN_BYTES: usize = 8;
 /// Bytes of one block of the hash.
 const BLOCK: usize = 64;
 
@@ -83,11 +86,13 @@ impl SealKey {
 #[derive(Debug)]
 pub(crate) struct Seal {
     key: SealKey,
+    origin: [u8; ORIGIN_BYTES],
     binding: [u8; BINDING_BYTES],
 }
 
 impl Seal {
-    pub(crate) fn new(key: &SealKey, bound_to: &[&[u8]]) -> Seal {
+    /// Of a database, bound to all of these.
+    pub(crate) fn new(key: &SealKey, database: &str, bound_to: &[&[u8]]) -> Seal {
         let mut hash = Sha256::new();
         for piece in bound_to {
             hash.update((piece.len() as u64).to_le_bytes());
@@ -95,15 +100,18 @@ impl Seal {
         }
         let mut binding = [0; BINDING_BYTES];
         binding.copy_from_slice(&hash.finalize()[..BINDING_BYTES]);
-        Seal { key: key.clone(), binding }
+        let mut origin = [0; ORIGIN_BYTES];
+        origin.copy_from_slice(&Sha256::digest(database)[..ORIGIN_BYTES]);
+        Seal { key: key.clone(), origin, binding }
     }
 
     /// The place as text.
     pub(crate) fn write(&self, place: &Place) -> String {
         let to = place.to.as_ref().map_or("", Position::text);
         let text = format!("{}|{}|{}|{}", place.at.0, place.from.text(), to, place.seq);
-        let mut bytes = Vec::with_capacity(TAG_BYTES + BINDING_BYTES + text.len());
+        let mut bytes = Vec::with_capacity(TAG_BYTES + ORIGIN_BYTES + BINDING_BYTES + text.len());
         bytes.extend_from_slice(&[0; TAG_BYTES]);
+        bytes.extend_from_slice(&self.origin);
         bytes.extend_from_slice(&self.binding);
         bytes.extend_from_slice(text.as_bytes());
         let tag = self.key.tag(&bytes[TAG_BYTES..]);
@@ -114,7 +122,7 @@ impl Seal {
     /// A place that was written; `None`: for another caller, subscription or schema, or for this caller as it was before.
     ///
     /// # Errors
-    /// [`Key::LiveSince`] when it was not written with this key.
+    /// [`Key::LiveSince`] when it was not written with this key, [`Key::LiveGone`] when it is a place of another database.
     pub(crate) fn read(&self, text: &str) -> Result<Option<Place>, Error> {
         let refused = || Error::new(Key::LiveSince, "`since` is no place that this server has given out.");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
@@ -122,6 +130,11 @@ impl Seal {
         let differs = self.key.tag(sealed).iter().zip(tag).fold(0, |differs, (a, b)| differs | (a ^ b));
         if differs != 0 {
             return Err(refused());
+        }
+        let (origin, sealed) = sealed.split_at_checked(ORIGIN_BYTES).ok_or_else(refused)?;
+        if *origin != self.origin {
+            let words = "The app's database is another one since then: subscribe without `since`.";
+            return Err(Error::new(Key::LiveGone, words));
         }
         let (binding, text) = sealed.split_at_checked(BINDING_BYTES).ok_or_else(refused)?;
         if *binding != self.binding {
@@ -144,6 +157,7 @@ impl Seal {
 #[cfg(test)]
 mod tests {
     use mainstay_engine::Position;
+    use mainstay_engine::error::Key;
     use mainstay_lang::value::Timestamp;
 
     use super::{Place, Seal, SealKey};
@@ -156,17 +170,20 @@ mod tests {
     #[test]
     fn a_place_comes_back_to_those_it_was_given_to_alone() {
         let key = SealKey::derive(&[1; 32]);
-        let seal = Seal::new(&key, &[b"ann", b"Alert"]);
+        let seal = Seal::new(&key, "one", &[b"ann", b"Alert"]);
         let text = seal.write(&place());
         assert_eq!(seal.read(&text).unwrap(), Some(place()));
         // Pieces are told apart by their lengths.
-        assert_eq!(Seal::new(&key, &[b"annA", b"lert"]).read(&text).unwrap(), None);
-        assert!(Seal::new(&SealKey::derive(&[2; 32]), &[b"ann", b"Alert"]).read(&text).is_err());
+        assert_eq!(Seal::new(&key, "one", &[b"annA", b"lert"]).read(&text).unwrap(), None);
+        let key_of = |seal: Seal| seal.read(&text).unwrap_err().key;
+        let bound_to: [&[u8]; 2] = [b"ann", b"Alert"];
+        assert_eq!(key_of(Seal::new(&SealKey::derive(&[2; 32]), "one", &bound_to)), Key::LiveSince);
+        assert_eq!(key_of(Seal::new(&key, "other", &bound_to)), Key::LiveGone);
     }
 
     #[test]
     fn a_place_that_was_changed_is_refused() {
-        let seal = Seal::new(&SealKey::derive(&[1; 32]), &[]);
+        let seal = Seal::new(&SealKey::derive(&[1; 32]), "one", &[]);
         let text = seal.write(&place());
         for at in 0..text.len() {
             let mut changed = text.clone().into_bytes();

@@ -220,7 +220,7 @@ impl Reader {
             part.as_bytes(),
             &self.schema_print,
         ];
-        Seal::new(&self.key, &pieces)
+        Seal::new(&self.key, self.engine.identity(), &pieces)
     }
 
     /// The next moment at which rows change by themselves.

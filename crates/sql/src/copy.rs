@@ -276,6 +276,8 @@ pub fn finish(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
     }
     // What was recorded may be of another kind of database, or of an earlier release.
     statements.push(ledger::record(dialect, &Model::of(schema, dialect)));
+    // It is another database than the one that the rows come from.
+    statements.push(system::meta_forget(dialect, system::IDENTITY));
     statements.push(drop_table(dialect, PROGRESS.name));
     statements
 }

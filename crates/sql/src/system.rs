@@ -4,6 +4,10 @@
 //! about the database, `_migration` the ledger of migrations. Their names begin with an underscore, which no declared name does. Declared as data:
 //! one list of columns yields the tables; what is done with them is one function each.
 
+mod meta;
+
+pub use meta::{meta_begin, meta_forget, meta_get, meta_like, meta_put, meta_record};
+
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
@@ -89,9 +93,12 @@ pub const IDEMPOTENCY: SystemTable = SystemTable {
     key: &["scope", "key", "target"],
 };
 
-/// Facts about the database, by name.
+/// Facts about the database, by name; `meta` has what is done with them.
 pub const META: SystemTable =
     SystemTable { name: "_meta", columns: &[column("key", TEXT), column("value", TEXT)], key: &["key"] };
+
+/// The fact that tells one database from another.
+pub const IDENTITY: &str = "identity";
 
 /// The ledger of migrations: a line for each step that was begun. A file that was taken as done without being run has a line
 /// for a step 0. Each kind of database has files of its own, so lines of another kind, which came with rows that were moved, tell
@@ -428,35 +435,4 @@ pub fn change_purge(schema: &Schema, dialect: &dyn Dialect, tables: &LoggedTable
         w.text(")");
     }
     w.finish(ResultShape::Nothing)
-}
-
-/// The value of the fact named `Param(0)`.
-pub fn meta_get(schema: &Schema, dialect: &dyn Dialect) -> Statement {
-    let mut w = Writer::new(schema, dialect);
-    w.text("SELECT \"value\" FROM \"_meta\"");
-    w.where_system(&META, META.key);
-    w.finish(ResultShape::Values(vec![TEXT]))
-}
-
-/// Sets the fact named `Param(0)` to `Param(1)`.
-pub fn meta_put(schema: &Schema, dialect: &dyn Dialect) -> Statement {
-    let mut w = Writer::new(schema, dialect);
-    w.insert_system(&META);
-    w.text(" ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
-    w.finish(ResultShape::Nothing)
-}
-
-/// [`meta_put`] as one text without binds, for scripts that change tables and remember it in one transaction. Both
-/// are the server's own words, never a caller's.
-pub fn meta_record(dialect: &dyn Dialect, key: &str, value: &str) -> String {
-    let schema = Schema::default();
-    let mut w = Writer::new(&schema, dialect);
-    w.text("INSERT INTO ");
-    w.identifier(META.name);
-    w.text(" (\"key\", \"value\") VALUES (");
-    w.quoted(key);
-    w.text(", ");
-    w.quoted(value);
-    w.text(") ON CONFLICT (\"key\") DO UPDATE SET \"value\" = excluded.\"value\"");
-    w.into_text()
 }

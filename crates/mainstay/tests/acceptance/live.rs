@@ -90,3 +90,56 @@ async fn a_server_that_dies_loses_nobody_a_change() {
     assert_eq!(rows.into_keys().collect::<Vec<_>>(), made);
     assert!(server.is_none(), "the server was killed on the way");
 }
+
+/// A place goes on over a restart, but not in a database that a restore or a move has filled: there the same numbers stand for
+/// other changes.
+#[tokio::test]
+async fn a_place_is_one_of_its_database_alone() {
+    let app = App::of(TASKS);
+    let file = |name: &str| app.path().parent().unwrap().join(name).display().to_string();
+    let part = json!({"Task": {"get": ["title"]}});
+    let make = |server: &Server, title: &str| {
+        server.request("POST", "/api/Task").json(&json!({"title": title})).send().expect(201);
+    };
+    let refused = async |server: &Server, place: &str| {
+        let frame = json!({"id": 1, "subscribe": part, "since": place});
+        let answer = Socket::open(&url(server), "").await.ask(frame).await;
+        assert_eq!(
+            (&answer["status"], &answer["body"]["key"]),
+            (&json!(410), &json!("live.gone")),
+            "{answer}"
+        );
+    };
+    let databases = [format!("sqlite:{}", file("one.db")), Postgres::database()];
+    for (number, database) in databases.iter().enumerate() {
+        let serve = || app.serve_with(&["--database", database]);
+        let server = serve();
+        make(&server, "Before");
+        let backup = file(&format!("{number}.backup"));
+        app.run(&["backup", "APP", &backup, "--database", database]).succeeded();
+        let mut socket = Socket::open(&url(&server), "").await;
+        let place = socket.subscribe(1, part.clone(), None).await["ready"].as_str().unwrap().to_owned();
+        make(&server, "After");
+        drop((socket, server));
+
+        let server = serve();
+        let mut socket = Socket::open(&url(&server), "").await;
+        assert!(socket.subscribe(1, part.clone(), Some(&place)).await.get("rows").is_none());
+        assert_eq!(socket.hear().await["row"]["title"], "After");
+        drop((socket, server));
+
+        app.run(&["restore", "APP", &backup, "--replace", "--database", database]).succeeded();
+        let server = serve();
+        // There are as many changes as there were, so that nothing but the database itself is another.
+        make(&server, "Other");
+        refused(&server, &place).await;
+        let mut socket = Socket::open(&url(&server), "").await;
+        let place = socket.subscribe(1, part.clone(), None).await["ready"].as_str().unwrap().to_owned();
+        drop((socket, server));
+
+        for target in [Postgres::database(), format!("sqlite:{}", file(&format!("{number}.moved.db")))] {
+            app.run(&["move", "APP", "--from", database, "--to", &target]).succeeded();
+            refused(&app.serve_with(&["--database", &target]), &place).await;
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Which database this is: a name that it was given when it was first opened, and that no other one has.
+//!
+//! A place in the change log means something in one database alone. What a move or a restore fills is another one, even
+//! where its rows are the same: numbers and transactions begin anew there, and after a restore the same numbers stand for
+//! other changes. So [`mainstay_sql::copy::finish`] takes the name out, and whoever opens the database first gives it a new one.
+
+use std::sync::Arc;
+
+use mainstay_lang::schema::Schema;
+use mainstay_sql::{Dialect, system};
+use mainstay_store::{Store, StoreError};
+use uuid::Uuid;
+
+use crate::engine::Engine;
+use crate::facts;
+
+/// The database's name; one that has none is given one.
+pub(crate) async fn of(
+    schema: &Schema,
+    dialect: &'static dyn Dialect,
+    store: &Store,
+) -> Result<Arc<str>, StoreError> {
+    let read = async || facts::read(store, system::meta_get(schema, dialect), system::IDENTITY).await;
+    if let Some(known) = read().await? {
+        return Ok(known.into());
+    }
+    let name = Uuid::new_v4().simple().to_string();
+    // Another process may be as early: the first name stands.
+    store.execute_script(vec![system::meta_begin(dialect, system::IDENTITY, &name)]).await?;
+    let known = read().await?.map(Arc::from);
+    known.ok_or_else(|| StoreError::Other("the database does not keep its identity".to_owned()))
+}
+
+impl Engine {
+    /// The name of the database: the same for as long as places in its change log mean the same.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+}
