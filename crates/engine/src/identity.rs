@@ -36,4 +36,9 @@ impl Engine {
     pub fn identity(&self) -> &str {
         &self.identity
     }
+
+    /// Whether no other process can serve this database at the same time.
+    pub fn is_alone(&self) -> bool {
+        self.dialect.kind() == mainstay_sql::SQLITE.kind()
+    }
 }

@@ -5,9 +5,13 @@ use mainstay_lang::source::Sources;
 /// Who may sign in, and what they were granted.
 const USERS: &str = include_str!("prelude/users.stay");
 
+/// Who is connected.
+const PRESENCE: &str = include_str!("prelude/presence.stay");
+
 /// Adds the platform's own files to those of an app.
 pub fn load(mut sources: Sources) -> Sources {
     sources.add_platform("<users>", USERS);
+    sources.add_capability("<presence>", "presence", PRESENCE);
     sources
 }
 
@@ -20,5 +24,19 @@ mod tests {
     fn an_app_without_tables_is_a_schema() {
         let analysis = analyse(&super::load(Sources::default()));
         assert!(analysis.schema.is_some(), "{:?}", analysis.diagnostics);
+    }
+
+    #[test]
+    fn tables_of_a_capability_are_there_where_it_is_used() {
+        let check = |text: &str, expect: bool| {
+            let mut sources = super::load(Sources::default());
+            sources.add("app.stay", text);
+            let analysis = analyse(&sources);
+            assert!(analysis.diagnostics.is_empty(), "{text}: {:?}", analysis.diagnostics);
+            let schema = analysis.schema.expect("nothing is wrong with it");
+            assert_eq!(schema.table_named("Presence").is_some(), expect, "{text}");
+        };
+        check("app x\nuse live", false);
+        check("app x\nuse live, presence\nextend Presence { allow read if signed_in }", true);
     }
 }

@@ -7,6 +7,8 @@ mod frame;
 pub(crate) mod socket;
 pub(crate) mod stream;
 
+use std::sync::Arc;
+
 use mainstay_engine::ctx::Ctx;
 use mainstay_live::Who;
 
@@ -18,6 +20,17 @@ fn who(ctx: &Ctx) -> Who {
         tenant: ctx.tenant.clone(),
         session: ctx.session.clone(),
     }
+}
+
+/// Longer names of devices are cut.
+const DEVICE_CHARS_MAX: usize = 200;
+
+/// From where somebody listens: as was said, or by the name of the program.
+fn device(said: Option<&str>, headers: &axum::http::HeaderMap) -> Option<Arc<str>> {
+    let agent = || headers.get("user-agent").and_then(|value| value.to_str().ok());
+    let name: String =
+        said.or_else(agent)?.chars().filter(|c| !c.is_control()).take(DEVICE_CHARS_MAX).collect();
+    (!name.trim().is_empty()).then(|| name.into())
 }
 
 /// Whether the page that asks was served from here, or from where pages may ask from. Programs say nothing of a page.

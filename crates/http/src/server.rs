@@ -86,6 +86,7 @@ impl Server {
         drop(listener);
         connections.finish().await;
         listeners_left(&app).await;
+        app.live.stop().await;
     }
 }
 

@@ -8,6 +8,7 @@ use crate::parser;
 use crate::resolve::{self, Parsed};
 use crate::schema::Schema;
 use crate::source::{Sources, Span};
+use crate::syntax;
 use std::collections::HashSet;
 
 /// What came of an app's text.
@@ -29,6 +30,7 @@ pub fn analyse(sources: &Sources) -> Analysis {
         diagnostics.extend(problems);
         files.push(Parsed { tree, platform: source.platform });
     }
+    leave_out_unused(sources, &mut files);
     let (schema, problems) = resolve::resolve(&files);
     // What could not be read has been said; that it means nothing either is no news.
     let unread: HashSet<Span> = diagnostics.iter().map(|problem| problem.span).collect();
@@ -40,6 +42,17 @@ pub fn analyse(sources: &Sources) -> Analysis {
     diagnostics.sort_by_key(|problem| problem.span);
     diagnostics.dedup();
     Analysis { schema: if failed { None } else { Some(schema) }, diagnostics }
+}
+
+/// Empties the platform's files of capabilities that the app does not use.
+fn leave_out_unused(sources: &Sources, files: &mut [Parsed]) {
+    let used: HashSet<String> =
+        files.iter().flat_map(|file| &file.tree.uses).map(|name| name.text.clone()).collect();
+    for (file, source) in files.iter_mut().zip(sources.files()) {
+        if source.capability.is_some_and(|capability| !used.contains(capability)) {
+            file.tree = syntax::File::default();
+        }
+    }
 }
 
 #[cfg(test)]

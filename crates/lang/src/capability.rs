@@ -24,6 +24,7 @@ pub const CAPABILITIES: &[Capability] = &[
     capability("jobs", "Work that is queued in the transaction that asks for it."),
     capability("live", "Subscriptions to rows."),
     capability("mail", "Mail from templates."),
+    capability("presence", "Who is connected, as a table."),
     capability("push", "Push messages to browsers."),
     capability("streams", "Tables that change through commands and events."),
     capability("stripe", "Payments and subscriptions."),

@@ -30,6 +30,8 @@ pub struct SourceFile {
     pub text: String,
     /// Whether the platform brought this file (its tables may be extended and are not the author's to mend).
     pub platform: bool,
+    /// The capability that it belongs to; it counts only in an app that uses that.
+    pub capability: Option<&'static str>,
 }
 
 /// All the text of one app.
@@ -41,12 +43,18 @@ pub struct Sources {
 impl Sources {
     /// Adds a file of the app's author and returns its index.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> u32 {
-        self.push(SourceFile { name: name.into(), text: text.into(), platform: false })
+        self.push(SourceFile { name: name.into(), text: text.into(), platform: false, capability: None })
     }
 
     /// Adds a file that the platform brings.
     pub fn add_platform(&mut self, name: impl Into<String>, text: impl Into<String>) -> u32 {
-        self.push(SourceFile { name: name.into(), text: text.into(), platform: true })
+        self.push(SourceFile { name: name.into(), text: text.into(), platform: true, capability: None })
+    }
+
+    /// Adds a file that the platform brings to apps that use a capability.
+    pub fn add_capability(&mut self, name: impl Into<String>, capability: &'static str, text: &str) -> u32 {
+        let (name, text) = (name.into(), text.to_owned());
+        self.push(SourceFile { name, text, platform: true, capability: Some(capability) })
     }
 
     fn push(&mut self, file: SourceFile) -> u32 {

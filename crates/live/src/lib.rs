@@ -7,6 +7,7 @@ mod hub;
 mod keys;
 mod metrics;
 mod place;
+mod presence;
 mod queue;
 mod registry;
 mod trail;
@@ -14,7 +15,7 @@ mod view;
 mod work;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mainstay_engine::Engine;
@@ -30,6 +31,7 @@ pub use queue::{ChangeOf, Closed, Event, EventKind, Seq};
 pub use view::Request;
 
 use hub::{Command, SessionId};
+use presence::Presence;
 use queue::Queue;
 
 /// How much subscribers may ask for.
@@ -45,6 +47,8 @@ pub struct Limits {
     pub queue_frames: usize,
     /// Bytes of changes that may wait for one connection.
     pub queue_bytes: usize,
+    /// How long those who were connected to a process that has died are still said to be there.
+    pub presence_lease: Duration,
 }
 
 impl Default for Limits {
@@ -55,6 +59,7 @@ impl Default for Limits {
             per_user: 2_000,
             queue_frames: 4_096,
             queue_bytes: 4 << 20,
+            presence_lease: Duration::from_secs(30),
         }
     }
 }
@@ -92,6 +97,7 @@ pub struct Live {
     commands: mpsc::Sender<Command>,
     gone: mpsc::UnboundedSender<SessionId>,
     next: Arc<AtomicU64>,
+    presence: Option<Presence>,
     limits: Limits,
 }
 
@@ -103,22 +109,32 @@ impl Live {
     pub fn start(engine: Arc<Engine>, key: SealKey, limits: Limits) -> Live {
         let (commands, taken) = mpsc::channel(COMMANDS_MAX);
         let (gone, left) = mpsc::unbounded_channel();
+        let presence = Presence::start(&engine, limits.presence_lease);
         let hub = tokio::spawn(hub::run(engine, limits.clone(), key, taken, left));
         tokio::spawn(async move {
             if let Err(panic) = hub.await {
                 tracing::error!(%panic, "subscriptions have ended and can be made no more until a restart");
             }
         });
-        Live { commands, gone, next: Arc::default(), limits }
+        Live { commands, gone, next: Arc::default(), presence, limits }
     }
 
-    /// A connection for somebody.
-    pub async fn connect(&self, who: Who) -> Connection {
+    /// A connection for somebody, from a device by its own words.
+    pub async fn connect(&self, who: Who, device: Option<Arc<str>>) -> Connection {
         let session = self.next.fetch_add(1, Ordering::Relaxed);
         let queue = Arc::new(Queue::new(self.limits.queue_frames, self.limits.queue_bytes));
-        let connection = Connection { session, live: self.clone(), queue: queue.clone() };
+        let acted = Arc::new(AtomicI64::new(0));
+        let connection = Connection { session, live: self.clone(), queue: queue.clone(), device, acted };
+        connection.is_there(&who);
         connection.say(Command::Join { session, who, queue }).await;
         connection
+    }
+
+    /// Says that nobody is connected here any more, for as long as the database lets it.
+    pub async fn stop(&self) {
+        if let Some(presence) = &self.presence {
+            presence.stop().await;
+        }
     }
 }
 
@@ -128,13 +144,32 @@ pub struct Connection {
     session: SessionId,
     live: Live,
     queue: Arc<Queue>,
+    device: Option<Arc<str>>,
+    /// When it has acted last, in microseconds since 1970.
+    acted: Arc<AtomicI64>,
 }
 
 impl Connection {
     /// Says that somebody else listens from now on, or the same one with new credentials. Subscriptions stay, and are told
     /// what this one sees.
     pub async fn identify(&self, who: Who) {
+        self.is_there(&who);
         self.say(Command::Identify { session: self.session, who }).await;
+    }
+
+    /// Says that the client has done something.
+    pub fn act(&self) {
+        self.acted.store(work::now().0, Ordering::Relaxed);
+    }
+
+    fn is_there(&self, who: &Who) {
+        match (&self.live.presence, &who.user) {
+            (Some(presence), Some(user)) => {
+                presence.came(self.session, user.clone(), self.device.clone(), self.acted.clone());
+            }
+            (Some(presence), None) => presence.went(self.session),
+            (None, _) => {}
+        }
     }
 
     /// Asks for a subscription under a name of the client's own; what comes of it is told by [`Connection::next`].
@@ -182,6 +217,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         // Without a hub there is nothing to be forgotten.
         self.live.gone.send(self.session).ok();
+        if let Some(presence) = &self.live.presence {
+            presence.went(self.session);
+        }
     }
 }
 

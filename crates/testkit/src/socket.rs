@@ -35,7 +35,15 @@ impl Socket {
     /// # Panics
     /// When it is refused.
     pub async fn open(url: &str, token: &str) -> Socket {
-        Socket::try_open(url, token, &[]).await.expect("the socket opens")
+        Socket::open_at(url, "/live", token).await
+    }
+
+    /// The same, at a path of its own.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn open_at(url: &str, path: &str, token: &str) -> Socket {
+        Socket::try_open_at(url, path, token, &[]).await.expect("the socket opens")
     }
 
     /// The same, with further headers.
@@ -46,7 +54,23 @@ impl Socket {
     /// # Panics
     /// When the address or a header is none.
     pub async fn try_open(url: &str, token: &str, headers: &[(&'static str, &str)]) -> Result<Socket, Error> {
-        let url = format!("{}/live", url.replacen("http", "ws", 1));
+        Socket::try_open_at(url, "/live", token, headers).await
+    }
+
+    /// The same, at a path of its own.
+    ///
+    /// # Errors
+    /// What the server answers instead.
+    ///
+    /// # Panics
+    /// When the address or a header is none.
+    pub async fn try_open_at(
+        url: &str,
+        path: &str,
+        token: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket, Error> {
+        let url = format!("{}{path}", url.replacen("http", "ws", 1));
         let mut request = url.into_client_request().expect("the address is one");
         if !token.is_empty() {
             let value = format!("Bearer {token}").parse().expect("a token is a header's value");

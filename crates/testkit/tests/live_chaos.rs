@@ -114,7 +114,7 @@ impl Client {
     }
 
     async fn connect(&self, live: &Live) -> Connection {
-        let connection = live.connect(self.who.clone()).await;
+        let connection = live.connect(self.who.clone(), None).await;
         connection.subscribe("1".into(), self.request(), self.seq.clone()).await;
         connection
     }

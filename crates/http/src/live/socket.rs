@@ -23,7 +23,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tower::ServiceExt;
 
 use super::frame::{self, RequestFrame, Said};
-use super::{is_welcome, who};
+use super::{device, is_welcome, who};
 use crate::app::App;
 use crate::call::Call;
 use crate::credentials::{Ends, REQUEST_ID};
@@ -63,7 +63,9 @@ const NOT_TAKEN: [HeaderName; 7] = [
 ];
 
 pub(crate) async fn run(call: Call) -> Result<Response, Error> {
+    let parameters = call.parameters(&["device"])?;
     let Call { app, ctx, headers, extensions, ends, .. } = call;
+    let device = device(parameters.text("device")?, &headers);
     if !is_welcome(&headers, &app.options.origins) {
         let words = "Pages of this origin may not open a socket here.";
         return Err(Error::new(Key::Forbidden, words));
@@ -87,7 +89,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let request_id = Arc::clone(&ctx.request_id);
     let who = who(&ctx);
     Ok(upgrade.on_upgrade(move |websocket| async move {
-        let connection = app.live.connect(who).await;
+        let connection = app.live.connect(who, device).await;
         let entry = Entry::new(&app);
         let socket = Socket {
             app,
@@ -231,6 +233,9 @@ impl Socket {
             Ok(read) => read,
             Err((id, error)) => return Then::Say(frame::refusal(id, &error, &self.request_id)),
         };
+        if !matches!(said, Said::Ping) {
+            self.connection.act();
+        }
         match said {
             Said::Ping => Then::Say(frame::done(id)),
             Said::Request(request) => match self.request(&request) {

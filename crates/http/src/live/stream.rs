@@ -17,7 +17,7 @@ use mainstay_live::{Closed, Connection, Event, EventKind, Request};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
 
-use super::{frame, is_welcome, who};
+use super::{device, frame, is_welcome, who};
 use crate::app::Stopping;
 use crate::call::Call;
 use crate::credentials::Ends;
@@ -47,7 +47,7 @@ pub(crate) async fn run(call: Call, table: String, part: Part) -> Result<Respons
         Some(Err(_)) => return Err(Error::new(Key::LiveSince, "`Last-Event-ID` is no place of ours.")),
         None => None,
     };
-    let connection = call.app.live.connect(who(&call.ctx)).await;
+    let connection = call.app.live.connect(who(&call.ctx), device(None, &call.headers)).await;
     connection.subscribe(Arc::from("events"), Request { table, part }, since).await;
     let first = match connection.next().await {
         Ok(Event { kind: EventKind::Ended(error), .. }) => return Err(error),

@@ -231,6 +231,7 @@ fn socket() -> Value {
             "Upgrades the connection. Frames are JSON texts; any request can be made over the socket, and any part of the \
              query language subscribed to.",
         )
+        .query("device", "What the device calls itself, for `Presence`; else the name of the program.")
         .bare(StatusCode::SWITCHING_PROTOCOLS, "The socket is open.")
         .failures(&[&[400, 401, 403, 500, 503]])
 }
@@ -281,10 +282,16 @@ impl Operation {
         self
     }
 
-    fn header(mut self, name: &str, docs: &str) -> Operation {
-        self.parameter(
-            json!({"name": name, "in": "header", "description": docs, "schema": {"type": "string"}}),
-        );
+    fn header(self, name: &str, docs: &str) -> Operation {
+        self.text("header", name, docs)
+    }
+
+    fn query(self, name: &str, docs: &str) -> Operation {
+        self.text("query", name, docs)
+    }
+
+    fn text(mut self, place: &str, name: &str, docs: &str) -> Operation {
+        self.parameter(json!({"name": name, "in": place, "description": docs, "schema": {"type": "string"}}));
         self
     }
 

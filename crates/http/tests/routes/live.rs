@@ -1,6 +1,7 @@
 //! `/live` and streams of events: subscriptions over the wire.
 
 mod frames;
+mod presence;
 mod pressure;
 mod rights;
 mod stream;

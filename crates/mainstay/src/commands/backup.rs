@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, anyhow};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::schema::Schema;
-use mainstay_lang::source::Sources;
+use mainstay_lang::source::{SourceFile, Sources};
 use mainstay_lang::value::Timestamp;
 use mainstay_store::StoreOptions;
 use mainstay_store::copy::{
@@ -89,7 +89,11 @@ pub(crate) async fn write(
             "not in the backup, because the app does not declare it"
         );
     }
-    let files = subject.sources.files().iter().map(|file| ArchiveFile {
+    let uses = &subject.schema.uses;
+    let counts = |file: &&SourceFile| {
+        file.capability.is_none_or(|capability| uses.iter().any(|used| used == capability))
+    };
+    let files = subject.sources.files().iter().filter(counts).map(|file| ArchiveFile {
         name: file.name.clone(),
         text: file.text.clone(),
         platform: file.platform,

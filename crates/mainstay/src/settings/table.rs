@@ -477,6 +477,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "live.presence_lease",
+        flag: "live-presence-lease",
+        placeholder: "DURATION",
+        default: "30s",
+        help: "How long those who were connected to a server that has died are still in `Presence`.",
+        secret: false,
+        apply: |config, text| {
+            config.live.presence_lease = duration(text)?.max(std::time::Duration::from_secs(1));
+            Ok(())
+        },
+    },
+    Setting {
         name: "log.level",
         flag: "log-level",
         placeholder: "LEVEL",

@@ -7,7 +7,7 @@ use mainstay_testkit::postgres::Postgres;
 use mainstay_testkit::socket::{Heard, Socket};
 use serde_json::{Value, json};
 
-use crate::support::{App, Server};
+use crate::support::{App, Server, until};
 
 const TASKS: &str = "table Task { title text, n int = 0, history 1 day, allow all }";
 
@@ -142,4 +142,92 @@ async fn a_place_is_one_of_its_database_alone() {
             refused(&app.serve_with(&["--database", &target]), &place).await;
         }
     }
+}
+
+const HALL: &str = "app hall\nuse presence\nextend Presence { allow read if signed_in }";
+
+/// Who is connected to any server of the app is told by every one. When a server is killed, those who were connected to it
+/// leave once its lease has ended; one that stops takes its own along; one that begins alone clears up at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_connected_to_a_server_that_died_is_there_no_longer() {
+    let app = App::of(HALL);
+    let database = Postgres::database();
+    let flags = ["--database", database.as_str(), "--live-presence-lease", "2s"];
+    let [one, other] = [app.serve_with(&flags), app.serve_with(&flags)];
+    let user = app.run(&[
+        "user",
+        "create",
+        "APP",
+        "--email",
+        "a@b.example",
+        "--name",
+        "Ann",
+        "--json",
+        "--database",
+        &database,
+    ]);
+    let user = user.succeeded().json()["id"].as_str().unwrap().to_owned();
+    let token = app
+        .run(&["user", "token", "APP", &user, "--database", &database])
+        .succeeded()
+        .stdout
+        .trim()
+        .to_owned();
+    let mut watching = Socket::open_at(&url(&other), "/live?device=other", &token).await;
+    let first = watching.subscribe(1, json!({"Presence": {"get": ["device"]}}), None).await;
+    let mut rows: BTreeMap<String, String> = BTreeMap::new();
+    let mut take = |row: &Value, kind: &str| {
+        let id = row["id"].as_str().unwrap().to_owned();
+        match kind {
+            "leave" => rows.remove(&id),
+            _ => rows.insert(id, row["device"].as_str().unwrap().to_owned()),
+        };
+        let mut devices: Vec<String> = rows.values().cloned().collect();
+        devices.sort_unstable();
+        devices.join(" ")
+    };
+    let mut devices = String::new();
+    for row in first["rows"].as_array().unwrap() {
+        devices = take(row, "enter");
+    }
+    let _there = Socket::open_at(&url(&one), "/live?device=one", &token).await;
+    while devices != "one other" {
+        let frame = watching.hear().await;
+        devices = take(&frame["row"], frame["change"].as_str().unwrap());
+    }
+    one.kill();
+    while devices != "other" {
+        let frame = watching.hear().await;
+        devices = take(&frame["row"], frame["change"].as_str().unwrap());
+    }
+    let facts = "SELECT count(*) FROM \"_meta\" WHERE \"key\" LIKE 'node.%'";
+    let name = database.rsplit_once('/').unwrap().1;
+    until(Duration::from_secs(20), || (Postgres::shared().run(name, facts).unwrap() == "1").then_some(()));
+    let mut other = other;
+    other.terminate();
+    other.wait();
+    assert_eq!(Postgres::shared().run(name, "SELECT count(*) FROM \"Presence\"").unwrap(), "0");
+    assert_eq!(Postgres::shared().run(name, facts).unwrap(), "0");
+}
+
+/// On a database that one server alone can serve, those of one that was killed leave when the next begins.
+#[tokio::test]
+async fn who_was_connected_before_a_crash_is_not_there_behind_it() {
+    let app = App::of(HALL);
+    let server = app.serve();
+    let user =
+        app.run(&["user", "create", "APP", "--email", "a@b.example", "--name", "Ann", "--json"]).succeeded();
+    let token = app.token(user.json()["id"].as_str().unwrap());
+    let mut socket = Socket::open_at(&url(&server), "/live?device=before", &token).await;
+    let part = json!({"Presence": {"get": ["device"]}});
+    if socket.subscribe(1, part.clone(), None).await["rows"] == json!([]) {
+        socket.hear().await;
+    }
+    server.kill();
+    let server = app.serve();
+    let devices = || {
+        let list = server.get(&token, "/api/Presence?get=device").ok();
+        list["items"].as_array().unwrap().iter().map(|row| row["device"].clone()).collect::<Vec<_>>()
+    };
+    until(Duration::from_secs(10), || (devices() == [json!(null); 0]).then_some(()));
 }

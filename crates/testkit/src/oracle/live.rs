@@ -393,7 +393,7 @@ fn watchable(schema: &Schema, table: &Table, part: &Json) -> Json {
 
 impl Client {
     async fn open(live: &Live, who: Who) -> Client {
-        let connection = Arc::new(live.connect(who.clone()).await);
+        let connection = Arc::new(live.connect(who.clone(), None).await);
         let told: Arc<Mutex<HashMap<Arc<str>, Told>>> = Arc::default();
         let (news, is_closed) = (Arc::new(Notify::new()), Arc::new(Mutex::new(false)));
         let pump = tokio::spawn(pump(connection.clone(), told.clone(), news.clone(), is_closed.clone()));
