@@ -12,6 +12,7 @@ const TOOLS: &[(&[&str], &str)] = &[
     (&["curl"], "curl"),
     (&["initdb", "pg_ctlcluster"], "postgresql"),
     (&["pgbouncer"], "pgbouncer"),
+    (&["chromium", "chromium-browser", "google-chrome", "chrome"], "chromium"),
 ];
 
 /// Installs the system packages that are missing.

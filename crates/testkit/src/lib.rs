@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod author;
+pub mod browser;
 pub mod cases;
 pub mod database;
 pub mod dice;

@@ -10,6 +10,7 @@ use mainstay_testkit::database::DatabaseKind;
 
 mod backups;
 mod bad_input;
+mod browser;
 mod chinook;
 mod cli;
 mod contract_language;
