@@ -13,10 +13,18 @@ use mainstay_http::{Options, TokenSecret};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::source::Sources;
 use mainstay_lang::value::Timestamp;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use mainstay_store::{DatabaseUrl, Store, StoreOptions};
+use tokio::io::DuplexStream;
+use tokio_tungstenite::WebSocketStream;
 
 /// Every type, every kind of relation, rules of every kind.
 const APP: &str = include_str!("world.stay");
+
+/// Bytes that may be under way in a pipe.
+const PIPE_BYTES: usize = 64 << 10;
 
 /// The app, open, with a runtime to wait on.
 pub struct World {
@@ -55,6 +63,17 @@ impl World {
     /// The app's routes.
     pub fn routes(&self) -> axum::Router {
         self.routes.clone()
+    }
+
+    /// A socket at `/live`, over a pipe in memory. To be called inside of the app's runtime.
+    pub async fn socket(&self) -> WebSocketStream<DuplexStream> {
+        let (ours, theirs) = tokio::io::duplex(PIPE_BYTES);
+        let service = TowerToHyperService::new(self.routes());
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(theirs), service);
+        // It ends with the socket, in whatever way that does.
+        tokio::spawn(async move { connection.with_upgrades().await.ok() });
+        let opened = tokio_tungstenite::client_async("ws://localhost/live", ours).await;
+        opened.expect("the socket opens").0
     }
 
     /// Waits for a future on the app's runtime.
