@@ -16,6 +16,8 @@ pub(crate) struct Data {
     pub(crate) binary: PathBuf,
     /// The app's folder with its data.
     pub(crate) app: PathBuf,
+    /// The URL of its database, where that is not in the folder.
+    pub(crate) database: Option<String>,
     /// Ids of `Item` rows.
     pub(crate) items: Vec<String>,
     /// The user who owns the tasks.
@@ -34,8 +36,8 @@ pub(crate) fn binary() -> Result<PathBuf> {
     }
 }
 
-/// Makes the app in `folder` and fills it.
-pub(crate) fn prepare(folder: &Path) -> Result<Data> {
+/// Makes the app in `folder` and fills it: its own embedded database, or that of a URL.
+pub(crate) fn prepare(folder: &Path, database: Option<&str>) -> Result<Data> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let binary = binary()?;
     let app = folder.join("app");
@@ -44,7 +46,12 @@ pub(crate) fn prepare(folder: &Path) -> Result<Data> {
     let secret = "a secret of the benchmark, good for nothing".to_owned();
 
     let run = |words: &[&str]| -> Result<String> {
-        let output = Command::new(&binary).args(words).env("MAINSTAY_AUTH_SECRET", &secret).output()?;
+        let mut command = Command::new(&binary);
+        command.args(words).env("MAINSTAY_AUTH_SECRET", &secret);
+        if let Some(database) = database {
+            command.env("MAINSTAY_DATABASE", database);
+        }
+        let output = command.output()?;
         if !output.status.success() {
             bail!("mainstay {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
         }
@@ -76,7 +83,8 @@ pub(crate) fn prepare(folder: &Path) -> Result<Data> {
 
     let exported = run(&["export", &folder_text, "Item", "-"])?;
     let items = exported.lines().map(|line| member(line, "id")).collect::<Result<Vec<_>>>()?;
-    Ok(Data { binary, app, items, user, token, secret })
+    let database = database.map(str::to_owned);
+    Ok(Data { binary, app, database, items, user, token, secret })
 }
 
 /// The server in release mode.

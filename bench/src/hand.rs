@@ -3,6 +3,8 @@
 //! Point reads and lists run inline on the async worker with cached statements; writes go to one thread that commits in
 //! groups. Tokens are verified, the rule is in the SQL, answers have the same members.
 
+mod postgres;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -64,23 +66,27 @@ thread_local! {
 
 /// Serves until it is killed.
 pub(crate) fn serve(database: &str, port: u16, secret: &str) -> Result<()> {
-    let (writer, jobs) = sync_channel(4096);
-    let path = database.to_owned();
-    std::thread::spawn(move || write_groups(&path, &jobs));
-    let shared = Arc::new(Shared {
-        database: database.to_owned(),
-        key: DecodingKey::from_secret(secret.as_bytes()),
-        writer,
-    });
-    let routes = Router::new()
-        .route("/items/{id}", get(item))
-        .route("/tasks", get(tasks).post(create))
-        .route("/artists", post(artists))
-        .with_state(shared);
+    let key = DecodingKey::from_secret(secret.as_bytes());
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+        let routes = match database.starts_with("postgres://") {
+            true => postgres::routes(database, key).await?,
+            false => routes(database, key),
+        };
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
         Ok(axum::serve(listener, routes).await?)
     })
+}
+
+fn routes(database: &str, key: DecodingKey) -> Router {
+    let (writer, jobs) = sync_channel(4096);
+    let path = database.to_owned();
+    std::thread::spawn(move || write_groups(&path, &jobs));
+    let shared = Arc::new(Shared { database: database.to_owned(), key, writer });
+    Router::new()
+        .route("/items/{id}", get(item))
+        .route("/tasks", get(tasks).post(create))
+        .route("/artists", post(artists))
+        .with_state(shared)
 }
 
 fn with_reader<T>(
@@ -97,7 +103,7 @@ fn with_reader<T>(
     })
 }
 
-fn caller(shared: &Shared, headers: &HeaderMap) -> Result<String, StatusCode> {
+fn caller(key: &DecodingKey, headers: &HeaderMap) -> Result<String, StatusCode> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -105,7 +111,7 @@ fn caller(shared: &Shared, headers: &HeaderMap) -> Result<String, StatusCode> {
         .ok_or(StatusCode::UNAUTHORIZED)?;
     let mut validation = Validation::new(Algorithm::HS256);
     validation.validate_aud = false;
-    jsonwebtoken::decode::<Claims>(token, &shared.key, &validation)
+    jsonwebtoken::decode::<Claims>(token, key, &validation)
         .map(|data| data.claims.sub)
         .map_err(|_| StatusCode::UNAUTHORIZED)
 }
@@ -146,7 +152,7 @@ struct Page<T> {
 }
 
 async fn tasks(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
-    let user = match caller(&shared, &headers) {
+    let user = match caller(&shared.key, &headers) {
         Ok(user) => user,
         Err(status) => return status.into_response(),
     };
@@ -201,7 +207,7 @@ async fn artists(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: axum::body::Bytes) -> Response {
-    let user = match caller(&shared, &headers) {
+    let user = match caller(&shared.key, &headers) {
         Ok(user) => user,
         Err(status) => return status.into_response(),
     };

@@ -2,13 +2,14 @@
 //!
 //! `cargo run --release` in this folder builds the server, makes one data set, starts every server on its own copy, and
 //! lets wrk load them in turn, round by round, so that the machine's moods meet all of them alike. What it prints are
-//! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- move URL ROWS` measures
-//! `mainstay move` beside `psql`.
+//! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- postgres` does the same on
+//! a private PostgreSQL, and `cargo run --release -- move URL ROWS` measures `mainstay move` beside `psql`.
 
 mod data;
 mod hand;
 mod moving;
 mod peers;
+mod postgres;
 mod scenario;
 mod servers;
 mod wrk;
@@ -26,7 +27,13 @@ fn main() -> Result<()> {
         ["hand", database, port, secret] => hand::serve(database, port.parse()?, secret),
         [] => scenario::run(3, 5),
         ["--rounds", rounds, "--seconds", seconds] => scenario::run(rounds.parse()?, seconds.parse()?),
+        ["postgres"] => postgres::run(3, 5),
+        ["postgres", "--rounds", rounds, "--seconds", seconds] => {
+            postgres::run(rounds.parse()?, seconds.parse()?)
+        }
         ["move", server, rows] => moving::run(server, rows.parse()?),
-        _ => bail!("usage: mainstay-bench [--rounds N --seconds N] | move postgres://USER@HOST:PORT ROWS"),
+        _ => bail!(
+            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | move postgres://USER@HOST:PORT ROWS"
+        ),
     }
 }

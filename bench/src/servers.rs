@@ -67,6 +67,9 @@ pub(crate) fn mainstay(data: &Data) -> Result<Server> {
         .arg(&data.app)
         .args(["--listen", &format!("127.0.0.1:{port}"), "--env", "production", "--log-level", "warn"])
         .env("MAINSTAY_AUTH_SECRET", &data.secret);
+    if let Some(database) = &data.database {
+        command.env("MAINSTAY_DATABASE", database);
+    }
     Server::start(command, port)
 }
 
@@ -80,9 +83,14 @@ pub(crate) fn hand(data: &Data, folder: &Path) -> Result<Server> {
             fs::copy(source, folder.join(format!("hand.db{ending}")))?;
         }
     }
+    hand_on(&database.display().to_string(), data)
+}
+
+/// The hand-written handler on a database: a SQLite file, or the URL of one of PostgreSQL.
+pub(crate) fn hand_on(database: &str, data: &Data) -> Result<Server> {
     let port = free_port()?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg("hand").arg(&database).arg(port.to_string()).arg(&data.secret);
+    command.arg("hand").arg(database).arg(port.to_string()).arg(&data.secret);
     Server::start(command, port)
 }
 

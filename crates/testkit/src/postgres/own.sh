@@ -1,5 +1,5 @@
 # A PostgreSQL of one test's own: sh -c THIS own FOLDER BIN PORT [PRIMARY], where PRIMARY is the port of a server that this one
-# follows as a standby.
+# follows as a standby. SETTINGS of the environment stand behind those that tests want.
 #
 # Does what is asked on its input, one word a line: `start` and `crash`; answers `ok` or `failed` to each. Ends the server
 # and removes the folder when its input ends, which it does when whoever asks has ended, in whatever way.
@@ -30,6 +30,7 @@ unix_socket_directories = ''
 shared_buffers = 16MB
 fsync = off
 full_page_writes = off
+$SETTINGS
 CONF
 }
 

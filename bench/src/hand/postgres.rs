@@ -1,0 +1,196 @@
+//! The same by hand on PostgreSQL, with tokio-postgres: reads pipelined on a few connections that everybody shares,
+//! writes one at a time on each of a pool, and every statement prepared once for each connection.
+//!
+//! A create is one INSERT that commits by itself, which is the least that a durable write can cost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Result;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use jiff::Timestamp;
+use jsonwebtoken::DecodingKey;
+use parking_lot::Mutex;
+use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_postgres::{Client, NoTls, Statement};
+use uuid::Uuid;
+
+use super::{NewTask, caller, json};
+
+/// As many as Mainstay has unless it is told otherwise.
+const READERS: usize = 2;
+const WRITERS: usize = 16;
+
+const ITEM: &str =
+    r#"SELECT "id", "created", "updated", "title", "done", "rank" FROM "Item" WHERE "id" = $1"#;
+const TASK: &str = r#"INSERT INTO "Task" ("id", "created", "updated", "title", "done", "rank", "owner")
+    VALUES ($1, $2, $2, $3, false, $4, $5)"#;
+
+/// The statement that Mainstay makes of the same question, without what counts the rows nested in it.
+const ARTISTS: &str = r#"SELECT a."id", a."name", (
+      SELECT concat('[', string_agg(concat('{"id":', b."id", ',"title":', to_json(b."title"), ',"tracks":', (
+        SELECT concat('[', string_agg(concat('{"id":', t."id", ',"name":', to_json(t."name"),
+          ',"milliseconds":', t."milliseconds", '}'), ','), ']')
+        FROM (SELECT "id", "name", "milliseconds" FROM "Track" WHERE "album" = b."id" ORDER BY "id") t), '}'), ','), ']')
+      FROM (SELECT "id", "title" FROM "Album" WHERE "artist" = a."id" ORDER BY "id") b)
+    FROM (SELECT "id", "name" FROM "Artist" ORDER BY "id" LIMIT 10) a"#;
+
+struct Shared {
+    key: DecodingKey,
+    readers: Vec<Reader>,
+    next: AtomicUsize,
+    writers: Mutex<Vec<Arc<Writer>>>,
+    free: Semaphore,
+}
+
+struct Reader {
+    client: Client,
+    item: Statement,
+    artists: Statement,
+}
+
+struct Writer {
+    client: Client,
+    task: Statement,
+}
+
+#[derive(Serialize)]
+struct Task {
+    id: Uuid,
+    created: Timestamp,
+    updated: Timestamp,
+    title: String,
+    done: bool,
+    rank: i64,
+    owner: Uuid,
+}
+
+#[derive(Serialize)]
+struct Item<'r> {
+    id: Uuid,
+    created: Timestamp,
+    updated: Timestamp,
+    title: &'r str,
+    done: bool,
+    rank: i64,
+}
+
+pub(super) async fn routes(url: &str, key: DecodingKey) -> Result<Router> {
+    let mut readers = Vec::new();
+    for _ in 0..READERS {
+        let client = connect(url).await?;
+        let (item, artists) = (client.prepare(ITEM).await?, client.prepare(ARTISTS).await?);
+        readers.push(Reader { client, item, artists });
+    }
+    let mut writers = Vec::new();
+    for _ in 0..WRITERS {
+        let client = connect(url).await?;
+        let task = client.prepare(TASK).await?;
+        writers.push(Arc::new(Writer { client, task }));
+    }
+    let shared = Arc::new(Shared {
+        key,
+        readers,
+        next: AtomicUsize::new(0),
+        writers: Mutex::new(writers),
+        free: Semaphore::new(WRITERS),
+    });
+    Ok(Router::new()
+        .route("/items/{id}", get(item))
+        .route("/tasks", post(create))
+        .route("/artists", post(artists))
+        .with_state(shared))
+}
+
+async fn connect(url: &str) -> Result<Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+impl Shared {
+    fn reader(&self) -> &Reader {
+        &self.readers[self.next.fetch_add(1, Ordering::Relaxed) % READERS]
+    }
+
+    async fn writer(&self) -> Option<Lease<'_>> {
+        let permit = self.free.acquire().await.ok()?;
+        let writer = self.writers.lock().pop()?;
+        Some(Lease { shared: self, writer, _permit: permit })
+    }
+}
+
+/// A connection of one request's own, which goes back whatever becomes of the request.
+struct Lease<'s> {
+    shared: &'s Shared,
+    writer: Arc<Writer>,
+    _permit: SemaphorePermit<'s>,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        self.shared.writers.lock().push(self.writer.clone());
+    }
+}
+
+async fn item(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> Response {
+    let reader = shared.reader();
+    match reader.client.query_opt(&reader.item, &[&id]).await {
+        Ok(Some(row)) => json(&Item {
+            id: row.get(0),
+            created: row.get(1),
+            updated: row.get(2),
+            title: row.get(3),
+            done: row.get(4),
+            rank: row.get(5),
+        }),
+        Ok(None) => StatusCode::NOT_FOUND.into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn artists(State(shared): State<Arc<Shared>>) -> Response {
+    let reader = shared.reader();
+    let Ok(rows) = reader.client.query(&reader.artists, &[]).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut body = String::from("{\"Artist\":[");
+    for (index, row) in rows.iter().enumerate() {
+        let name = serde_json::to_string(row.get::<_, &str>(1)).unwrap_or_default();
+        let comma = if index == 0 { "" } else { "," };
+        let (id, albums): (i64, &str) = (row.get(0), row.get(2));
+        body.push_str(&format!("{comma}{{\"id\":{id},\"name\":{name},\"albums\":{albums}}}"));
+    }
+    body.push_str("]}");
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let user = match caller(&shared.key, &headers) {
+        Ok(user) => user,
+        Err(status) => return status.into_response(),
+    };
+    let Ok(new) = serde_json::from_slice::<NewTask>(&body) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    if new.owner != user {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    let Ok(owner) = Uuid::parse_str(&user) else { return StatusCode::FORBIDDEN.into_response() };
+    let (id, now) = (Uuid::now_v7(), Timestamp::now());
+    let task = Task { id, created: now, updated: now, title: new.title, done: false, rank: new.rank, owner };
+    let Some(lease) = shared.writer().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let Writer { client, task: insert } = &*lease.writer;
+    match client.execute(insert, &[&id, &now, &task.title, &task.rank, &owner]).await {
+        Ok(_) => (StatusCode::CREATED, json(&task)).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
