@@ -5,6 +5,7 @@
 
 use crate::document::join_path;
 use crate::part::{Field, Get, Part};
+use crate::resolve::read::limit_bound;
 
 /// Keys that are longer are of requests that will not come again.
 const KEY_LENGTH_MAX: usize = 4096;
@@ -112,6 +113,9 @@ impl<'p> Walk<'p> {
             self.scalar(raw.get(), &|| join_path(&join_path(&part.path, "params"), name));
         }
         self.texts(part.order.iter().map(String::as_str));
+        // Of a limit only its bound stands in the statement.
+        let bound = part.limit.and_then(limit_bound).map_or(0, u64::trailing_zeros);
+        self.count(bound as usize);
         for (word, number) in [("limit", part.limit), ("offset", part.offset)] {
             self.key.push(u8::from(number.is_some()));
             if let Some(number) = number {

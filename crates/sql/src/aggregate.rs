@@ -8,7 +8,7 @@ use mainstay_lang::filter::AggregateFunction;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 
-use crate::dialect::{Dialect, Operator};
+use crate::dialect::{Counted, Dialect, Operator};
 use crate::expr::{Relatives, is_never_null};
 use crate::plan::{Aggregate, AggregateOrder, Computed};
 use crate::select::json::{Pieces, key};
@@ -83,7 +83,7 @@ impl Writer<'_> {
         let conditions = self.capture(|w| w.conditions(source, &aggregate.filter, false));
         self.text("(SELECT concat('[', string_agg(");
         self.group_object(&items, &object);
-        self.end_list();
+        self.end_list(Counted::WhenLong);
         self.text(" FROM (SELECT * FROM (SELECT ");
         self.text(&columns);
         self.related_from(rows, &[source]);

@@ -93,6 +93,16 @@ pub enum ColumnRole {
     Plain,
 }
 
+/// Which lists are counted where counting takes time. A result's rows come one by one and are counted exactly then; the
+/// statement itself only has to stop before a single row takes far too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// All of them: lists stand around this one, and others in it.
+    Always,
+    /// Long ones: there are at most as many short ones as rows that are counted.
+    WhenLong,
+}
+
 /// Why a row is locked: the later ones are the stronger ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lock {
@@ -191,13 +201,19 @@ pub trait Dialect: Debug + Send + Sync {
 
     /// Nothing that `concat` would show, behind the rows of a list that were aggregated: counts them against the cap of the
     /// request.
-    fn list_counter(&self) -> &'static str;
+    fn list_counter(&self, counted: Counted) -> &'static str;
 
     /// What stands in each row of a list where whoever reads the result counts the rows exactly: a tab, which is no part of
     /// the JSON. Where there is none [`Dialect::list_counter`] is exact, and a list that nobody limited is cut off behind the
     /// cap.
     fn row_mark(&self) -> Option<&'static str> {
         None
+    }
+
+    /// Whether a way to the rows is chosen, and kept, before the values of a statement are known. Then the text says how many
+    /// rows there may be at most, roughly: a way to ten rows is another than one to all of them.
+    fn plans_before_values(&self) -> bool {
+        false
     }
 
     /// A condition that sets the cap on the rows of nested lists to `{0}`, where a statement itself has to; true.

@@ -22,6 +22,9 @@ pub struct Select {
     pub order: Vec<Order>,
     /// At most so many rows (for each parent when nested): an int literal or parameter.
     pub limit: Option<Expr>,
+    /// A number above the limit that stands in the statement's text where that makes for a better way to the rows: the same
+    /// for many limits, so that those share a statement.
+    pub limit_bound: Option<u64>,
     /// So many rows are skipped first: an int literal or parameter.
     pub offset: Option<Expr>,
     /// Only rows behind the one that had these values: one for each item of `order`, then the key.
@@ -41,6 +44,7 @@ impl Select {
             outputs: Vec::new(),
             order: Vec::new(),
             limit: None,
+            limit_bound: None,
             offset: None,
             after: None,
             paged: false,

@@ -24,7 +24,9 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     let shown = w.scope(&alias, select.table, None);
     let columns = w.capture(|w| w.alone(shown, |w| w.top_level_columns(select, shown)));
     let cap = dialect.row_cap().filter(|_| w.counts_rows);
-    let is_cut_first = cap.is_some() || select.limit.is_some() && select.outputs.iter().any(is_nested);
+    let bound = w.limit_bound(select);
+    let is_cut_first =
+        bound.is_some() || cap.is_some() || select.limit.is_some() && select.outputs.iter().any(is_nested);
     w.text("SELECT ");
     w.text(&columns);
     if is_cut_first {
@@ -39,7 +41,10 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
         }
         // Rows are cut before what is nested in them is read. SQLite would merge the two levels, and read the nested parts
         // of rows that the sorter then drops; it does not where both have a limit.
-        w.text(dialect.unlimited());
+        match bound {
+            Some(_) => w.limit(select.limit.as_ref(), None, select.paged),
+            None => w.text(dialect.unlimited()),
+        }
     } else {
         w.page_of(select, &alias);
     }
@@ -100,7 +105,10 @@ impl Writer<'_> {
         self.conditions_to_find(scope, &select.filter);
         self.after(select, scope, select.filter.is_empty());
         self.order_by(&select.order, scope);
-        self.limit(select.limit.as_ref(), select.offset.as_ref(), select.paged);
+        match self.limit_bound(select) {
+            Some(bound) => self.limit_to_bound(bound, select.offset.as_ref()),
+            None => self.limit(select.limit.as_ref(), select.offset.as_ref(), select.paged),
+        }
     }
 
     /// The columns that were read of `shown`, of the rows of `source`, under their own names.

@@ -50,6 +50,8 @@ pub(crate) struct Writer<'a> {
     stack: Vec<ScopeId>,
     /// Whether the condition being written is one of several alternatives.
     pub(crate) is_alternative: bool,
+    /// How many lists stand around what is being written.
+    pub(crate) lists_around: usize,
     /// Whether the statement counts nested rows.
     pub(crate) counts_rows: bool,
     /// Where the cap on nested rows stands among the binds, once it was written.
@@ -73,6 +75,7 @@ impl<'a> Writer<'a> {
             scopes: Vec::new(),
             stack: Vec::new(),
             is_alternative: false,
+            lists_around: 0,
             counts_rows: false,
             row_cap: None,
             inlines: false,

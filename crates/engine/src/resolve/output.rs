@@ -4,6 +4,7 @@ use mainstay_lang::schema::{Column, ColumnId, Member, Relation, Table, TableId};
 use mainstay_sql::plan::{Output, OutputKind, Select};
 
 use super::constraint::nested_part;
+use super::read::limit_bound;
 use super::{Resolver, keyword, name};
 use crate::document::join_path;
 use crate::error::{Error, Key};
@@ -137,6 +138,7 @@ impl Resolver<'_> {
             let mut select = resolver.select(relation.target, part)?;
             select.filter.extend(through);
             select.limit = part.limit.map(|limit| resolver.number(part, "limit", limit, u64::MAX));
+            select.limit_bound = part.limit.and_then(limit_bound);
             Ok(OutputKind::Many { relation: relation.id, select: Box::new(select) })
         })?;
         let beside = match &kind {

@@ -47,7 +47,7 @@ impl Resolver<'_> {
                 return Ok(PartPlan { read: ReadPlan::Groups(Box::new(aggregate)), count: false });
             }
             let mut select = resolver.select(table, part)?;
-            let limit = resolver.page_size(part)?;
+            let (limit, rows) = resolver.page_size(part)?;
             // At most one row has a given key: nothing follows it, and there is nothing to sort.
             let is_point = part.after.is_none() && names_one_row(part);
             select.paged = !is_point;
@@ -55,6 +55,7 @@ impl Resolver<'_> {
                 select.order.clear();
             } else {
                 select.limit = Some(limit);
+                select.limit_bound = limit_bound(rows);
             }
             Ok(PartPlan { read: ReadPlan::Rows(Box::new(select)), count: part.count })
         })
@@ -92,14 +93,29 @@ impl Resolver<'_> {
         let cursor_tag = self.cursor_tag(table, part);
         let after = self.after(table, part, &order, &cursor_tag)?;
         let offset = part.offset.map(|offset| self.number(part, "offset", offset, u64::MAX));
-        Ok(Select { table, filter, outputs, order, limit: None, offset, after, paged: false, cursor_tag })
+        Ok(Select {
+            table,
+            filter,
+            outputs,
+            order,
+            limit: None,
+            limit_bound: None,
+            offset,
+            after,
+            paged: false,
+            cursor_tag,
+        })
     }
 
-    fn page_size(&mut self, part: &Part) -> Result<Expr, Error> {
+    /// As a parameter and as a number.
+    fn page_size(&mut self, part: &Part) -> Result<(Expr, u64), Error> {
         let max = self.limits.page_max;
         match part.limit {
-            None => Ok(self.params.add_from(int_value(self.limits.page_default), &Type::Int, Source::Shape)),
-            Some(limit) if limit <= max => Ok(self.number(part, "limit", limit, max)),
+            None => {
+                let rows = self.limits.page_default;
+                Ok((self.params.add_from(int_value(rows), &Type::Int, Source::Shape), rows))
+            }
+            Some(limit) if limit <= max => Ok((self.number(part, "limit", limit, max), limit)),
             Some(_) => {
                 let words = format!("may be at most {max}; `next` leads to the rows behind");
                 Err(Error::at(Key::Limit, join_path(&part.path, "limit"), "max", words))
@@ -112,6 +128,12 @@ impl Resolver<'_> {
         let source = from_request(&join_path(&part.path, word), Reading::Number(max));
         self.params.add_from(int_value(number), &Type::Int, source)
     }
+}
+
+/// The bound of a limit that stands in statements ([`Select::limit_bound`]): the next power of four. A limit beyond any page
+/// has none.
+pub(crate) fn limit_bound(limit: u64) -> Option<u64> {
+    (1..=10).map(|exponent| 1 << (2 * exponent)).find(|bound| *bound > limit)
 }
 
 /// The database's integers are signed.

@@ -20,7 +20,7 @@ use mainstay_lang::value::Value;
 
 use crate::catalogue::CatalogueQueries;
 
-use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator, TypeChange};
+use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, TypeChange};
 
 /// PostgreSQL 14 or later, with a database encoded in UTF-8.
 #[derive(Clone, Copy, Debug)]
@@ -123,10 +123,24 @@ impl Dialect for Postgres {
         "row_number() OVER () <= {0}"
     }
 
-    fn list_counter(&self) -> &'static str {
-        // Far too many rows end the statement soon. Counting each of them here would take as long as a small column does.
-        "CASE WHEN set_config('mainstay.rows', (current_setting('mainstay.rows')::bigint - count(*))::text, true)::bigint \
-         < 0 THEN mainstay_1.too_many_rows() END"
+    fn list_counter(&self, counted: Counted) -> &'static str {
+        // Far too many rows end the statement soon. Counting each of them here would take as long as a small column does, and
+        // counting each short list as long as one of its rows.
+        match counted {
+            Counted::Always => {
+                "CASE WHEN set_config('mainstay.rows', (current_setting('mainstay.rows')::bigint - count(*))::text, true)\
+                 ::bigint < 0 THEN mainstay_1.too_many_rows() END"
+            }
+            Counted::WhenLong => {
+                "CASE WHEN count(*) > 16 AND \
+                 set_config('mainstay.rows', (current_setting('mainstay.rows')::bigint - count(*))::text, true)\
+                 ::bigint < 0 THEN mainstay_1.too_many_rows() END"
+            }
+        }
+    }
+
+    fn plans_before_values(&self) -> bool {
+        true
     }
 
     fn row_mark(&self) -> Option<&'static str> {

@@ -19,7 +19,7 @@ use mainstay_lang::value::Value;
 
 use crate::catalogue::CatalogueQueries;
 
-use super::{ChangeLog, ColumnRole, Dialect, JsonText, Lock, Operator, TypeChange};
+use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, TypeChange};
 
 /// The embedded database, 3.46 or later.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl Dialect for Sqlite {
         }
     }
 
-    fn list_counter(&self) -> &'static str {
+    fn list_counter(&self, _: Counted) -> &'static str {
         "ms_rows(count(*))"
     }
 

@@ -6,7 +6,7 @@
 use mainstay_lang::types::Type;
 
 use super::is_conditional;
-use crate::dialect::JsonText;
+use crate::dialect::{Counted, JsonText};
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
 
@@ -133,10 +133,10 @@ impl Writer<'_> {
     }
 
     /// The end of `concat('[', string_agg(…`, behind a list's rows.
-    pub(crate) fn end_list(&mut self) {
+    pub(crate) fn end_list(&mut self, counted: Counted) {
         self.counts_rows = true;
         self.text(", ','), ");
-        self.text(self.dialect.list_counter());
+        self.text(self.dialect.list_counter(counted));
         self.text(", ']')");
     }
 }

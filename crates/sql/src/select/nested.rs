@@ -7,7 +7,7 @@ use mainstay_lang::expr::Expr;
 use mainstay_lang::schema::{ColumnId, RelationId, TableId};
 
 use super::json::Pieces;
-use crate::dialect::Operator;
+use crate::dialect::{Counted, Operator};
 use crate::expr::Relatives;
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
@@ -60,18 +60,28 @@ impl Writer<'_> {
         let rows = self.relatives_of(parent, table, relation);
         let shown = self.scope(&rows.alias, rows.target, None);
         let mark = self.dialect.row_mark();
+        self.lists_around += 1;
         let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown, mark)));
+        self.lists_around -= 1;
         let source = self.scope(&rows.alias, rows.target, rows.key.clone());
         let projection = self.capture(|w| w.projection(shown, source));
         self.text("(SELECT concat('[', string_agg(");
         self.text(&object);
-        self.end_list();
-        self.text(" FROM (SELECT ");
+        let is_between = self.lists_around > 0 && has_list(select);
+        self.end_list(if is_between { Counted::Always } else { Counted::WhenLong });
+        let bound = self.limit_bound(select);
+        self.text(if bound.is_some() { " FROM (SELECT * FROM (SELECT " } else { " FROM (SELECT " });
         self.text(&projection);
         self.related_rows(select, &rows, source);
-        match &select.limit {
-            None if mark.is_none() => self.limit_to_row_cap(select.offset.as_ref()),
-            limit => self.limit(limit.as_ref(), select.offset.as_ref(), false),
+        match (&select.limit, bound) {
+            (None, _) if mark.is_none() => self.limit_to_row_cap(select.offset.as_ref()),
+            (limit, None) => self.limit(limit.as_ref(), select.offset.as_ref(), false),
+            (limit, Some(bound)) => {
+                self.limit_to_bound(bound, select.offset.as_ref());
+                self.text(") ");
+                self.text(&rows.alias);
+                self.limit(limit.as_ref(), None, false);
+            }
         }
         self.text(") ");
         self.text(&rows.alias);
@@ -203,4 +213,13 @@ impl Writer<'_> {
         self.text(back);
         self.text(")");
     }
+}
+
+/// Whether lists stand in its rows, however deep.
+fn has_list(select: &Select) -> bool {
+    select.outputs.iter().any(|output| match &output.kind {
+        OutputKind::Column(_) | OutputKind::Beside { .. } => false,
+        OutputKind::Many { .. } | OutputKind::Aggregate { .. } => true,
+        OutputKind::One { select, .. } => has_list(select),
+    })
 }

@@ -71,6 +71,19 @@ impl Writer<'_> {
         self.offset(offset);
     }
 
+    /// The bound of a select's limit that stands in the text; none: its limit alone serves.
+    pub(crate) fn limit_bound(&self, select: &Select) -> Option<u64> {
+        select.limit.as_ref().and(select.limit_bound).filter(|_| self.dialect.plans_before_values())
+    }
+
+    /// `LIMIT` of such a bound, and `OFFSET`; the limit itself stands around it. It is above the limit, so that there is also
+    /// the row that tells whether more follow.
+    pub(crate) fn limit_to_bound(&mut self, bound: u64, offset: Option<&Expr>) {
+        self.text(" LIMIT ");
+        self.number(bound);
+        self.offset(offset);
+    }
+
     /// `LIMIT` of the cap on nested rows, and `OFFSET`: for a list that nobody limited, whose rows are counted when they are
     /// all there.
     pub(crate) fn limit_to_row_cap(&mut self, offset: Option<&Expr>) {

@@ -137,6 +137,8 @@ impl Db {
             outputs: outputs.collect(),
             order: Vec::new(),
             limit: None,
+            // Above every limit of these tests.
+            limit_bound: Some(16),
             offset: None,
             after: None,
             paged: false,

@@ -143,7 +143,7 @@ fn functions_change_under_a_new_version_only() {
 fn a_read_stops_at_the_cap_on_nested_rows() {
     let db = Db::new("table A { parent A?, children A[] by parent, allow read }");
     let parent = format!("\"{}\"", db.insert("A", &[]));
-    for _ in 0..5 {
+    for _ in 0..20 {
         db.insert("A", &[("parent", &parent)]);
     }
     let mut rows = db.select("A", &["id"]);
@@ -158,10 +158,27 @@ fn a_read_stops_at_the_cap_on_nested_rows() {
         let types = [mainstay_lang::types::Type::Uuid, mainstay_lang::types::Type::Json];
         db.database.read(&statement.sql, &values, &types)
     };
-    assert_eq!(read(5).unwrap().len(), 6);
-    let refused = read(4).unwrap_err();
+    assert_eq!(read(20).unwrap().len(), 21);
+    let refused = read(19).unwrap_err();
     assert!(refused.starts_with("MSROW "), "{refused}");
-    assert_eq!(read(5).unwrap().len(), 6, "the next one counts anew");
+    assert_eq!(read(20).unwrap().len(), 21, "the next one counts anew");
+}
+
+/// Short lists are not counted, but for those between two others: each level would multiply what goes uncounted.
+#[test]
+fn short_lists_count_where_lists_stand_around_them_and_in_them() {
+    let db = Db::new("table A { parent A?, children A[] by parent, allow read }");
+    let relation = db.relation("A", "children");
+    let mut rows = db.select("A", &["id"]);
+    let mut counted = Vec::new();
+    for _ in 0..4 {
+        let children = Box::new(std::mem::replace(&mut rows, db.select("A", &["id"])));
+        rows.outputs.push(output("children", OutputKind::Many { relation, select: children }));
+        let sql = mainstay_sql::select(&db.schema, POSTGRES, &rows).sql;
+        let always = sql.matches("CASE WHEN set_config").count();
+        counted.push((always, sql.matches("CASE WHEN count(*) > 16").count()));
+    }
+    assert_eq!(counted, [(0, 1), (0, 2), (1, 2), (2, 2)]);
 }
 
 #[test]
