@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{Method, Request};
+use axum::http::{Method, Request, header};
 use mainstay_http::{Options, Subject, TokenSecret, issue_token, service};
 use mainstay_lang::expr::Node;
 use mainstay_lang::schema::{ColumnId, Member, Schema, Table};
@@ -61,7 +61,8 @@ impl Side {
     }
 
     async fn ask(&self, caller: Option<&Subject>, rest: &Rest) -> (u16, Json) {
-        let mut request = Request::builder().method(&rest.method).uri(&rest.path);
+        let mut request =
+            Request::builder().method(&rest.method).uri(&rest.path).header(header::HOST, "localhost");
         if let Some(caller) = caller {
             let token = issue_token(&self.secret, &self.database.engine.schema().app, caller, TOKEN_TTL);
             request = request.header("authorization", format!("Bearer {token}"));
