@@ -255,6 +255,7 @@ impl From<StoreError> for Error {
             | StoreError::Closed
             | StoreError::Full { .. }
             | StoreError::ReadOnly { .. } => unavailable(Key::Database, 5),
+            StoreError::PutOff { error, .. } => Error::from(*error),
             StoreError::NotNull { .. }
             | StoreError::Check { .. }
             | StoreError::Io { .. }

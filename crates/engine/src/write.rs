@@ -29,12 +29,13 @@ use std::sync::Arc;
 
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
-use mainstay_store::{Outcome, ReadLimits, Tx, WriteJob};
+use mainstay_store::{Outcome, ReadLimits, StoreError, Tx, WriteJob};
+use parking_lot::Mutex;
 
 use self::explain::Explained;
 use self::plan::Step;
 use self::resolve::Planner;
-use self::run::{AnswerRow, Careful, Place, Run};
+use self::run::{AnswerRow, Careful, Place, PutOff, Run};
 use crate::bind;
 use crate::caller::CallerWatch;
 use crate::catalog::Catalog;
@@ -59,11 +60,12 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
     }
     let watch = engine.callers.watch();
     let job = Arc::new(job(engine, ctx, operation, watch.clone(), None)?);
+    let asked = job.clone();
     // A write that may find any number of rows does not stand in front of others under one commit.
     let is_bounded = job.is_bounded();
-    let work: WriteJob<(Response, Option<Explained>), Error> = Box::new(move |tx| {
+    let work: WriteJob<(Response, Option<Explained>), Stopped> = Box::new(move |tx| {
         let job = job.clone();
-        Box::pin(async move { job.run(tx).await })
+        Box::pin(async move { job.run(tx).await.map_err(Stopped::Engine) })
     });
     let written = match is_bounded {
         true => engine.store.write(ctx.deadline, work).await,
@@ -74,7 +76,7 @@ pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -
     if let Some(age_max) = engine.store.read_age_max() {
         engine.recent.note(&ctx.caller, age_max);
     }
-    let (mut response, explained) = written?;
+    let (mut response, explained) = written.map_err(|stopped| asked.refused(stopped))?;
     if let Some(explained) = explained {
         response.explain = Some(explained.tell(engine).await?);
     }
@@ -121,7 +123,22 @@ fn job(
         caller_tables: engine.callers.tables().clone(),
         watch,
         inquiry,
+        put_off: Mutex::default(),
     })
+}
+
+/// Why nothing was kept.
+enum Stopped {
+    /// The job came to that.
+    Engine(Error),
+    /// The database did, before the job began or when it was to be kept.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Stopped {
+        Stopped::Store(error)
+    }
 }
 
 /// A planned operation with all that its transaction needs: it outlives the request that asked for it.
@@ -138,6 +155,8 @@ struct Job {
     caller_tables: Arc<HashSet<TableId>>,
     watch: Arc<CallerWatch>,
     inquiry: Option<Arc<Inquiry>>,
+    /// Of the last run: writes that go out with the commit.
+    put_off: Mutex<Vec<PutOff>>,
 }
 
 /// One entry of a document.
@@ -208,7 +227,21 @@ impl Job {
         }
         let result = self.carry_out(&mut run).await;
         let response = run.conclude(result).await?;
+        *self.put_off.lock() = run.take_put_off();
         Ok((response, run.explained))
+    }
+
+    fn refused(&self, stopped: Stopped) -> Error {
+        match stopped {
+            Stopped::Engine(error) => error,
+            Stopped::Store(StoreError::PutOff { at, error }) => {
+                match self.put_off.lock().iter().find(|write| write.at == at) {
+                    Some(write) => write.refused(self.catalog.schema(), *error),
+                    None => (*error).into(),
+                }
+            }
+            Stopped::Store(error) => error.into(),
+        }
     }
 
     async fn carry_out<'r>(&'r self, run: &mut Run<'r>) -> Result<Response, Error> {

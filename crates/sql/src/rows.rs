@@ -202,16 +202,22 @@ pub fn test_given(schema: &Schema, dialect: &dyn Dialect, table: TableId, condit
 
 /// A new row: `Param(i)` is the column `i` of the table, for every column.
 pub fn insert(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
-    let columns = &schema.table(table).columns;
     let mut w = Writer::new(schema, dialect);
-    w.text("INSERT INTO ");
-    w.identifier(&schema.table(table).db_name);
-    w.text(" (");
-    w.column_names(columns);
-    w.text(") VALUES (");
-    w.separated(", ", columns, |w, column| w.bind(Bind::Param(column.id.0), &column.ty));
-    w.text(")");
+    w.insert_row(table);
     w.finish(ResultShape::Nothing)
+}
+
+impl Writer<'_> {
+    pub(crate) fn insert_row(&mut self, table: TableId) {
+        let table = self.schema.table(table);
+        self.text("INSERT INTO ");
+        self.identifier(&table.db_name);
+        self.text(" (");
+        self.column_names(&table.columns);
+        self.text(") VALUES (");
+        self.separated(", ", &table.columns, |w, column| w.bind(Bind::Param(column.id.0), &column.ty));
+        self.text(")");
+    }
 }
 
 /// New values of columns of one row: `Param(0)` is its key, `Param(1)` and on are the columns in the order given.

@@ -8,7 +8,7 @@ mod meta;
 
 pub use meta::{meta_begin, meta_forget, meta_get, meta_like, meta_put, meta_record};
 
-use mainstay_lang::schema::Schema;
+use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
@@ -232,15 +232,35 @@ const LINE: [&str; 5] = ["table", "row", "kind", "before", "after"];
 /// Lines of the change log, numbered in their order. Parameters: tx (not asked for where the database knows it), at, actor,
 /// tenant; then for each line table, row, kind, before, after.
 pub fn change_insert(schema: &Schema, dialect: &dyn Dialect, lines: usize) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    change_lines(&mut w, 0, lines);
+    w.finish(ResultShape::Nothing)
+}
+
+/// A new row and its line of the change log in one statement, where a database has such. Parameters: the columns of the table,
+/// then those of [`change_insert`] of one line.
+///
+/// Nobody else knows of the row yet, so that it does not matter which of both is written first.
+pub fn insert_logged(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
+    let columns = u32::try_from(schema.table(table).columns.len()).expect("few columns");
+    let mut w = Writer::new(schema, dialect);
+    w.text("WITH made AS (");
+    w.insert_row(table);
+    w.text(") ");
+    change_lines(&mut w, columns, 1);
+    w.finish(ResultShape::Nothing)
+}
+
+/// Lines of the change log whose parameters begin with one.
+fn change_lines(w: &mut Writer<'_>, param: u32, lines: usize) {
     let of = |name: &str| {
         CHANGE.columns.iter().find(|column| column.name == name).expect("the column is declared above")
     };
-    let knows_transaction = dialect.transaction().is_some();
+    let knows_transaction = w.dialect.transaction().is_some();
     let shared: Vec<_> = (0u32..)
         .zip(LINE_SHARED.map(of))
         .filter(|(_, column)| !(knows_transaction && column.role == ColumnRole::Transaction))
         .collect();
-    let mut w = Writer::new(schema, dialect);
     w.text("INSERT INTO ");
     w.identifier(CHANGE.name);
     w.text(" (");
@@ -251,12 +271,11 @@ pub fn change_insert(schema: &Schema, dialect: &dyn Dialect, lines: usize) -> St
         let first = LINE_SHARED.len() + line * LINE.len();
         let own = (u32::try_from(first).expect("few lines")..).zip(LINE.map(of));
         w.text("(");
-        w.separated(", ", shared.iter().copied().chain(own), |w, (param, column)| {
-            w.bind(Bind::Param(param), &column.ty);
+        w.separated(", ", shared.iter().copied().chain(own), |w, (at, column)| {
+            w.bind(Bind::Param(param + at), &column.ty);
         });
         w.text(")");
     });
-    w.finish(ResultShape::Nothing)
 }
 
 /// Where the change log stands: a text to go on from with [`change_tail`], which has every change that is seen beside

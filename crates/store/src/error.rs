@@ -114,6 +114,14 @@ pub enum StoreError {
         /// How, as far as is known.
         detail: String,
     },
+    /// A statement that was put off was refused when the job was to be kept, and with it everything else.
+    #[error("{error}")]
+    PutOff {
+        /// Which of those put off, the first one being 0.
+        at: usize,
+        /// Why.
+        error: Box<StoreError>,
+    },
     /// The store is being closed.
     #[error("the store is closed")]
     Closed,
@@ -126,14 +134,15 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same request, of which nothing was kept, may succeed later without anybody having mended anything.
     pub fn is_temporary(&self) -> bool {
-        matches!(
-            self,
+        match self {
             StoreError::Busy { .. }
-                | StoreError::Deadline
-                | StoreError::Unavailable { .. }
-                | StoreError::Lost { .. }
-                | StoreError::Closed
-        )
+            | StoreError::Deadline
+            | StoreError::Unavailable { .. }
+            | StoreError::Lost { .. }
+            | StoreError::Closed => true,
+            StoreError::PutOff { error, .. } => error.is_temporary(),
+            _ => false,
+        }
     }
 
     /// A write job that panicked.

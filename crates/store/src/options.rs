@@ -139,6 +139,10 @@ pub struct PostgresOptions {
     pub replica_url: Option<PostgresUrl>,
     /// How old what is read there may be.
     pub replica_age_max: Duration,
+    /// How long the first run of a write waits for a lock before it begins again. Two that wait for each other are found by the
+    /// server after a second at the earliest, and only a superuser may have it look sooner; this lets the other one go on. Whoever
+    /// merely waits long is back in the queue, and waits for as long as it takes the second time.
+    pub lock_first_max: Duration,
     /// How long connecting may take.
     pub connect_timeout: Duration,
 }
@@ -152,6 +156,7 @@ impl Default for PostgresOptions {
             direct_url: None,
             replica_url: None,
             replica_age_max: Duration::from_secs(1),
+            lock_first_max: Duration::from_millis(200),
             connect_timeout: Duration::from_secs(5),
         }
     }

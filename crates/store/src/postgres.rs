@@ -91,6 +91,7 @@ impl Postgres {
         let writer = Arc::new(Writer {
             pool: Pool::new(target, settings.writers, options.queue_max),
             counters: counters.clone(),
+            lock_first_max: settings.lock_first_max,
             commits: watch::Sender::new(0),
             begun: AtomicU64::new(0),
         });

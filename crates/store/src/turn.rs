@@ -75,7 +75,7 @@ pub struct Turn<'s> {
 
 enum Inner<'s> {
     Sqlite(sqlite::Turn<'s>),
-    Postgres(postgres::Turn),
+    Postgres(Box<postgres::Turn>),
 }
 
 impl std::fmt::Debug for Turn<'_> {
@@ -92,7 +92,7 @@ impl Store {
     pub async fn turn(&self) -> Result<Turn<'_>, StoreError> {
         let inner = match self.database() {
             crate::store::Database::Sqlite(sqlite) => Inner::Sqlite(sqlite.turn().await?),
-            crate::store::Database::Postgres(postgres) => Inner::Postgres(postgres.turn().await?),
+            crate::store::Database::Postgres(postgres) => Inner::Postgres(Box::new(postgres.turn().await?)),
         };
         Ok(Turn { inner })
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use mainstay_engine::ctx::{Caller, CallerRow, Ctx};
 use mainstay_engine::{Engine, MayChange, Options, limits::Limits, prelude};
 use mainstay_lang::analyse::analyse;
@@ -15,12 +16,13 @@ use mainstay_sql::plan::Images;
 use mainstay_sql::statement::Statement;
 use mainstay_sql::{Dialect, POSTGRES, SQLITE};
 use mainstay_store::{
-    DatabaseUrl, Outcome, Query, ReadLimits, Store, StoreError, StoreOptions, Synchronous, WriteJob,
+    DatabaseUrl, Outcome, PostgresOptions, Query, ReadLimits, Store, StoreError, StoreOptions, Synchronous,
+    WriteJob,
 };
 use tempfile::TempDir;
 
 use crate::naive::{Asker, World};
-use crate::postgres::Postgres;
+use crate::postgres::{Bouncer, Postgres};
 use crate::rows::NOW;
 
 /// How long anything here may take.
@@ -74,7 +76,16 @@ pub struct Place {
     /// How a store is opened on it, with as little as a test needs.
     pub options: StoreOptions,
     _folder: Option<TempDir>,
+    bouncer: Option<Bouncer>,
+    /// The name of the database on the shared server, when it is there.
+    shared: Option<String>,
 }
+
+/// Set to anything, tests reach their PostgreSQL by way of `PgBouncer` in transaction mode.
+const POOLER_VARIABLE: &str = "MAINSTAY_TEST_POOLER";
+
+/// Connections of that to the server: fewer than those who use them, so that they get one another's.
+const POOLER_CONNECTIONS: u32 = 3;
 
 impl Place {
     /// A new one.
@@ -101,19 +112,60 @@ impl Place {
         options.readers = 1;
         options.postgres.shared_readers = 1;
         options.postgres.writers = 4;
-        Ok(Place { options, _folder: folder })
+        // Tests say who waits for whom, and in which order.
+        options.postgres.lock_first_max = PATIENCE;
+        let shared = (kind == DatabaseKind::Postgres).then(|| name_in(&options.url)).flatten();
+        let place = Place { options, _folder: folder, bouncer: None, shared };
+        let is_pooled = kind == DatabaseKind::Postgres && std::env::var_os(POOLER_VARIABLE).is_some();
+        if is_pooled { place.behind_pooler() } else { Ok(place) }
+    }
+
+    /// The database of a URL, which stays when this goes.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn on(url: &str) -> anyhow::Result<Place> {
+        let options = StoreOptions::new(url.parse()?);
+        Ok(Place { options, _folder: None, bouncer: None, shared: None })
+    }
+
+    /// A new one of PostgreSQL by way of `PgBouncer` in transaction mode, with a way past it.
+    ///
+    /// # Errors
+    /// When its URL cannot be read.
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL or no `PgBouncer` on this machine.
+    pub fn pooled() -> anyhow::Result<Place> {
+        let mut place = Place::new(DatabaseKind::Postgres)?;
+        place.options.postgres.lock_first_max = PostgresOptions::default().lock_first_max;
+        if place.bouncer.is_some() { Ok(place) } else { place.behind_pooler() }
+    }
+
+    fn behind_pooler(mut self) -> anyhow::Result<Place> {
+        let bouncer = Bouncer::start(POOLER_CONNECTIONS);
+        let direct = self.options.url.to_string();
+        let name = name_in(&self.options.url).context("the name of a database ends its URL")?;
+        self.options.url = bouncer.url(&name).parse()?;
+        self.options.postgres.pgbouncer = true;
+        self.options.postgres.direct_url = Some(direct.parse()?);
+        self.bouncer = Some(bouncer);
+        Ok(self)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let DatabaseUrl::Postgres(_) = &self.options.url
-            && let Some((_, name)) = self.options.url.to_string().rsplit_once('/')
-        {
+        if let Some(name) = &self.shared {
             // Long runs make many, of some megabytes each; one that stays goes with the server.
             let _ = Postgres::shared().run("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"));
         }
     }
+}
+
+/// The name of the database that ends a URL.
+fn name_in(url: &DatabaseUrl) -> Option<String> {
+    url.to_string().rsplit_once('/').map(|(_, name)| name.to_owned())
 }
 
 /// Where a system keeps files that need not outlive it: thousands of databases are made here, and none is kept.

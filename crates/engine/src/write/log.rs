@@ -42,6 +42,14 @@ impl Run<'_> {
         };
         let tenant = self.ctx.tenant.as_ref().map_or(Value::Null, |tenant| Value::Text(tenant.to_string()));
         let shared = [Value::Int(tx), at, actor, tenant];
+        if lines.len() == 1
+            && let Some((table, row)) = self.take_unsent()
+        {
+            let params: Vec<Value> =
+                row.iter().cloned().chain(shared).chain(lines.into_iter().flatten()).collect();
+            let statement = self.prepared.insert_logged(table).clone();
+            return self.later(&statement, &params).await;
+        }
         // Where a statement is no way there and back, one for each line is the cheapest.
         let most = if self.prepared.holds() { usize::MAX } else { 1 };
         let statements = LINES.into_iter().zip(&self.prepared.system.change_insert);

@@ -39,6 +39,7 @@ pub(crate) struct Prepared {
 #[derive(Debug, Default)]
 struct TablePrepared {
     insert: OnceLock<Arc<Statement>>,
+    insert_logged: OnceLock<Arc<Statement>>,
     delete: OnceLock<Arc<Statement>>,
     last_key: OnceLock<Arc<Statement>>,
     /// By lock.
@@ -148,6 +149,12 @@ impl Prepared {
     pub(super) fn insert(&self, table: TableId) -> &Arc<Statement> {
         let make = || Arc::new(mainstay_sql::insert(&self.schema, self.dialect, table));
         self.of(table).insert.get_or_init(make)
+    }
+
+    /// A row with its line of the change log. Parameters: the columns of the table, then those of the line.
+    pub(super) fn insert_logged(&self, table: TableId) -> &Arc<Statement> {
+        let make = || Arc::new(mainstay_sql::system::insert_logged(&self.schema, self.dialect, table));
+        self.of(table).insert_logged.get_or_init(make)
     }
 
     /// Parameter: the key.

@@ -68,15 +68,19 @@ pub(super) struct Run<'a> {
     laters: usize,
     /// What has become of them, once one was refused.
     refusal: Option<Error>,
+    /// A new row that was put off before anything else: its line of the change log may go along with it.
+    unsent: Option<(TableId, Image)>,
+    /// Whether anything was asked of the database.
+    has_asked: bool,
     /// Keeps the keys of one request in order within its microsecond.
     uuids: ContextV7,
 }
 
 /// A write that the database may refuse when it comes to it.
 #[derive(Debug)]
-struct PutOff {
+pub(super) struct PutOff {
     /// Which of the statements for later it is.
-    at: usize,
+    pub(super) at: usize,
     table: TableId,
     places: Vec<(ColumnId, String)>,
     path: String,
@@ -120,6 +124,8 @@ impl<'a> Run<'a> {
             put_off: Vec::new(),
             laters: 0,
             refusal: None,
+            unsent: None,
+            has_asked: false,
             uuids: ContextV7::new(),
         }
     }
@@ -144,6 +150,7 @@ impl<'a> Run<'a> {
     }
 
     async fn run(&mut self, query: &Query) -> Result<Outcome, StoreError> {
+        self.send_unsent().await?;
         let started = self.explained.is_some().then(Instant::now);
         let outcome = self.tx.query(query).await;
         self.explain(query, started);
@@ -157,20 +164,31 @@ impl<'a> Run<'a> {
         if let (Err(error), Some(failed)) = (result, self.tx.failed_later())
             && let Some(write) = put_off.into_iter().find(|write| write.at == failed)
         {
-            let places: Vec<_> = write.places.iter().map(|(column, path)| (*column, path.as_str())).collect();
-            self.refusal = Some(self.refused(error.clone(), write.table, &places, &write.path));
+            self.refusal = Some(write.refused(self.schema(), error.clone()));
         }
     }
 
     /// What the request comes to. What was put off stands before whatever came behind it: where one of both is refused, or
-    /// each, that is told first, as it is where nothing is put off.
+    /// each, that is told first, as it is where nothing is put off. Where all went well so far, it goes out with the commit.
     pub(super) async fn conclude<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
-        let flushed = if self.put_off.is_empty() { Ok(()) } else { self.tx.flush().await };
-        self.came_to(&flushed);
+        let is_undone = result.is_err() || self.inquiry.is_some();
+        let flushed = if is_undone && !self.put_off.is_empty() { self.flush().await } else { Ok(()) };
         match self.refusal.take() {
             Some(refusal) => Err(refusal),
             None => result.and_then(|result| flushed.map(|()| result).map_err(Error::from)),
         }
+    }
+
+    async fn flush(&mut self) -> Result<(), StoreError> {
+        self.send_unsent().await?;
+        let flushed = self.tx.flush().await;
+        self.came_to(&flushed);
+        flushed
+    }
+
+    /// Writes that were put off and go out with the commit.
+    pub(super) fn take_put_off(&mut self) -> Vec<PutOff> {
+        std::mem::take(&mut self.put_off)
     }
 
     /// Runs a statement whose rows are JSON objects.
@@ -185,6 +203,7 @@ impl<'a> Run<'a> {
         query: &Query,
         limits: ReadLimits,
     ) -> Result<JsonRows, StoreError> {
+        self.send_unsent().await?;
         let started = self.explained.is_some().then(Instant::now);
         let rows = self.tx.json(query, limits).await;
         self.explain(query, started);
@@ -248,6 +267,11 @@ impl<'a> Run<'a> {
 
     /// Runs a statement whose result does not matter, together with the next one.
     pub(super) async fn later(&mut self, statement: &Arc<Statement>, params: &[Value]) -> Result<(), Error> {
+        self.send_unsent().await?;
+        Ok(self.send_later(statement, params).await?)
+    }
+
+    async fn send_later(&mut self, statement: &Arc<Statement>, params: &[Value]) -> Result<(), StoreError> {
         let values = bind::values(&statement.binds, self.catalog, self.ctx, params, bind::Images::default());
         let query = Query { statement: statement.clone(), values };
         if let Some(explained) = &mut self.explained {
@@ -258,7 +282,38 @@ impl<'a> Run<'a> {
         if sent.is_err() {
             self.came_to(&sent);
         }
-        Ok(sent?)
+        sent
+    }
+
+    /// A row that could have taken its line of the change log along goes alone, because something else comes before that.
+    async fn send_unsent(&mut self) -> Result<(), StoreError> {
+        self.has_asked = true;
+        let Some((table, row)) = self.unsent.take() else { return Ok(()) };
+        let statement = self.prepared.insert(table).clone();
+        self.send_later(&statement, &row).await
+    }
+
+    /// The row that was put off before anything else, when nothing came after it.
+    pub(super) fn take_unsent(&mut self) -> Option<(TableId, Image)> {
+        self.unsent.take()
+    }
+
+    /// Writes a new row, which may be refused, together with the next statement or with its line of the change log where that
+    /// saves waiting.
+    pub(super) async fn store_new_row(
+        &mut self,
+        row: &Image,
+        table: TableId,
+        places: &[(ColumnId, &str)],
+        path: &str,
+    ) -> Result<(), Error> {
+        if self.prepared.holds() && !self.has_asked && self.unsent.is_none() {
+            self.note_put_off(table, places, path);
+            self.unsent = Some((table, row.clone()));
+            return Ok(());
+        }
+        let statement = self.prepared.insert(table).clone();
+        self.store_row(&statement, row, table, places, path).await
     }
 
     /// Runs a statement that writes a row and may be refused, together with the next one where that saves waiting. `places`:
@@ -275,13 +330,18 @@ impl<'a> Run<'a> {
             let written = self.write(statement, params).await;
             return written.map(drop).map_err(|error| self.refused(error, table, places, path));
         }
+        self.send_unsent().await?;
+        self.note_put_off(table, places, path);
+        self.later(statement, params).await
+    }
+
+    fn note_put_off(&mut self, table: TableId, places: &[(ColumnId, &str)], path: &str) {
         self.put_off.push(PutOff {
             at: self.laters,
             table,
             places: places.iter().map(|(column, path)| (*column, (*path).to_owned())).collect(),
             path: path.to_owned(),
         });
-        self.later(statement, params).await
     }
 
     /// Whole rows whose column has a value, under a lock.
@@ -342,8 +402,6 @@ impl<'a> Run<'a> {
         self.creating.contains(&(table, RowKey::of(key)))
     }
 
-    /// What the database refused about a row, in the words and at the place of the request. `places`: where the columns
-    /// of the write stand in it.
     fn refused(
         &self,
         error: StoreError,
@@ -351,27 +409,46 @@ impl<'a> Run<'a> {
         places: &[(ColumnId, &str)],
         part_path: &str,
     ) -> Error {
-        let columns = match &error {
-            StoreError::Unique { columns, .. } => columns,
-            // A row that was there when the caller was read is gone: refused like any that is not there.
-            StoreError::ForeignKey => return find::refused(part_path),
-            _ => return error.into(),
-        };
-        let table = self.schema().table(table);
-        let columns: Vec<_> =
-            table.columns.iter().filter(|column| columns.contains(&column.db_name)).collect();
-        let named = columns.iter().find_map(|column| {
-            places.iter().find(|(place, _)| *place == column.id).map(|(_, path)| (*path).to_owned())
-        });
-        let own = columns.iter().find(|column| Some(column.id) != table.tenant);
-        let path = named.or_else(|| own.map(|column| join_path(part_path, &column.name)));
-        let names: Vec<String> = columns
-            .iter()
-            .filter(|column| Some(column.id) != table.tenant)
-            .map(|column| format!("`{}`", column.name))
-            .collect();
-        let what = if names.len() > 1 { "these values in" } else { "this value in" };
-        let message = format!("another {} has {what} {} already", table.name, names.join(", "));
-        Error::at(Key::Unique, path.unwrap_or_else(|| part_path.to_owned()), "unique", message)
+        refused(self.schema(), error, table, places, part_path)
     }
+}
+
+impl PutOff {
+    /// What the database refused about it.
+    pub(super) fn refused(&self, schema: &Schema, error: StoreError) -> Error {
+        let places: Vec<_> = self.places.iter().map(|(column, path)| (*column, path.as_str())).collect();
+        refused(schema, error, self.table, &places, &self.path)
+    }
+}
+
+/// What the database refused about a row, in the words and at the place of the request. `places`: where the columns of the
+/// write stand in it.
+fn refused(
+    schema: &Schema,
+    error: StoreError,
+    table: TableId,
+    places: &[(ColumnId, &str)],
+    part_path: &str,
+) -> Error {
+    let columns = match &error {
+        StoreError::Unique { columns, .. } => columns,
+        // A row that was there when the caller was read is gone: refused like any that is not there.
+        StoreError::ForeignKey => return find::refused(part_path),
+        _ => return error.into(),
+    };
+    let table = schema.table(table);
+    let columns: Vec<_> = table.columns.iter().filter(|column| columns.contains(&column.db_name)).collect();
+    let named = columns.iter().find_map(|column| {
+        places.iter().find(|(place, _)| *place == column.id).map(|(_, path)| (*path).to_owned())
+    });
+    let own = columns.iter().find(|column| Some(column.id) != table.tenant);
+    let path = named.or_else(|| own.map(|column| join_path(part_path, &column.name)));
+    let names: Vec<String> = columns
+        .iter()
+        .filter(|column| Some(column.id) != table.tenant)
+        .map(|column| format!("`{}`", column.name))
+        .collect();
+    let what = if names.len() > 1 { "these values in" } else { "this value in" };
+    let message = format!("another {} has {what} {} already", table.name, names.join(", "));
+    Error::at(Key::Unique, path.unwrap_or_else(|| part_path.to_owned()), "unique", message)
 }

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Context;
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,9 @@ const VERSION_MIN: u32 = 14;
 /// A transaction that waits for its next statement for so long is ended by the server: its process hangs, or is gone
 /// without the server having been told.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+
+/// Where the server says that it waits no longer for its standbys to have a commit, which is kept all the same.
+const REPLICATION_WAIT: &str = "SyncRepWaitForLSN";
 
 /// How long a cancel request may take; it is a connection of its own.
 const CANCEL_MAX: Duration = Duration::from_secs(5);
@@ -136,6 +140,8 @@ impl Target {
                 format!("{} runs PostgreSQL {version}; {VERSION_MIN} or later is needed", self.shown);
             return Err(StoreError::Other(detail));
         }
+        let marks = Arc::new(Marks::default());
+        let noted = marks.clone();
         let driver = tokio::spawn(async move {
             while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
                 match message {
@@ -146,7 +152,12 @@ impl Target {
                             tracing::debug!("a notification came when nobody listened any more");
                         }
                     }
-                    Ok(AsyncMessage::Notice(notice)) => tracing::debug!(%notice, "the database remarks"),
+                    Ok(AsyncMessage::Notice(notice)) => {
+                        if notice.routine() == Some(REPLICATION_WAIT) {
+                            noted.unreplicated.store(true, Ordering::Relaxed);
+                        }
+                        tracing::debug!(%notice, "the database remarks");
+                    }
                     Ok(_) => {}
                     // Whoever waits for an answer gets an error of his own.
                     Err(error) => {
@@ -162,6 +173,7 @@ impl Target {
             statements: Cache::new(self.statements_max),
             target: self.clone(),
             sending: Mutex::new(()),
+            marks,
         })
     }
 
@@ -188,6 +200,16 @@ pub(super) struct Connection {
     statements: Cache<Arc<str>, Statement>,
     target: Arc<Target>,
     sending: Mutex<()>,
+    marks: Arc<Marks>,
+}
+
+/// What has happened on a connection, and counts for as long as it lives.
+#[derive(Default)]
+struct Marks {
+    /// It was asked to give up something.
+    cancelled: AtomicBool,
+    /// The server gave up waiting for its standbys.
+    unreplicated: AtomicBool,
 }
 
 impl Connection {
@@ -259,6 +281,7 @@ impl Connection {
     /// it hears of it. Behind a pooler the connection is ended instead: not every version stands cancel requests
     /// (<https://github.com/pgbouncer/pgbouncer/issues/822>), and each closes the server's connection under an open transaction.
     pub(super) fn cancel(&self) {
+        self.marks.cancelled.store(true, Ordering::Relaxed);
         if self.target.pooled {
             self.abort();
             return;
@@ -274,6 +297,21 @@ impl Connection {
                 Err(_) => tracing::debug!("a statement could not be cancelled in time"),
             }
         });
+    }
+
+    /// Whether a cancel request may be on its way.
+    pub(super) fn was_cancelled(&self) -> bool {
+        self.marks.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Whether something was committed here and nowhere else, though standbys should have it: the wait for them was cancelled.
+    pub(super) fn is_unreplicated(&self) -> bool {
+        self.marks.unreplicated.load(Ordering::Relaxed)
+    }
+
+    /// Whether another server may stand behind it for each transaction.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.target.pooled
     }
 
     /// Whether it is known to be of no use any more.

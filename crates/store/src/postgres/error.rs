@@ -106,6 +106,9 @@ fn of_server(error: &DbError) -> Failure {
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
             return Failure::Clash(StoreError::Busy { reason: "other writes keep getting in the way" });
         }
+        SqlState::LOCK_NOT_AVAILABLE => {
+            return Failure::Clash(StoreError::Busy { reason: "another transaction keeps a row locked" });
+        }
         SqlState::FEATURE_NOT_SUPPORTED if error.routine() == Some("RevalidateCachedQuery") => {
             return Failure::Stale(StoreError::Other(words));
         }
@@ -128,7 +131,6 @@ fn of_server(error: &DbError) -> Failure {
         | SqlState::DATETIME_FIELD_OVERFLOW
         | SqlState::INTERVAL_FIELD_OVERFLOW => StoreError::Arithmetic(arithmetic(error.message())),
         SqlState::READ_ONLY_SQL_TRANSACTION => StoreError::ReadOnly { detail: words },
-        SqlState::LOCK_NOT_AVAILABLE => StoreError::Busy { reason: "another transaction keeps a row locked" },
         SqlState::DISK_FULL => StoreError::Full { detail: words },
         SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED => StoreError::Corrupt { detail: words },
         SqlState::IO_ERROR => StoreError::Io { detail: words },

@@ -257,16 +257,19 @@ impl Readers {
         queries: &[Query],
         ticket: &Ticket,
     ) -> Result<(Arc<Shared>, Vec<Option<Statement>>), Failure> {
-        let asked = Instant::now();
-        let prepare = async {
-            let shared = self.connect(slot, asked).await?;
-            let statements = batch::prepare(&shared.connection, queries).await;
-            if matches!(statements, Err(Failure::Gone(_))) {
-                slot.forget(&shared);
-            }
-            Ok((shared, statements?))
-        };
-        timeout_at(ticket.deadline.into(), prepare).await.unwrap_or(Err(Failure::Cancelled))
+        let deadline = ticket.deadline.into();
+        let connected = timeout_at(deadline, self.connect(slot, Instant::now())).await;
+        let shared = connected.map_err(|_| Failure::Cancelled)??;
+        let prepared = timeout_at(deadline, batch::prepare(&shared.connection, queries)).await;
+        let statements = prepared.unwrap_or_else(|_| {
+            // It waits for a table that somebody else changes, in the way of everybody behind it. Those begin again.
+            shared.connection.cancel();
+            Err(Failure::Cancelled)
+        });
+        if matches!(statements, Err(Failure::Gone(_))) {
+            slot.forget(&shared);
+        }
+        Ok((shared, statements?))
     }
 
     async fn read_alone(

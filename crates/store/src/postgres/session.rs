@@ -1,26 +1,30 @@
 //! The transaction of a write job on one connection.
 //!
 //! BEGIN goes out together with the first statement, so that it costs no round trip; a job without statements costs none
-//! at all. Statements whose results nobody waits for go out together with the next one, or with COMMIT. After any error the server takes no further statement of the transaction: what the job makes of the error
-//! does not matter, it is not kept.
+//! at all. Statements whose results nobody waits for go out together with the next one, or with COMMIT; where there is one such
+//! statement and no other, it is the transaction. After any error the server takes no further statement of the transaction:
+//! what the job makes of the error does not matter, it is not kept.
 
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
 
 use super::batch::{GRACE, begin_until};
+use super::connection::Connection;
 use super::error::Failure;
 use super::pool::Lease;
-use super::together::{Committed, Stopped, commit, run};
+use super::together::{Committed, Stopped, commit, run, run_and_keep};
 use crate::StoreError;
 use crate::query::{Outcome, Query, ReadLimits};
 
-/// How long a commit may take, whatever is left of the deadline: given up sooner, nobody knows what has become of it.
+/// How long behind the deadline a commit is waited for: given up sooner, nobody knows what has become of it.
 const COMMIT_MAX: Duration = Duration::from_secs(10);
 
 /// A transaction that may not have begun yet.
 pub(crate) struct Session {
     lease: Lease,
+    /// How long a statement may wait for a lock; none: for as long as there is time.
+    lock_max: Option<Duration>,
     state: State,
     /// Statements that go out with the next one.
     later: Vec<Query>,
@@ -62,8 +66,8 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     /// On a connection on which nothing is open.
-    pub(super) fn new(lease: Lease) -> Session {
-        Session { lease, state: State::Idle, later: Vec::new(), earlier: 0, failed_later: None }
+    pub(super) fn new(lease: Lease, lock_max: Option<Duration>) -> Session {
+        Session { lease, lock_max, state: State::Idle, later: Vec::new(), earlier: 0, failed_later: None }
     }
 
     /// Runs a statement of the job together with the next one.
@@ -97,7 +101,7 @@ impl Session {
             return Err(StoreError::Deadline);
         }
         let begin = match &self.state {
-            State::Idle => Some(begin_until("READ WRITE", limits.deadline)),
+            State::Idle => Some(self.begin(limits.deadline)),
             State::Open => None,
             State::Failed(_) | State::Unanswered => {
                 return Err(StoreError::Lost { detail: "an earlier statement of it failed".to_owned() });
@@ -127,6 +131,14 @@ impl Session {
         }
     }
 
+    fn begin(&self, deadline: Instant) -> String {
+        let begin = begin_until("READ WRITE", deadline);
+        match self.lock_max {
+            Some(lock_max) => format!("{begin}; SET LOCAL lock_timeout = {}", lock_max.as_millis()),
+            None => begin,
+        }
+    }
+
     /// Why the transaction is lost, when the job may be run again.
     pub(super) fn may_run_again(&self) -> Option<Failure> {
         match &self.state {
@@ -141,7 +153,7 @@ impl Session {
     pub(super) async fn commit(&mut self, deadline: Instant) -> End {
         let begin = match &self.state {
             State::Idle if self.later.is_empty() => return End::Kept,
-            State::Idle => Some(begin_until("READ WRITE", deadline)),
+            State::Idle => Some(self.begin(deadline)),
             State::Failed(_) => {
                 return match self.may_run_again() {
                     Some(failure) => End::Again(failure),
@@ -161,32 +173,42 @@ impl Session {
             let detail = "the connection ended before the commit was asked for".to_owned();
             return End::Again(Failure::Gone(StoreError::Lost { detail }));
         }
-        let before = std::mem::take(&mut self.later);
+        let mut before = std::mem::take(&mut self.later);
+        let first = self.earlier;
         self.state = State::Unanswered;
         self.lease.soil();
-        let give_up = deadline.max(Instant::now() + COMMIT_MAX);
-        match timeout_at(give_up.into(), commit(&connection, begin, before)).await {
-            Ok(Committed::Kept) => {
+        // Behind a pooler nobody can cancel, so the server has to know the deadline.
+        let is_alone = begin.is_some() && before.len() == 1 && !connection.is_pooled();
+        let alone = if is_alone { before.pop() } else { None };
+        let ended = match alone {
+            Some(query) => end_until(deadline, &connection, run_and_keep(&connection, query)).await,
+            None => end_until(deadline, &connection, commit(&connection, begin, before)).await,
+        };
+        match ended {
+            Some(Committed::Kept) => {
                 self.settle();
                 End::Kept
             }
-            Ok(Committed::Undone(failure)) => {
+            Some(Committed::Undone(Stopped { failure, at })) => {
                 // A failed COMMIT has rolled back, and one behind a failed statement as well.
                 self.settle();
-                match failure {
-                    failure @ (Failure::Clash(_) | Failure::Stale(_)) => End::Again(failure),
-                    failure => End::Error(failure.into_error()),
+                match (failure, at) {
+                    (failure @ (Failure::Clash(_) | Failure::Stale(_)), _) => End::Again(failure),
+                    (Failure::Refused(error), Some(at)) => {
+                        End::Error(StoreError::PutOff { at: first + at, error: Box::new(error) })
+                    }
+                    (failure, _) => End::Error(failure.into_error()),
                 }
             }
-            Ok(Committed::Open(failure)) => {
+            Some(Committed::Open(failure)) => {
                 self.state = State::Failed(failure.clone());
                 match self.may_run_again() {
                     Some(failure) => End::Again(failure),
                     None => End::Error(failure.into_error()),
                 }
             }
-            Ok(Committed::Unknown(detail)) => End::Error(StoreError::OutcomeUnknown { detail }),
-            Err(_) => {
+            Some(Committed::Unknown(detail)) => End::Error(StoreError::OutcomeUnknown { detail }),
+            None => {
                 connection.abort();
                 End::Error(StoreError::OutcomeUnknown { detail: "no answer to the commit".to_owned() })
             }
@@ -210,8 +232,30 @@ impl Session {
         self.lease
     }
 
+    /// Nothing is open any more.
     fn settle(&mut self) {
         self.state = State::Idle;
-        self.lease.clean();
+        // Where something was asked to be cancelled, the request may arrive when the connection does something else.
+        if !self.lease.connection().was_cancelled() {
+            self.lease.clean();
+        }
     }
+}
+
+/// Waits for the end of a transaction. At the deadline what still runs is cancelled, and the server has some time to say what
+/// has become of it; none: it does not.
+async fn end_until(
+    deadline: Instant,
+    connection: &Connection,
+    end: impl Future<Output = Committed>,
+) -> Option<Committed> {
+    let mut end = std::pin::pin!(end);
+    if let Ok(committed) = timeout_at(deadline.into(), &mut end).await {
+        return Some(committed);
+    }
+    // The pooler's server ends it by itself, a little later.
+    if !connection.is_pooled() {
+        connection.cancel();
+    }
+    tokio::time::timeout(COMMIT_MAX, end).await.ok()
 }

@@ -123,7 +123,7 @@ pub(super) enum Committed {
     /// Everything is kept.
     Kept,
     /// It has ended, and nothing of it is kept.
-    Undone(Failure),
+    Undone(Stopped),
     /// It has not ended.
     Open(Failure),
     /// Nobody knows.
@@ -142,18 +142,46 @@ pub(super) async fn commit(
         Err(failure) => return Committed::Open(failure),
     };
     let ended = connection.client.batch_execute("COMMIT").await;
-    match answers(earlier, begins, false).await.map_err(|stopped| stopped.failure) {
+    match answers(earlier, begins, false).await {
         Ok(()) => {}
-        Err(Failure::Refused(StoreError::OutcomeUnknown { detail })) => return Committed::Unknown(detail),
-        // A connection that was lost may have been lost behind the COMMIT.
-        Err(Failure::Gone(error)) => return Committed::Unknown(error.to_string()),
-        Err(failure) => return Committed::Undone(failure),
+        Err(stopped) => return stopped.ended(),
     }
     match ended {
-        Ok(()) => Committed::Kept,
+        Ok(()) => kept(connection),
         Err(error) => match error.as_db_error() {
-            Some(refusal) if !is_fatal(refusal) => Committed::Undone(Failure::from(error)),
+            Some(refusal) if !is_fatal(refusal) => Committed::Undone(Failure::from(error).into()),
             _ => Committed::Unknown(with_source(&error)),
         },
+    }
+}
+
+/// Runs the only statement of a transaction, which is kept with it: the server needs no BEGIN and no COMMIT for that.
+pub(super) async fn run_and_keep(connection: &Arc<Connection>, query: Query) -> Committed {
+    let sent = match send(connection, None, vec![query]).await {
+        Ok(sent) => sent,
+        Err(failure) => return Committed::Open(failure),
+    };
+    match answers(sent, false, false).await {
+        Ok(()) => kept(connection),
+        Err(stopped) => stopped.ended(),
+    }
+}
+
+fn kept(connection: &Connection) -> Committed {
+    if connection.is_unreplicated() {
+        return Committed::Unknown("it was committed, and no standby has it yet".to_owned());
+    }
+    Committed::Kept
+}
+
+impl Stopped {
+    /// What has become of a transaction whose end was sent behind the statement.
+    fn ended(self) -> Committed {
+        match self.failure {
+            Failure::Refused(StoreError::OutcomeUnknown { detail }) => Committed::Unknown(detail),
+            // A connection that was lost may have been lost behind the end.
+            Failure::Gone(error) => Committed::Unknown(error.to_string()),
+            _ => Committed::Undone(self),
+        }
     }
 }

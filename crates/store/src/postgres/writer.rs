@@ -1,6 +1,6 @@
 //! Write jobs: each in a READ COMMITTED transaction on a connection of its own, run again when that may help.
 //!
-//! What may be run again: a transaction that clashed with another (serialisation failure, deadlock), one whose
+//! What may be run again: a transaction that clashed with another (serialisation failure, deadlock, a lock not given soon), one whose
 //! connection was lost before its COMMIT was sent, one whose prepared statements did not fit the tables any more. What
 //! never is: one whose COMMIT was sent and not answered, because it may have been kept.
 
@@ -34,6 +34,8 @@ const LOSSES_MAX: u32 = 3;
 pub(super) struct Writer {
     pub(super) pool: Arc<Pool>,
     pub(super) counters: Arc<Counters>,
+    /// How long the first run of a job waits for a lock.
+    pub(super) lock_first_max: Duration,
     /// How many commits there were, for whoever tells the other nodes.
     pub(super) commits: tokio::sync::watch::Sender<u64>,
     /// How many transactions were begun.
@@ -68,9 +70,12 @@ impl Writer {
     {
         let mut clashes = 0;
         let mut losses = 0;
+        // Not the same for two who begin to wait together: one going back is enough.
+        let mut lock_max = Some(about(self.lock_first_max));
         loop {
             self.begun.fetch_add(1, Ordering::Relaxed);
-            let mut tx = Tx::postgres(Session::new(lease), deadline);
+            let mut tx = Tx::postgres(Session::new(lease, lock_max), deadline);
+            lock_max = None;
             let run = AssertUnwindSafe(async { job(&mut tx).await }).catch_unwind();
             let result: Result<T, E> = match timeout_at(deadline.into(), run).await {
                 Ok(Ok(result)) => result,
@@ -121,7 +126,11 @@ impl Writer {
 
 /// A pause of random length, so that those who clashed do not meet again.
 fn pause(attempt: u32) -> Duration {
-    let longest = PAUSE_MIN.saturating_mul(1 << attempt.min(16)).min(PAUSE_MAX);
-    let random = RandomState::new().hash_one(attempt) % 1024;
+    about(PAUSE_MIN.saturating_mul(1 << attempt.min(16)).min(PAUSE_MAX))
+}
+
+/// Half of a time up to all of it, at random.
+fn about(longest: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0) % 1024;
     longest.mul_f64(0.5 + random as f64 / 2048.0)
 }

@@ -9,7 +9,7 @@ use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::ResultShape;
 use mainstay_store::{Outcome, Query, ReadLimits, Store, StoreError, StoreOptions, Tx, WriteJob};
-use mainstay_testkit::postgres::{OwnPostgres, Postgres};
+use mainstay_testkit::postgres::{Outside, OwnPostgres, Postgres};
 use mainstay_testkit::proxy::Proxy;
 use tokio::sync::Notify;
 
@@ -266,11 +266,36 @@ async fn a_deadlock_is_run_again() {
     ];
     let test = TestStore::new(On::Postgres, &script).await;
     let barrier = Arc::new(tokio::sync::Barrier::new(2));
+    let begun = Instant::now();
     let jobs = [crossing(1, 2, barrier.clone()), crossing(2, 1, barrier)].map(|job| test.spawn(job));
     for job in jobs {
         job.await.unwrap().unwrap();
     }
+    // The server looks for such after a second.
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(test.read_ints("SELECT hits FROM number").await, [2, 2]);
+    // Both go back when neither is much earlier.
+    assert!((1..=2).contains(&test.store.metrics().reruns));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_kept_for_long_is_waited_for() {
+    let script = [
+        "CREATE TABLE number (n BIGINT PRIMARY KEY, hits BIGINT NOT NULL)",
+        "INSERT INTO number VALUES (1, 0)",
+    ];
+    let test = TestStore::new(On::Postgres, &script).await;
+    let outside = Outside::connect(&Postgres::shared().url(&test.database)).await;
+    outside.run("BEGIN; UPDATE number SET hits = 1").await;
+    let job = test.spawn(job(vec![change("UPDATE number SET hits = hits + 1", vec![])]));
+    // It has come back once, and waits for as long as it takes.
+    while test.store.metrics().reruns == 0 {
+        tokio::task::yield_now().await;
+    }
+    outside.until_waiting(1, || false).await;
+    outside.run("COMMIT").await;
+    job.await.unwrap().unwrap();
+    assert_eq!(test.read_ints("SELECT hits FROM number").await, [2]);
     assert_eq!(test.store.metrics().reruns, 1);
 }
 

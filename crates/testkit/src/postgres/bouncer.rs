@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -10,11 +10,16 @@ use tempfile::TempDir;
 
 use super::Postgres;
 
-/// A running pooler; it goes when this goes.
+/// Runs what its words say for as long as its input is open, whoever has ended in whatever way.
+const OWNER: &str =
+    r#""$@" </dev/null & running=$!; while read -r _; do :; done; kill -9 $running; wait $running"#;
+
+/// A running pooler; it goes when this goes, or when the process ends.
 #[derive(Debug)]
 pub struct Bouncer {
     port: u16,
-    process: Child,
+    owner: Child,
+    words: Option<ChildStdin>,
     _folder: TempDir,
 }
 
@@ -41,22 +46,21 @@ impl Bouncer {
         );
         let path = folder.path().join("settings.ini");
         std::fs::write(&path, settings)?;
-        let mut command = Command::new("pgbouncer");
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", OWNER, "owner", "pgbouncer"]);
         if is_root()? {
             // It refuses to run as root.
             readable_by_all(folder.path())?;
             command.args(["-u", "nobody"]);
         }
-        command.arg("-q").arg(&path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = command.spawn().context("pgbouncer")?;
-        let mut bouncer = Bouncer { port, process, _folder: folder };
+        command.arg("-q").arg(&path).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut owner = command.spawn().context("/bin/sh")?;
+        let words = owner.stdin.take();
+        let bouncer = Bouncer { port, owner, words, _folder: folder };
         let begun = Instant::now();
         while TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).is_err() {
-            if let Some(status) = bouncer.process.try_wait()? {
-                bail!("it ended: {status}");
-            }
             if begun.elapsed() > Duration::from_secs(10) {
-                bail!("it does not listen");
+                bail!("it does not listen; is it installed (apt-get install pgbouncer)?");
             }
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -71,7 +75,9 @@ impl Bouncer {
 
 impl Drop for Bouncer {
     fn drop(&mut self) {
-        if let Err(error) = self.process.kill().and_then(|()| self.process.wait()) {
+        // The end of its input ends it.
+        self.words = None;
+        if let Err(error) = self.owner.wait() {
             eprintln!("the PgBouncer of a test did not end: {error}");
         }
     }

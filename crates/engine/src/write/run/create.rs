@@ -43,10 +43,9 @@ impl<'a> Run<'a> {
         }
         let row = Image::from(row);
         self.hold_parents(step.table, &[&row], None).await?;
-        let statement = self.prepared.insert(step.table).clone();
         let places: Vec<_> =
             step.assigns.iter().map(|assign| (assign.column, assign.path.as_str())).collect();
-        self.store_row(&statement, &row, step.table, &places, &step.path).await?;
+        self.store_new_row(&row, step.table, &places, &step.path).await?;
         self.rows.note(step.table, None, Some(row.clone()), &step.path)?;
         self.creating.push((step.table, RowKey::of(&row[0])));
         let after = After {
