@@ -40,6 +40,7 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["test"] => {
             quick()?;
+            steps::pooled_tests()?;
             steps::doc_tests()?;
             steps::fuzz(&Fuzzing::Runs(2000))?;
             steps::api(steps::CONFORMANCE)

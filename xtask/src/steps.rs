@@ -26,6 +26,21 @@ pub(crate) fn tests() -> Result<()> {
     }
 }
 
+/// The tests of the engine and of the server on PostgreSQL once more, by way of `PgBouncer` in transaction mode.
+pub(crate) fn pooled_tests() -> Result<()> {
+    let tests = ["--package", "mainstay-engine", "--package", "mainstay"];
+    let binaries = ["--test", "read_postgres", "--test", "write_postgres", "--test", "acceptance_postgres"];
+    let cargo = if has("cargo-nextest") { &["nextest", "run"][..] } else { &["test"] };
+    let words: Vec<&str> = ["MAINSTAY_TEST_POOLER=yes", "cargo"]
+        .iter()
+        .chain(cargo)
+        .chain(&tests)
+        .chain(&binaries)
+        .copied()
+        .collect();
+    run("env", &words)
+}
+
 /// The examples in the code's documentation.
 pub(crate) fn doc_tests() -> Result<()> {
     run("cargo", &["test", "--workspace", "--doc", "--quiet"])

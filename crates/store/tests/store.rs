@@ -12,9 +12,11 @@ mod store {
     mod processes;
     mod reads;
     mod replica;
+    mod replication;
     mod speed;
     mod speed_postgres;
     mod support;
     mod tail;
+    mod tls;
     mod writes;
 }

@@ -11,6 +11,7 @@ mod app;
 mod festival;
 #[path = "../read/limits.rs"]
 mod limits;
+mod replica;
 #[path = "../read/shop.rs"]
 mod shop;
 #[path = "../read/why.rs"]

@@ -5,7 +5,6 @@
 use mainstay_testkit::database::DatabaseKind;
 
 #[path = "../read/app.rs"]
-#[expect(dead_code, reason = "the reads' tests use what these do not")]
 mod app;
 #[path = "../write/checks.rs"]
 mod checks;
@@ -13,6 +12,7 @@ mod checks;
 mod concurrent;
 #[path = "../write/create.rs"]
 mod create;
+mod deadlines;
 #[path = "../write/delete.rs"]
 mod delete;
 #[path = "../write/history.rs"]
@@ -20,6 +20,7 @@ mod history;
 mod interleaved;
 #[path = "../write/links.rs"]
 mod links;
+mod pooler;
 #[path = "../write/requests.rs"]
 mod requests;
 mod round_trips;

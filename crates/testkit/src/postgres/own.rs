@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -15,6 +16,7 @@ const OWNER: &str = include_str!("own.sh");
 #[derive(Debug)]
 pub struct OwnPostgres {
     port: u16,
+    folder: PathBuf,
     owner: Child,
     words: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
@@ -27,9 +29,26 @@ impl OwnPostgres {
     /// When there is no PostgreSQL on this machine, or it does not start: a test that needs it cannot pass.
     pub fn start_new() -> OwnPostgres {
         let mut server =
-            OwnPostgres::prepare(None).unwrap_or_else(|error| panic!("no PostgreSQL: {error:#}"));
+            OwnPostgres::prepare(None, "").unwrap_or_else(|error| panic!("no PostgreSQL: {error:#}"));
         server.start();
         server
+    }
+
+    /// A new server that takes TLS. Its certificate is made out to `localhost` and signed by the root in [`OwnPostgres::file`]
+    /// `root.pem`; that in `other.pem` has signed nothing.
+    ///
+    /// # Panics
+    /// As [`OwnPostgres::start_new`], and when there is no `openssl`.
+    pub fn start_with_tls() -> OwnPostgres {
+        let server = OwnPostgres::prepare(None, "yes");
+        let mut server = server.unwrap_or_else(|error| panic!("no PostgreSQL: {error:#}"));
+        server.start();
+        server
+    }
+
+    /// Where a file of the server's folder is.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// A new standby that follows this server.
@@ -37,22 +56,24 @@ impl OwnPostgres {
     /// # Panics
     /// As [`OwnPostgres::start_new`].
     pub fn replica(&self) -> OwnPostgres {
-        let standby = OwnPostgres::prepare(Some(self.port));
+        let standby = OwnPostgres::prepare(Some(self.port), "");
         let mut standby = standby.unwrap_or_else(|error| panic!("no PostgreSQL: {error:#}"));
         standby.start();
         standby
     }
 
-    fn prepare(primary: Option<u16>) -> Result<OwnPostgres> {
+    fn prepare(primary: Option<u16>, tls: &str) -> Result<OwnPostgres> {
         let folder = tempfile::Builder::new().prefix("mainstay-postgres-own-").tempdir()?;
+        // The shell removes it, which outlives this process.
+        let folder = folder.keep();
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let mut owner = Command::new("/bin/sh")
             .args(["-c", OWNER, "own"])
-            // The shell removes it, which outlives this process.
-            .arg(folder.keep())
+            .arg(&folder)
             .arg(binaries()?)
             .arg(port.to_string())
             .args(primary.map(|port| port.to_string()))
+            .env("TLS", tls)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -61,7 +82,7 @@ impl OwnPostgres {
             .context("/bin/sh")?;
         let words = owner.stdin.take();
         let answers = BufReader::new(owner.stdout.take().context("the output of the shell")?);
-        Ok(OwnPostgres { port, owner, words, answers })
+        Ok(OwnPostgres { port, folder, owner, words, answers })
     }
 
     /// Starts the server after a crash, and waits until it takes connections.

@@ -1,5 +1,6 @@
 # A PostgreSQL of one test's own: sh -c THIS own FOLDER BIN PORT [PRIMARY], where PRIMARY is the port of a server that this one
-# follows as a standby. SETTINGS of the environment stand behind those that tests want.
+# follows as a standby. SETTINGS of the environment stand behind those that tests want. With TLS
+# in the environment it has a certificate, with its root in FOLDER/root.pem and somebody else's in FOLDER/other.pem.
 #
 # Does what is asked on its input, one word a line: `start` and `crash`; answers `ok` or `failed` to each. Ends the server
 # and removes the folder when its input ends, which it does when whoever asks has ended, in whatever way.
@@ -15,6 +16,25 @@ if [ "$(id -u)" = 0 ]; then
 else
     server() { "$@"; }
 fi
+
+root() {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj "/CN=$1" -keyout "$folder/$1.key" \
+        -out "$folder/$1.pem" -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
+}
+
+# Of version 3, as every certificate is that names what it is for.
+certify() {
+    root root && root other || return 1
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=server -keyout "$data/server.key" \
+        -out "$folder/server.csr" || return 1
+    printf 'subjectAltName = DNS:localhost\nextendedKeyUsage = serverAuth\nbasicConstraints = critical, CA:FALSE\n' \
+        >"$folder/server.ext"
+    openssl x509 -req -in "$folder/server.csr" -CA "$folder/root.pem" -CAkey "$folder/root.key" -CAcreateserial -days 30 \
+        -extfile "$folder/server.ext" -out "$data/server.crt" || return 1
+    chmod 600 "$data/server.key" && chmod 644 "$folder/root.pem" "$folder/other.pem" || return 1
+    [ "$(id -u)" != 0 ] || chown "$user" "$data/server.key" "$data/server.crt"
+    echo 'ssl = on' >>"$data/postgresql.conf"
+}
 
 prepare() {
     if [ "$primary" ]; then
@@ -32,6 +52,7 @@ fsync = off
 full_page_writes = off
 $SETTINGS
 CONF
+    if [ "$TLS" ]; then certify; fi
 }
 
 act() {
