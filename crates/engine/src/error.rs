@@ -102,6 +102,9 @@ keys! {
     Warnings = "warnings.unaccepted", Conflict, "Warnings to accept";
     /// The key was used for another request.
     IdempotencyMismatch = "idempotency.mismatch", Conflict, "Idempotency key used for another request";
+    /// The request was carried out under this key. Its answer is not kept any more, because it may have held values that nobody is
+    /// shown since.
+    IdempotencyForgotten = "idempotency.forgotten", Conflict, "Answer not kept any more";
     /// Other rows still point to it.
     DeleteRestricted = "delete.restricted", Conflict, "Still referred to";
     /// `If-Match` names a version that is no longer there.

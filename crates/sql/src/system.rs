@@ -78,6 +78,9 @@ pub const COUNTER: SystemTable = SystemTable {
     key: &["table", "column", "selector"],
 };
 
+/// The status of an answer that was kept for its idempotency key and is not known any more.
+pub const ANSWER_FORGOTTEN: i64 = 410;
+
 /// Answers kept for their idempotency key. `scope` is a hash of caller and tenant, `target` method and path.
 pub const IDEMPOTENCY: SystemTable = SystemTable {
     name: "_idempotency",

@@ -75,7 +75,9 @@ impl Run<'_> {
         let statement = self.prepared.system.idempotency_find.clone();
         let rows = self.values(&statement, &address, Change::default()).await?;
         let Some(row) = rows.into_iter().next() else { return Ok(None) };
-        let [Value::Bytes(body_hash), _, Value::Bytes(answer), Value::Timestamp(at)] = row.as_slice() else {
+        let [Value::Bytes(body_hash), Value::Int(status), Value::Bytes(answer), Value::Timestamp(at)] =
+            row.as_slice()
+        else {
             return Err(Error::internal("a kept answer cannot be read"));
         };
         if *at < oldest_kept(self.ctx.now) {
@@ -86,6 +88,11 @@ impl Run<'_> {
         if body_hash[..] != idempotency.body_hash {
             let message = "this Idempotency-Key was used for another request";
             return Err(Error::new(Key::IdempotencyMismatch, message));
+        }
+        if *status == system::ANSWER_FORGOTTEN {
+            let message =
+                "the request was carried out under this Idempotency-Key, and its answer is not kept any more";
+            return Err(Error::new(Key::IdempotencyForgotten, message));
         }
         serde_json::from_slice(answer).map(Some).map_err(Error::internal)
     }

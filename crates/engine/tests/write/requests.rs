@@ -135,6 +135,19 @@ async fn a_request_under_a_key_is_done_once() {
 }
 
 #[tokio::test]
+async fn a_request_whose_answer_was_forgotten_is_not_done_again() {
+    let app = shop().await;
+    let body = r##"{"Label": {"create": true, "name": "once"}}"##;
+    send(&app, &keyed(body, KEY)).await.unwrap();
+    // What becomes of kept answers when a column becomes secret.
+    let forget = "UPDATE \"_idempotency\" SET \"status\" = 410, \"answer\" = \"body_hash\"";
+    app.engine.store().execute_script(vec![forget.to_owned()]).await.unwrap();
+    let error = send(&app, &keyed(body, KEY)).await.expect_err("its answer is gone");
+    assert_eq!(error.key, Key::IdempotencyForgotten);
+    assert_eq!(changes(&app).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_request_that_failed_is_not_kept() {
     let app = shop().await;
     let body = r##"{"Customer": {"create": true, "name": "Ann"}}"##;

@@ -53,9 +53,21 @@ impl Planner<'_> {
 
     /// Values that must not be there any more.
     pub(super) fn scrub(&mut self, table: &Table, column: &Column) {
-        let statements =
-            self.update_images(&table.name, [&column.name; 2], self.dialect.json_remove()).into();
-        let words = format!("take the values of {}.{} out of the change log", table.name, column.name);
+        let images = self.update_images(&table.name, [&column.name; 2], self.dialect.json_remove());
+        // Answers are texts whole, and nobody can say which of them shows the column. What is left tells that the request was
+        // carried out, so that it is not carried out again.
+        let answers = self.write(|w| {
+            w.text("UPDATE ");
+            w.identifier(system::IDEMPOTENCY.name);
+            w.text(" SET \"status\" = ");
+            w.number(system::ANSWER_FORGOTTEN);
+            w.text(", \"answer\" = \"body_hash\"");
+        });
+        let statements = images.into_iter().chain([answers]).collect();
+        let words = format!(
+            "take the values of {}.{} out of the change log and kept answers",
+            table.name, column.name
+        );
         let mode = self.long();
         self.push(Phase::Log, Step { words, mode, statements, ..Step::default() });
     }

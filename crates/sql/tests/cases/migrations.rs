@@ -3,6 +3,8 @@
 //! Steps are run here one after the other in their order, with nothing but the statements that stand in them; random ways with rows
 //! in them, and what is broken off, are tried above.
 
+use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
 use mainstay_sql::migration::drift::drift;
 use mainstay_sql::migration::{Effect, Hints, Plan, Way, ground, plan};
 use mainstay_sql::model::{Model, found};
@@ -172,7 +174,7 @@ fn enums_grow_in_the_record_alone() {
     assert!(shrunk.steps.len() == 1 && shrunk.steps[0].is_check, "{shrunk:#?}");
 }
 
-/// A column that becomes secret leaves the change log.
+/// A column that becomes secret leaves the change log and the answers that are kept.
 #[test]
 fn what_becomes_guarded_is_forgotten() {
     let (before, after) = ("table A { pin text, allow read }", "table A { pin text secret, allow read }");
@@ -187,14 +189,21 @@ fn what_becomes_guarded_is_forgotten() {
     };
     db.database.script(&line("{\"pin\":\"1234\",\"n\":1.50}")).unwrap();
     db.database.script(&line("{\"n\":2}")).unwrap();
+    let keep = mainstay_sql::system::idempotency_insert(&db.schema, db.dialect);
+    let bytes = |text: &str| Value::Bytes(text.as_bytes().to_vec());
+    let at = Value::from_json("\"2026-01-31T00:00:00.000000Z\"", &Type::Timestamp).unwrap();
+    let text = |text: &str| Value::Text(text.to_owned());
+    let kept =
+        [bytes("who"), text("key"), text("POST /query"), bytes("hash"), Value::Int(200), bytes("1234"), at];
+    db.database.write(&keep.sql, &kept).unwrap();
     for statement in way(before, after, &Hints::default()).unwrap().statements() {
         db.database.script(statement).unwrap();
     }
-    let images = db.database.read(
-        "SELECT \"after\" FROM \"_change\" ORDER BY \"seq\"",
-        &[],
-        &[mainstay_lang::types::Type::Json],
-    );
+    let answers = "SELECT \"key\", \"status\", \"answer\" FROM \"_idempotency\"";
+    let types = [Type::Text { max: None }, Type::Int, Type::Bytes];
+    let forgotten = [vec![text("key"), Value::Int(410), bytes("hash")]];
+    assert_eq!(db.database.read(answers, &[], &types).unwrap(), forgotten);
+    let images = db.database.read("SELECT \"after\" FROM \"_change\" ORDER BY \"seq\"", &[], &[Type::Json]);
     let images: Vec<String> =
         images.unwrap().concat().iter().map(|image| image.to_string().replace(' ', "")).collect();
     assert_eq!(images, ["{\"n\":1.50}", "{\"n\":2}"]);
