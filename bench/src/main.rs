@@ -3,10 +3,12 @@
 //! `cargo run --release` in this folder builds the server, makes one data set, starts every server on its own copy, and
 //! lets wrk load them in turn, round by round, so that the machine's moods meet all of them alike. What it prints are
 //! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- postgres` does the same on
-//! a private PostgreSQL, and `cargo run --release -- move URL ROWS` measures `mainstay move` beside `psql`.
+//! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, and `cargo run --release -- move URL ROWS`
+//! `mainstay move` beside `psql`.
 
 mod data;
 mod hand;
+mod live;
 mod moving;
 mod peers;
 mod postgres;
@@ -31,9 +33,10 @@ fn main() -> Result<()> {
         ["postgres", "--rounds", rounds, "--seconds", seconds] => {
             postgres::run(rounds.parse()?, seconds.parse()?)
         }
+        ["live"] => live::run(),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         _ => bail!(
-            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | move postgres://USER@HOST:PORT ROWS"
+            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live | move postgres://USER@HOST:PORT ROWS"
         ),
     }
 }

@@ -21,6 +21,23 @@ pub(crate) struct PocketBase {
 
 /// Starts PocketBase and fills it; `None` when it is not installed.
 pub(crate) fn pocketbase(folder: &Path, rows: usize) -> Result<Option<PocketBase>> {
+    let fields = json!([
+        {"name": "title", "type": "text"}, {"name": "done", "type": "bool"}, {"name": "rank", "type": "number"},
+        {"name": "created", "type": "autodate", "onCreate": true},
+        {"name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true},
+    ]);
+    let Some(server) = pocketbase_with(folder, "items", &fields)? else { return Ok(None) };
+    let mut items = Vec::with_capacity(rows);
+    for number in 0..rows {
+        let item = json!({"title": format!("Item number {number}"), "done": false, "rank": number});
+        let made = post(server.port, "/api/collections/items/records", None, &item)?;
+        items.push(made["id"].as_str().with_context(|| format!("no id in {made}"))?.to_owned());
+    }
+    Ok(Some(PocketBase { server, items }))
+}
+
+/// Starts PocketBase with one public collection; `None` when it is not installed.
+pub(crate) fn pocketbase_with(folder: &Path, name: &str, fields: &Value) -> Result<Option<Server>> {
     let folder = folder.join("pocketbase");
     let superuser = Command::new("pocketbase")
         .args(["superuser", "upsert", EMAIL, PASSWORD, "--dir"])
@@ -38,26 +55,14 @@ pub(crate) fn pocketbase(folder: &Path, rows: usize) -> Result<Option<PocketBase
     let mut command = Command::new("pocketbase");
     command.args(["serve", "--http", &format!("127.0.0.1:{port}"), "--dir"]).arg(&folder);
     let server = Server::start(command, port)?;
-
     let login = json!({"identity": EMAIL, "password": PASSWORD});
     let answer = post(port, "/api/collections/_superusers/auth-with-password", None, &login)?;
     let token = answer["token"].as_str().context("no token of a superuser")?.to_owned();
     let collection = json!({
-        "name": "items", "type": "base", "listRule": "", "viewRule": "", "createRule": "",
-        "fields": [
-            {"name": "title", "type": "text"}, {"name": "done", "type": "bool"}, {"name": "rank", "type": "number"},
-            {"name": "created", "type": "autodate", "onCreate": true},
-            {"name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true},
-        ],
+        "name": name, "type": "base", "listRule": "", "viewRule": "", "createRule": "", "fields": fields,
     });
     post(port, "/api/collections", Some(&token), &collection)?;
-    let mut items = Vec::with_capacity(rows);
-    for number in 0..rows {
-        let item = json!({"title": format!("Item number {number}"), "done": false, "rank": number});
-        let made = post(port, "/api/collections/items/records", None, &item)?;
-        items.push(made["id"].as_str().with_context(|| format!("no id in {made}"))?.to_owned());
-    }
-    Ok(Some(PocketBase { server, items }))
+    Ok(Some(server))
 }
 
 /// One request by hand: set-up is no place for an HTTP library.

@@ -44,6 +44,15 @@ impl Server {
         Ok(kib / 1024.0)
     }
 
+    /// Processor time that it has taken, in milliseconds.
+    pub(crate) fn cpu_ms(&self) -> Result<f64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name, which may hold anything: user and system time are the 12th and 13th, in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')').context("no name")?;
+        let times = fields.split_whitespace().skip(11).take(2);
+        Ok(times.map(str::parse::<f64>).sum::<Result<f64, _>>()? * 10.0)
+    }
+
     /// An address on it.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
