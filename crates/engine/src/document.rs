@@ -72,6 +72,11 @@ pub fn join_path(path: &str, name: &str) -> String {
     }
 }
 
+/// A member of a part, read from JSON that is valid.
+pub(crate) fn field(raw: &Raw, path: &str, name: &str) -> Result<Field, Error> {
+    read_field(raw, &join_path(path, name), 1)
+}
+
 /// UTF-8, of bounded nesting, and one JSON value.
 fn read_json(body: &[u8]) -> Result<Raw, Error> {
     let text = std::str::from_utf8(body)

@@ -18,11 +18,13 @@ use crate::ctx::{Caller, Ctx};
 use crate::error::Error;
 use crate::history::LogStatements;
 use crate::identity;
+use crate::hook::Hooks;
 use crate::limits::Limits;
 use crate::meters::Meters;
 use crate::open::{self, MayChange, OpenError};
 use crate::part::Operation;
 use crate::plan_cache::PlanCache;
+use crate::plugin::{Parts, Plugins};
 use crate::read;
 use crate::recent::Recent;
 use crate::response::Response;
@@ -54,6 +56,8 @@ pub struct Engine {
     pub(crate) meters: Meters,
     pub(crate) recent: Recent,
     pub(crate) identity: Arc<str>,
+    pub(crate) hooks: Arc<Hooks>,
+    pub(crate) parts: Arc<Parts>,
 }
 
 impl Engine {
@@ -62,6 +66,21 @@ impl Engine {
     /// # Errors
     /// When the database does not fit the schema, in words that say what to do.
     pub async fn open(schema: Arc<Schema>, store: Store, options: Options) -> Result<Engine, OpenError> {
+        Engine::open_with(schema, store, options, &Plugins::default()).await
+    }
+
+    /// The same with plugins, whose tables stand in the schema ([`Plugins::sources`]). A plugin that does not fit the app is
+    /// told before anything is changed.
+    ///
+    /// # Errors
+    /// When the database does not fit the schema, or a plugin the app.
+    pub async fn open_with(
+        schema: Arc<Schema>,
+        store: Store,
+        options: Options,
+        plugins: &Plugins,
+    ) -> Result<Engine, OpenError> {
+        let (hooks, parts) = plugins.build(&schema)?;
         let dialect = store.dialect();
         open::fit(&schema, &store, options.may_change).await?;
         let identity = identity::of(&schema, dialect, &store).await?;
@@ -82,6 +101,8 @@ impl Engine {
             meters: Meters::new(),
             recent: Recent::default(),
             identity,
+            hooks: Arc::new(hooks),
+            parts: Arc::new(parts),
         })
     }
 
@@ -93,6 +114,11 @@ impl Engine {
     /// The app's rules, combined.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// What plugins have handed to crates above: routes, jobs, commands.
+    pub fn parts(&self) -> &Arc<Parts> {
+        &self.parts
     }
 
     /// The app's database.

@@ -125,6 +125,8 @@ keys! {
     Arithmetic = "expression.overflow", Invalid, "Arithmetic overflow";
     /// A subscription asks for something that has no meaning row by row: an order, a page, a count, a to-many relation.
     LiveUnsupported = "live.unsupported", Invalid, "Not in a subscription";
+    /// A plugin refuses the request; the errors say why, under a key of the plugin's own.
+    HookRefused = "hook.refused", Invalid, "Refused by a plugin";
     /// More rows than a subscription may hold.
     LiveTooLarge = "live.too_large", Invalid, "Subscription too large";
     /// A rule or filter uses the time in a way whose next change cannot be foretold: compare `now()` or `today()` with one column,
@@ -148,6 +150,12 @@ keys! {
     /// The database went away while the change was being committed: it may have been kept or not. Look before asking again, or
     /// ask again with the same `Idempotency-Key`, which does it once.
     OutcomeUnknown = "database.outcome_unknown", Unavailable, "Outcome unknown";
+    /// A plugin failed; the server's log has more under the request's id. Nothing was changed.
+    HookFailed = "hook.failed", Internal, "A plugin failed";
+    /// Hooks of plugins call each other without end; the words name them. Nothing was changed.
+    HookLoop = "hook.loop", Internal, "Plugins call each other";
+    /// A plugin did not come to an end in its time. Nothing was changed.
+    HookTimeout = "hook.timeout", Unavailable, "A plugin took too long";
     /// A fault of the server; its log has more under the request's id.
     Internal = "internal", Internal, "Internal error";
 }

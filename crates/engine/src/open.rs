@@ -38,6 +38,14 @@ pub enum OpenError {
     /// The database is empty, and the app's migrations are there to make its tables.
     #[error("the database is empty, and the app has migrations to make its tables")]
     Empty,
+    /// A plugin does not fit the app.
+    #[error("the plugin `{plugin}` does not fit the app:\n{}", lines(.problems))]
+    Plugin {
+        /// Its name.
+        plugin: String,
+        /// What is missing or wrong.
+        problems: Vec<String>,
+    },
 }
 
 fn lines(problems: &[String]) -> String {

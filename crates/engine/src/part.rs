@@ -50,7 +50,7 @@ impl fmt::Debug for Raw {
 }
 
 /// One operation: documents that run in order, in one transaction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Operation {
     /// The documents.
     pub documents: Vec<Document>,
@@ -74,14 +74,14 @@ pub struct Idempotency {
 }
 
 /// `{"Table": part | [parts], …}`: parts in document order.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Document {
     /// Top-level entries in order.
     pub entries: Vec<Entry>,
 }
 
 /// One top-level member of a document.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     /// The table's name as written.
     pub table: String,
@@ -138,6 +138,43 @@ pub struct Part {
     pub by_key: bool,
 }
 
+impl Part {
+    /// The members that a write gives values: of a new row all, of a found one those of `set`.
+    fn assigned(&mut self) -> Option<&mut Vec<(String, Field)>> {
+        if self.create { Some(&mut self.fields) } else { self.set.as_mut() }
+    }
+
+    /// Gives a column of a part that writes another value, in its wire form.
+    ///
+    /// # Errors
+    /// When the part gives no values, or the value cannot be written as JSON.
+    pub fn assign(&mut self, name: &str, value: impl serde::Serialize) -> Result<(), Error> {
+        let raw = Raw::new(serde_json::to_string(&value).map_err(Error::internal)?);
+        let missing = || Error::internal(format!("a part without `create` or `set` gives `{name}` no value"));
+        let field = crate::document::field(&raw, &self.path, name)?;
+        let assigned = self.assigned().ok_or_else(missing)?;
+        match assigned.iter_mut().find(|(member, _)| member == name) {
+            Some((_, held)) => *held = field,
+            None => assigned.push((name.to_owned(), field)),
+        }
+        Ok(())
+    }
+
+    /// What a member gives, or asks for.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        let set = self.set.as_deref().unwrap_or_default();
+        set.iter().chain(&self.fields).find(|(member, _)| member == name).map(|(_, field)| field)
+    }
+
+    /// Calls `visit` for this part and every one inside it.
+    pub fn visit<'p>(&'p self, visit: &mut dyn FnMut(&'p Part)) {
+        visit(self);
+        let set = self.set.as_deref().unwrap_or_default();
+        self.fields.iter().chain(set).for_each(|(_, field)| field.visit(visit));
+        self.add.iter().chain(&self.remove).for_each(|part| part.visit(visit));
+    }
+}
+
 /// The value of a member that is no keyword.
 #[derive(Clone, Debug)]
 pub enum Field {
@@ -157,6 +194,18 @@ impl Field {
     pub fn raw(&self) -> &str {
         match self {
             Field::Scalar(raw) | Field::Array(raw, _) | Field::Object(raw, _) => raw.get(),
+        }
+    }
+
+    fn visit<'p>(&'p self, visit: &mut dyn FnMut(&'p Part)) {
+        match self {
+            Field::Scalar(_) => {}
+            Field::Array(_, items) => items.iter().for_each(|item| item.visit(visit)),
+            Field::Object(_, part) => {
+                if let Ok(part) = part {
+                    part.visit(visit);
+                }
+            }
         }
     }
 

@@ -52,6 +52,7 @@ use crate::why::Inquiry;
 pub(crate) use self::answer::Shown;
 pub(crate) use self::prepared::Prepared;
 pub(crate) use self::resolve::writes;
+pub(crate) use self::value::{Problems, read as read_value};
 
 /// Runs an operation of which some part writes.
 pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {

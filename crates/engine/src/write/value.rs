@@ -29,7 +29,7 @@ impl Problems {
     }
 
     /// The error that names all of them, if there is any.
-    pub(super) fn into_result(self) -> Result<(), Error> {
+    pub(crate) fn into_result(self) -> Result<(), Error> {
         let Some(first) = self.0.first() else { return Ok(()) };
         let detail = match self.0.len() {
             1 => format!("{} {}", first.path, first.message),
@@ -42,7 +42,7 @@ impl Problems {
 }
 
 /// Reads the JSON of a value for a column. `ty` is the column's storage type. `None` when a problem was noted.
-pub(super) fn read(
+pub(crate) fn read(
     column: &Column,
     ty: &Type,
     raw: &str,
