@@ -3,12 +3,12 @@
 //! Every way in ends here: an operation and its context go in, a response comes out. Reads are one batch of one
 //! snapshot; as soon as one part writes, all parts run in one transaction.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::value::Value;
-use mainstay_sql::Dialect;
 use mainstay_store::{ReadLimits, Store};
 use tracing::Instrument as _;
 
@@ -18,13 +18,13 @@ use crate::ctx::{Caller, Ctx};
 use crate::error::Error;
 use crate::history::LogStatements;
 use crate::identity;
-use crate::hook::Hooks;
 use crate::limits::Limits;
 use crate::meters::Meters;
 use crate::open::{self, MayChange, OpenError};
 use crate::part::Operation;
 use crate::plan_cache::PlanCache;
-use crate::plugin::{Parts, Plugins};
+use crate::planning::Planning;
+use crate::plugin::Plugins;
 use crate::read;
 use crate::recent::Recent;
 use crate::response::Response;
@@ -42,22 +42,22 @@ pub struct Options {
 /// An app on its database.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) planning: Arc<Planning>,
     pub(crate) store: Store,
-    pub(crate) dialect: &'static dyn Dialect,
-    pub(crate) limits: Limits,
-    /// Plans of reads.
-    pub(crate) plans: PlanCache<read::Prepared>,
-    /// Plans of what is shown of new rows.
-    pub(crate) shown: PlanCache<Arc<write::Shown>>,
-    pub(crate) writes: Arc<write::Prepared>,
     pub(crate) callers: Callers,
     pub(crate) log: LogStatements,
     pub(crate) meters: Meters,
     pub(crate) recent: Recent,
     pub(crate) identity: Arc<str>,
-    pub(crate) hooks: Arc<Hooks>,
-    pub(crate) parts: Arc<Parts>,
+}
+
+/// What is known of the app without its rows is the engine's too.
+impl Deref for Engine {
+    type Target = Planning;
+
+    fn deref(&self) -> &Planning {
+        &self.planning
+    }
 }
 
 impl Engine {
@@ -86,39 +86,28 @@ impl Engine {
         let identity = identity::of(&schema, dialect, &store).await?;
         let catalog = Arc::new(Catalog::new(schema));
         let callers = Callers::new(&catalog, dialect, &store);
-        let writes = Arc::new(write::Prepared::new(catalog.schema().clone(), dialect));
+        let writes = write::Prepared::new(catalog.schema().clone(), dialect);
         let log = LogStatements::new(catalog.schema(), dialect);
-        Ok(Engine {
+        let planning = Planning {
             catalog,
-            store,
             dialect,
             limits: options.limits,
             plans: PlanCache::new(),
             shown: PlanCache::new(),
             writes,
+            has_hooks: !hooks.is_empty(),
+            hooks,
+            parts: Arc::new(parts),
+        };
+        Ok(Engine {
+            planning: Arc::new(planning),
+            store,
             callers,
             log,
             meters: Meters::new(),
             recent: Recent::default(),
             identity,
-            hooks: Arc::new(hooks),
-            parts: Arc::new(parts),
         })
-    }
-
-    /// The app's schema.
-    pub fn schema(&self) -> &Arc<Schema> {
-        self.catalog.schema()
-    }
-
-    /// The app's rules, combined.
-    pub fn catalog(&self) -> &Arc<Catalog> {
-        &self.catalog
-    }
-
-    /// What plugins have handed to crates above: routes, jobs, commands.
-    pub fn parts(&self) -> &Arc<Parts> {
-        &self.parts
     }
 
     /// The app's database.
@@ -135,10 +124,10 @@ impl Engine {
         let span = tracing::debug_span!("execute", request_id = %ctx.request_id, writes);
         let started = Instant::now();
         let result = async {
-            if writes {
-                write::execute(self, ctx, operation).await
-            } else {
-                read::run(self, ctx, operation).await
+            match (self.has_hooks, writes) {
+                (true, _) => self.execute_by(ctx, operation, None).await,
+                (false, true) => write::execute(self, ctx, operation, None).await.map(|done| done.response),
+                (false, false) => read::run(self, ctx, operation).await,
             }
         }
         .instrument(span)
@@ -181,17 +170,6 @@ impl Engine {
     pub async fn ready(&self) -> Result<(), Error> {
         self.store.health().await?;
         Ok(())
-    }
-
-    /// Whether some part of an operation writes.
-    pub(crate) fn writes_in(&self, operation: &Operation) -> bool {
-        let mut entries = operation.documents.iter().flat_map(|document| &document.entries);
-        entries.any(|entry| {
-            // A table that does not exist is refused by the reader.
-            let table = self.schema().table_named(&entry.table);
-            table
-                .is_some_and(|table| entry.parts.iter().any(|part| write::writes(self.schema(), table, part)))
-        })
     }
 
     pub(crate) fn read_limits(&self, ctx: &Ctx) -> ReadLimits {

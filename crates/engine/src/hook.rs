@@ -1,13 +1,15 @@
 //! Hooks: code of plugins that is called while a request is carried out.
 //!
-//! A hook runs as a task of its own, beside the transaction and never inside its thread: what it asks of the database
+//! A hook runs on a thread of its own, beside the transaction and never inside its thread: what it asks of the database
 //! ([`HookCtx::query`]) is carried out by the request that called it, between its statements, and one that hangs is left behind
 //! when its time is over. Which hooks there are is known when the app is opened; where none is registered for the tables of
 //! a request nothing here is touched.
 
+mod around;
 mod call;
 mod ctx;
 mod local;
+mod request;
 mod result;
 mod row;
 
@@ -17,10 +19,11 @@ use std::sync::Arc;
 
 use mainstay_lang::schema::{Schema, TableId};
 
-pub(crate) use call::{Asked, Event, Running, Site};
+pub(crate) use call::{Answer, Answers, Asked, Hooking, Site};
 pub use ctx::{Access, Asker, HookCtx};
 pub(crate) use ctx::{Eyes, Shared};
 pub use local::Local;
+pub(crate) use request::Touched;
 pub use result::{ResultRow, Results};
 pub use row::{Changing, Deleted, ListUpdated, Processing, Row, RowType, Update, Updated};
 
@@ -110,7 +113,7 @@ pub(crate) struct TableHooks {
 
 impl TableHooks {
     /// Whether there are hooks that are called when rows of the table are written.
-    fn sees_writes(&self) -> bool {
+    pub(crate) fn sees_writes(&self) -> bool {
         !(self.on_processing.is_empty()
             && self.on_create.is_empty()
             && self.on_update.is_empty()
@@ -134,9 +137,17 @@ pub(crate) struct RequestHooks {
     pub(crate) error_handlers: Vec<ErrorHandler>,
 }
 
+impl RequestHooks {
+    fn is_empty(&self) -> bool {
+        self.on_response.is_empty()
+            && self.on_success.is_empty()
+            && self.on_error.is_empty()
+            && self.error_handlers.is_empty()
+    }
+}
+
 /// All hooks of an app.
 pub(crate) struct Hooks {
-    schema: Arc<Schema>,
     tables: Vec<TableHooks>,
     pub(crate) request: RequestHooks,
 }
@@ -149,14 +160,9 @@ impl std::fmt::Debug for Hooks {
 
 impl Hooks {
     /// None yet.
-    pub(crate) fn new(schema: &Arc<Schema>) -> Hooks {
+    pub(crate) fn new(schema: &Schema) -> Hooks {
         let tables = schema.tables.iter().map(|_| TableHooks::default()).collect();
-        Hooks { schema: schema.clone(), tables, request: RequestHooks::default() }
-    }
-
-    /// The app's schema.
-    pub(crate) fn schema(&self) -> &Arc<Schema> {
-        &self.schema
+        Hooks { tables, request: RequestHooks::default() }
     }
 
     /// The hooks of a table.
@@ -169,18 +175,11 @@ impl Hooks {
         &mut self.tables[table.0 as usize]
     }
 
-    /// Whether some table has hooks that see requests before they are planned.
-    pub(crate) fn see_requests(&self) -> bool {
-        self.tables.iter().any(|table| !table.on_request.is_empty())
-    }
-
-    /// Whether some table has hooks that see answers.
-    pub(crate) fn see_results(&self) -> bool {
-        self.tables.iter().any(|table| !table.on_result.is_empty())
-    }
-
-    /// Whether hooks are called when rows of a table are written.
-    pub(crate) fn see_writes(&self, table: TableId) -> bool {
-        self.table(table).sees_writes()
+    /// Whether there are none at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.request.is_empty()
+            && self.tables.iter().all(|table| {
+                table.on_request.is_empty() && table.on_result.is_empty() && !table.sees_writes()
+            })
     }
 }

@@ -15,6 +15,7 @@ use crate::explain::Explained;
 use crate::guard::{Guard, Trace};
 use crate::part::{Document, Operation, Part};
 use crate::plan_cache::Plan;
+use crate::planning::Planning;
 use crate::resolve::{Params, PartPlan, ReadPlan, Resolver, name};
 use crate::response::{DocumentAnswer, EntryAnswer, Response};
 use crate::shape::shape_of;
@@ -89,7 +90,7 @@ impl Plan for Prepared {
 }
 
 fn plan_document<'p>(
-    engine: &Engine,
+    planning: &Planning,
     ctx: &Ctx,
     document: &'p Document,
     batch: &mut Batch<'p>,
@@ -99,12 +100,12 @@ fn plan_document<'p>(
         let mut shapes = Vec::with_capacity(entry.parts.len());
         for part in &entry.parts {
             batch.parts += 1;
-            if batch.parts > engine.limits.parts {
-                let words = format!("a request may have {} parts", engine.limits.parts);
+            if batch.parts > planning.limits.parts {
+                let words = format!("a request may have {} parts", planning.limits.parts);
                 return Err(Error::at(Key::Limit, &part.path, "parts", words));
             }
-            let (prepared, params) = prepare(engine, ctx, &entry.table, part)?;
-            let query = |statement| bind::query(statement, &engine.catalog, ctx, &params);
+            let (prepared, params) = prepare(planning, ctx, &entry.table, part)?;
+            let query = |statement| bind::query(statement, &planning.catalog, ctx, &params);
             batch.queries.push(query(&prepared.rows));
             batch.queries.extend(prepared.count.as_ref().map(query));
             batch.paths.resize(batch.queries.len(), &part.path);
@@ -117,44 +118,49 @@ fn plan_document<'p>(
 
 /// A part's statements and parameters: kept from a request of the same shape, or made.
 pub(crate) fn prepare(
-    engine: &Engine,
+    planning: &Planning,
     ctx: &Ctx,
     table: &str,
     part: &Part,
 ) -> Result<(Prepared, Vec<Value>), Error> {
     let shape = shape_of(table, part);
     if let Some(shape) = &shape
-        && let Some(kept) = engine.plans.get(&engine.catalog, ctx, shape)
+        && let Some(kept) = planning.plans.get(&planning.catalog, ctx, shape)
     {
         return Ok(kept);
     }
     metrics::counter!("mainstay_plans_made_total").increment(1);
     let trace = Trace::default();
-    let guard = Guard::traced(&engine.catalog, ctx, &trace);
-    let (prepared, params) = plan(engine, guard, table, part)?;
+    let guard = Guard::traced(&planning.catalog, ctx, &trace);
+    let (prepared, params) = plan(planning, guard, table, part)?;
     let (values, sources) = params.into_parts();
     if let Some(shape) = &shape {
         let rules = trace.into_rules();
-        engine.plans.put(&engine.catalog, ctx, (shape, part), (&prepared, &rules), (&values, &sources));
+        planning.plans.put(&planning.catalog, ctx, (shape, part), (&prepared, &rules), (&values, &sources));
     }
     Ok((prepared, values))
 }
 
 /// Resolves a part and makes its statements.
-fn plan(engine: &Engine, guard: Guard<'_>, table: &str, part: &Part) -> Result<(Prepared, Params), Error> {
-    let schema = engine.schema();
+fn plan(
+    planning: &Planning,
+    guard: Guard<'_>,
+    table: &str,
+    part: &Part,
+) -> Result<(Prepared, Params), Error> {
+    let schema = planning.schema();
     let table = name::table(schema, table, &part.path)?;
-    let mut resolver = Resolver::new(&engine.catalog, guard, &engine.limits);
+    let mut resolver = Resolver::new(&planning.catalog, guard, &planning.limits);
     let PartPlan { read, count } = resolver.read(table.id, part)?;
     let prepared = match read {
         ReadPlan::Rows(select) => Prepared {
-            rows: Arc::new(mainstay_sql::select(schema, engine.dialect, &select)),
+            rows: Arc::new(mainstay_sql::select(schema, planning.dialect, &select)),
             count: count
-                .then(|| Arc::new(mainstay_sql::count(schema, engine.dialect, table.id, &select.filter))),
+                .then(|| Arc::new(mainstay_sql::count(schema, planning.dialect, table.id, &select.filter))),
             paged: select.paged,
         },
         ReadPlan::Groups(aggregate) => Prepared {
-            rows: Arc::new(mainstay_sql::aggregate(schema, engine.dialect, &aggregate)),
+            rows: Arc::new(mainstay_sql::aggregate(schema, planning.dialect, &aggregate)),
             count: None,
             paged: false,
         },

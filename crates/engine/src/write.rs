@@ -14,6 +14,7 @@ mod idempotency;
 mod log;
 mod operator;
 mod plan;
+mod planned;
 mod prepared;
 mod reads;
 mod resolve;
@@ -28,25 +29,20 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use mainstay_lang::schema::TableId;
-use mainstay_lang::value::Value;
-use mainstay_store::{Outcome, ReadLimits, StoreError, Tx, WriteJob};
+use mainstay_store::{StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
 
 use self::explain::Explained;
-use self::plan::Step;
-use self::resolve::Planner;
-use self::run::{AnswerRow, Careful, Place, PutOff, Run};
-use crate::bind;
+use self::planned::Planned;
+use self::run::{PutOff, Run};
 use crate::caller::CallerWatch;
-use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 use crate::engine::Engine;
-use crate::error::{Error, Key};
-use crate::limits::Limits;
+use crate::error::Error;
+use crate::hook::{Hooking, Touched};
 use crate::part::{Idempotency, Operation};
-use crate::read;
-use crate::resolve::name;
-use crate::response::{DocumentAnswer, EntryAnswer, Response};
+use crate::planning::Planning;
+use crate::response::Response;
 use crate::why::Inquiry;
 
 pub(crate) use self::answer::Shown;
@@ -54,44 +50,51 @@ pub(crate) use self::prepared::Prepared;
 pub(crate) use self::resolve::writes;
 pub(crate) use self::value::{Problems, read as read_value};
 
-/// Runs an operation of which some part writes.
-pub(crate) async fn execute(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
+/// Runs an operation of which some part writes, with the hooks that it meets.
+pub(crate) async fn execute(
+    engine: &Engine,
+    ctx: &Ctx,
+    operation: &Operation,
+    hooked: Option<(Hooking, Touched)>,
+) -> Result<Done, Error> {
     if let Some(idempotency) = &operation.idempotency {
         idempotency::key_check(ctx, &idempotency.key)?;
     }
     let watch = engine.callers.watch();
-    let job = Arc::new(job(engine, ctx, operation, watch.clone(), None)?);
+    let job = Arc::new(job(engine, ctx, operation, hooked, (watch.clone(), None))?);
     let asked = job.clone();
     // A write that may find any number of rows does not stand in front of others under one commit.
-    let is_bounded = job.is_bounded();
-    let work: WriteJob<(Response, Option<Explained>), Stopped> = Box::new(move |tx| {
+    let is_bounded = job.planned.as_ref().is_some_and(|planned| planned.is_bounded(&engine.planning));
+    let waits = job.hooked.is_some();
+    let work: WriteJob<Done, Stopped> = Box::new(move |tx| {
         let job = job.clone();
         Box::pin(async move { job.run(tx).await.map_err(Stopped::Engine) })
     });
-    let written = match is_bounded {
-        true => engine.store.write(ctx.deadline, work).await,
-        false => engine.store.write_alone(ctx.deadline, work).await,
+    let written = match (waits, is_bounded) {
+        (true, _) => engine.store.write_waiting(ctx.deadline, work).await,
+        (false, true) => engine.store.write(ctx.deadline, work).await,
+        (false, false) => engine.store.write_alone(ctx.deadline, work).await,
     };
     watch.settle();
     // Of one that failed nobody may know whether it was kept.
     if let Some(age_max) = engine.store.read_age_max() {
         engine.recent.note(&ctx.caller, age_max);
     }
-    let (mut response, explained) = written.map_err(|stopped| asked.refused(stopped))?;
-    if let Some(explained) = explained {
-        response.explain = Some(explained.tell(engine).await?);
+    let mut done = written.map_err(|stopped| asked.refused(stopped))?;
+    if let Some(explained) = done.explained.take() {
+        done.response.explain = Some(explained.tell(engine).await?);
     }
-    Ok(response)
+    Ok(done)
 }
 
-/// Tries an operation to learn what refuses it, and undoes it.
+/// Tries an operation to learn what refuses it, and undoes it. Hooks are left out: what they do elsewhere is not undone.
 pub(crate) async fn attempt(
     engine: &Engine,
     ctx: &Ctx,
     operation: &Operation,
     inquiry: &Arc<Inquiry>,
 ) -> Result<(), Error> {
-    let job = Arc::new(job(engine, ctx, operation, engine.callers.watch(), Some(inquiry.clone()))?);
+    let job = Arc::new(job(engine, ctx, operation, None, (engine.callers.watch(), Some(inquiry.clone())))?);
     let work: WriteJob<(), Error> = Box::new(move |tx| {
         let job = job.clone();
         Box::pin(async move {
@@ -106,17 +109,18 @@ fn job(
     engine: &Engine,
     ctx: &Ctx,
     operation: &Operation,
-    watch: Arc<CallerWatch>,
-    inquiry: Option<Arc<Inquiry>>,
+    hooked: Option<(Hooking, Touched)>,
+    (watch, inquiry): (Arc<CallerWatch>, Option<Arc<Inquiry>>),
 ) -> Result<Job, Error> {
-    let documents = plan(engine, ctx, operation)?;
-    let careful = Careful::of(engine.schema(), steps(&documents));
+    let is_seen = hooked.as_ref().is_some_and(|(_, touched)| touched.is_seen(&engine.hooks));
+    let planned = match is_seen {
+        // What hooks see before it is planned is planned within the transaction.
+        true => None,
+        false => Some(Planned::new(&engine.planning, ctx, &operation.documents)?),
+    };
     Ok(Job {
-        documents,
-        careful,
-        catalog: engine.catalog.clone(),
-        prepared: engine.writes.clone(),
-        limits: engine.limits,
+        planned,
+        planning: engine.planning.clone(),
         ctx: ctx.clone(),
         idempotency: operation.idempotency.clone(),
         accepted: operation.accepted_warnings.clone(),
@@ -124,6 +128,8 @@ fn job(
         caller_tables: engine.callers.tables().clone(),
         watch,
         inquiry,
+        hooked: hooked
+            .map(|(hooking, touched)| Hooked { hooking, is_answered: touched.is_answered(&engine.hooks) }),
         put_off: Mutex::default(),
     })
 }
@@ -142,13 +148,18 @@ impl From<StoreError> for Stopped {
     }
 }
 
+/// What a request that writes has come to.
+pub(crate) struct Done {
+    pub(crate) response: Response,
+    explained: Option<Explained>,
+    /// Whether the answer is one that was kept: nothing was done.
+    pub(crate) is_repeated: bool,
+}
+
 /// A planned operation with all that its transaction needs: it outlives the request that asked for it.
 struct Job {
-    documents: Vec<Vec<EntryPlan>>,
-    careful: Careful,
-    catalog: Arc<Catalog>,
-    prepared: Arc<Prepared>,
-    limits: Limits,
+    planned: Option<Planned>,
+    planning: Arc<Planning>,
     ctx: Ctx,
     idempotency: Option<Idempotency>,
     accepted: Vec<String>,
@@ -156,80 +167,35 @@ struct Job {
     caller_tables: Arc<HashSet<TableId>>,
     watch: Arc<CallerWatch>,
     inquiry: Option<Arc<Inquiry>>,
+    hooked: Option<Hooked>,
     /// Of the last run: writes that go out with the commit.
     put_off: Mutex<Vec<PutOff>>,
 }
 
-/// One entry of a document.
-struct EntryPlan {
-    table: String,
-    parts: Vec<PartPlan>,
-}
-
-/// One part at the top of a document.
-enum PartPlan {
-    /// It writes, or something nested in it does.
-    Write(Box<Step>),
-    /// It only reads, and sees what the parts before it wrote.
-    Read(read::Prepared, Vec<Value>),
-}
-
-/// What one part answers, as long as the rows that were written are not read again.
-enum PartAnswer<'p> {
-    Rows(Vec<AnswerRow<'p>>),
-    Read(EntryAnswer),
-}
-
-fn plan(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Vec<Vec<EntryPlan>>, Error> {
-    let schema = engine.schema();
-    let mut planner = Planner::new(engine, ctx);
-    let mut documents = Vec::with_capacity(operation.documents.len());
-    for document in &operation.documents {
-        let mut entries = Vec::with_capacity(document.entries.len());
-        for entry in &document.entries {
-            let mut parts = Vec::with_capacity(entry.parts.len());
-            for part in &entry.parts {
-                let table = name::table(schema, &entry.table, &part.path)?;
-                parts.push(if writes(schema, table, part) {
-                    PartPlan::Write(Box::new(planner.top(table, part)?))
-                } else {
-                    let (prepared, params) = read::prepare(engine, ctx, &entry.table, part)?;
-                    PartPlan::Read(prepared, params)
-                });
-            }
-            entries.push(EntryPlan { table: entry.table.clone(), parts });
-        }
-        documents.push(entries);
-    }
-    planner.finish()?;
-    Ok(documents)
-}
-
-/// The parts that write.
-fn steps(documents: &[Vec<EntryPlan>]) -> impl Iterator<Item = &Step> {
-    documents.iter().flatten().flat_map(|entry| &entry.parts).filter_map(|part| match part {
-        PartPlan::Write(step) => Some(&**step),
-        PartPlan::Read(..) => None,
-    })
+/// The hooks of a request that meets some.
+struct Hooked {
+    hooking: Hooking,
+    /// Whether hooks see the answer.
+    is_answered: bool,
 }
 
 impl Job {
-    /// Whether the request says how many rows it writes.
-    fn is_bounded(&self) -> bool {
-        steps(&self.documents).all(|step| step.is_bounded(self.catalog.schema()))
-    }
-
-    async fn run(&self, tx: &mut Tx) -> Result<(Response, Option<Explained>), Error> {
-        let mut run = Run::new(tx, &self.catalog, &self.prepared, &self.ctx, &self.limits, &self.careful);
+    async fn run(&self, tx: &mut Tx) -> Result<Done, Error> {
+        let mut run = Run::new(tx, &self.planning, &self.ctx);
         run.explained = self.explain.then(Explained::default);
         run.inquiry = self.inquiry.as_deref();
+        if let Some(hooked) = &self.hooked {
+            // It may be run again.
+            hooked.hooking.shared.local.clear();
+            run.hooking = Some(&hooked.hooking);
+        }
         if let Some(inquiry) = run.inquiry {
             inquiry.begin();
         }
         let result = self.carry_out(&mut run).await;
-        let response = run.conclude(result).await?;
+        let (response, is_repeated) = run.conclude(result).await?;
         *self.put_off.lock() = run.take_put_off();
-        Ok((response, run.explained))
+        Ok(Done { response, explained: run.explained.take(), is_repeated })
     }
 
     fn refused(&self, stopped: Stopped) -> Error {
@@ -237,7 +203,7 @@ impl Job {
             Stopped::Engine(error) => error,
             Stopped::Store(StoreError::PutOff { at, error }) => {
                 match self.put_off.lock().iter().find(|write| write.at == at) {
-                    Some(write) => write.refused(self.catalog.schema(), *error),
+                    Some(write) => write.refused(self.planning.schema(), *error),
                     None => (*error).into(),
                 }
             }
@@ -245,25 +211,37 @@ impl Job {
         }
     }
 
-    async fn carry_out<'r>(&'r self, run: &mut Run<'r>) -> Result<Response, Error> {
+    async fn carry_out<'r>(&'r self, run: &mut Run<'r>) -> Result<(Response, bool), Error> {
         if let Some(idempotency) = &self.idempotency
             && let Some(kept) = run.kept_answer(idempotency).await?
         {
-            return Ok(kept);
+            return Ok((kept, true));
         }
-        let mut answers = Vec::with_capacity(self.documents.len());
-        for entries in &self.documents {
-            let mut document = Vec::with_capacity(entries.len());
-            for entry in entries {
-                let mut parts = Vec::with_capacity(entry.parts.len());
-                for part in &entry.parts {
-                    parts.push(self.part(run, part).await?);
-                }
-                document.push((entry.table.as_str(), parts));
+        let seen;
+        let planned = match &self.planned {
+            Some(planned) => planned,
+            None => {
+                seen = self.planned_by_hooks(run).await?;
+                &seen
             }
-            answers.push(document);
-        }
+        };
+        run.careful = planned.careful.clone();
+        let answers = planned.carry_out(run).await?;
         run.settle().await?;
+        // What hooks do on seeing the answer is looked at like everything else.
+        let mut early = None;
+        let mut late = Some(answers);
+        if let Some(hooked) = self.hooked.as_ref().filter(|hooked| hooked.is_answered)
+            && let Some(answers) = late.take()
+        {
+            let hooking = &hooked.hooking;
+            let mut response = planned.answer(run, answers).await?;
+            hooking.results(run, &hooking.shared.documents, &mut response).await?;
+            let hooks = &self.planning.hooks.request.on_response;
+            response = hooking.call_all(run, hooks, (None, "on_response", ""), response).await?;
+            run.settle().await?;
+            early = Some(response);
+        }
         run.check_tenants().await?;
         run.check(&self.accepted).await?;
         if let Some(inquiry) = &self.inquiry {
@@ -273,90 +251,24 @@ impl Job {
         if run.rows.written().iter().any(|row| self.caller_tables.contains(&row.table)) {
             self.watch.touch();
         }
-        let mut response = Response { wrote: run.rows.has_changes(), ..Response::default() };
-        for document in answers {
-            let mut entries = Vec::with_capacity(document.len());
-            for (table, parts) in document {
-                entries.push(self.answer(run, table, parts).await?);
-            }
-            response.documents.push(DocumentAnswer { entries });
-        }
+        let mut response = match (early, late) {
+            (Some(response), _) => response,
+            (None, answers) => planned.answer(run, answers.unwrap_or_default()).await?,
+        };
+        response.wrote = run.rows.has_changes();
         if let Some(idempotency) = &self.idempotency {
             run.keep_answer(idempotency, &response).await?;
         }
-        Ok(response)
+        Ok((response, false))
     }
 
-    async fn part<'p>(&'p self, run: &mut Run<'p>, part: &'p PartPlan) -> Result<PartAnswer<'p>, Error> {
-        match part {
-            PartPlan::Write(step) => run.step(step, Place::default()).await.map(PartAnswer::Rows),
-            PartPlan::Read(prepared, params) => self.read(run, prepared, params).await.map(PartAnswer::Read),
-        }
-    }
-
-    async fn read(
-        &self,
-        run: &mut Run<'_>,
-        prepared: &read::Prepared,
-        params: &[Value],
-    ) -> Result<EntryAnswer, Error> {
-        let Limits { rows, bytes, .. } = self.limits;
-        let limits = ReadLimits { rows, bytes, deadline: self.ctx.deadline };
-        let query = bind::query(&prepared.rows, &self.catalog, &self.ctx, params);
-        let rows = run.json(&query, limits).await?;
-        let mut answer = EntryAnswer { paged: prepared.paged, ..EntryAnswer::default() };
-        read::append(&mut answer, &rows);
-        answer.next = rows.cursor;
-        if let Some(count) = &prepared.count {
-            let query = bind::query(count, &self.catalog, &self.ctx, params);
-            let Outcome::Values(rows) = run.outcome(&query).await? else {
-                return Err(Error::internal("a count is a value"));
-            };
-            let Some(Value::Int(count)) = rows.into_iter().flatten().next() else {
-                return Err(Error::internal("a count is one number"));
-            };
-            answer.count = Some(count.unsigned_abs());
-        }
-        Ok(answer)
-    }
-
-    async fn answer(
-        &self,
-        run: &mut Run<'_>,
-        table: &str,
-        parts: Vec<PartAnswer<'_>>,
-    ) -> Result<EntryAnswer, Error> {
-        let mut answer = EntryAnswer { table: table.to_owned(), ..EntryAnswer::default() };
-        let is_one = parts.len() == 1;
-        for part in parts {
-            let part = match part {
-                PartAnswer::Read(part) => part,
-                PartAnswer::Rows(rows) => EntryAnswer {
-                    row_count: rows.len() as u64,
-                    rows: run.render(&rows).await?,
-                    ..EntryAnswer::default()
-                },
-            };
-            if part.row_count > 0 {
-                if answer.row_count > 0 {
-                    answer.rows.push(',');
-                }
-                answer.rows.push_str(&part.rows);
-                answer.row_count += part.row_count;
-            }
-            if let Some(count) = part.count {
-                *answer.count.get_or_insert(0) += count;
-            }
-            // Several parts share a list, so no one place is behind all of them.
-            if is_one {
-                answer.paged = part.paged;
-                answer.next = part.next;
-            }
-        }
-        if answer.rows.len() as u64 > self.limits.bytes {
-            let words = format!("the answer has more than {} bytes", self.limits.bytes);
-            return Err(Error::new(Key::Limit, words));
-        }
-        Ok(answer)
+    /// The plan of what hooks make of the request.
+    async fn planned_by_hooks(&self, run: &mut Run<'_>) -> Result<Planned, Error> {
+        let Some(Hooked { hooking, .. }) = &self.hooked else {
+            return Err(Error::internal("a request without hooks is planned before its transaction"));
+        };
+        let mut documents = (*hooking.shared.documents).clone();
+        hooking.requests(run, &mut documents).await?;
+        Planned::new(&self.planning, &self.ctx, &documents)
     }
 }

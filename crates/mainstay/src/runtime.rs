@@ -122,6 +122,7 @@ pub(crate) fn limits(config: &Config) -> Limits {
         bytes: config.limit_bytes,
         page_default: config.limit_page,
         page_max: config.limit_page_max,
+        hook: config.limit_hook,
     }
 }
 

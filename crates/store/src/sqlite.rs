@@ -110,7 +110,7 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.enqueue(deadline, job, Task::Write).await
+        self.enqueue(TypedJob::new(job, deadline), Task::Write).await
     }
 
     pub(crate) async fn write_alone<T, E>(&self, deadline: Instant, job: WriteJob<T, E>) -> Result<T, E>
@@ -118,13 +118,20 @@ impl Sqlite {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.enqueue(deadline, job, Task::WriteAlone).await
+        self.enqueue(TypedJob::new(job, deadline), Task::WriteAlone).await
+    }
+
+    pub(crate) async fn write_waiting<T, E>(&self, deadline: Instant, job: WriteJob<T, E>) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.enqueue(TypedJob::waiting(job, deadline), Task::WriteAlone).await
     }
 
     async fn enqueue<T, E>(
         &self,
-        deadline: Instant,
-        job: WriteJob<T, E>,
+        job: TypedJob<T, E>,
         task: impl FnOnce(Box<dyn Job>) -> Task,
     ) -> Result<T, E>
     where
@@ -132,7 +139,7 @@ impl Sqlite {
         E: From<StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.queue.push(task(Box::new(TypedJob::new(job, deadline, reply))))?;
+        self.queue.push(task(Box::new(job.answering(reply))))?;
         answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 

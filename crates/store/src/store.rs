@@ -19,7 +19,8 @@ use crate::{StoreError, Tx};
 /// The work of one transaction. It is called again, from its beginning, when the transaction was lost through no
 /// fault of its own, so whatever it prepares outside must stand being prepared twice.
 ///
-/// On SQLite its future must wait for nothing but the [`Tx`]: it stands in the way of every other writer.
+/// On SQLite its future must wait for nothing but the [`Tx`], as it stands in the way of every other writer, unless it is given
+/// to [`Store::write_waiting`].
 pub type WriteJob<T, E> = Box<dyn for<'a> Fn(&'a mut Tx) -> BoxFuture<'a, Result<T, E>> + Send + Sync>;
 
 /// A database that is open.
@@ -122,6 +123,20 @@ impl Store {
     {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write_alone(deadline, job).await,
+            // Each transaction has a connection of its own.
+            Database::Postgres(postgres) => postgres.write(deadline, job).await,
+        }
+    }
+
+    /// Runs a job as [`Store::write_alone`] does, but one whose future may wait for other things than its [`Tx`]. On SQLite no
+    /// other writer has its turn meanwhile, so it is given up at its deadline wherever it stands.
+    pub async fn write_waiting<T, E>(&self, deadline: Instant, job: WriteJob<T, E>) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.write_waiting(deadline, job).await,
             // Each transaction has a connection of its own.
             Database::Postgres(postgres) => postgres.write(deadline, job).await,
         }

@@ -12,12 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::call::{Asked, Site};
+use super::call::{Asked, Reply, Site};
 use super::local::Local;
 use crate::ctx::{Caller, Ctx};
 use crate::document;
 use crate::error::{Error, Key};
 use crate::part::{Document, Operation, Part};
+use crate::planning::Planning;
 use crate::plugin::Parts;
 use crate::render::render;
 use crate::response::Response;
@@ -30,6 +31,18 @@ pub(crate) struct Shared {
     pub(crate) documents: Arc<Vec<Document>>,
     pub(crate) local: Local,
     pub(crate) parts: Arc<Parts>,
+}
+
+impl Shared {
+    pub(crate) fn new(planning: &Planning, ctx: &Ctx, operation: &Operation) -> Shared {
+        Shared {
+            ctx: ctx.clone(),
+            schema: planning.schema().clone(),
+            documents: Arc::new(operation.documents.clone()),
+            local: Local::default(),
+            parts: planning.parts.clone(),
+        }
+    }
 }
 
 /// Whose eyes a question is asked with.
@@ -53,7 +66,7 @@ pub enum Access {
 pub struct HookCtx {
     pub(crate) shared: Arc<Shared>,
     pub(crate) site: Arc<Site>,
-    pub(crate) questions: mpsc::Sender<Asked>,
+    pub(crate) questions: mpsc::Sender<(Asked, Reply)>,
     pub(crate) deadline: Instant,
 }
 
@@ -202,9 +215,9 @@ impl Asker<'_> {
     pub async fn run(&self, operation: Operation) -> Result<Response, Error> {
         let (reply, answer) = oneshot::channel();
         let HookCtx { questions, site, .. } = self.ctx;
-        let asked = Asked { operation, eyes: self.eyes, access: self.access, by: site.clone(), reply };
+        let asked = Asked { operation, eyes: self.eyes, access: self.access, by: site.clone() };
         let over = || Error::internal(format!("{site} asked something when its request was over"));
-        questions.send(asked).await.map_err(|_| over())?;
+        questions.send((asked, reply)).await.map_err(|_| over())?;
         answer.await.map_err(|_| over())?
     }
 }

@@ -11,7 +11,7 @@ use mainstay_lang::schema::{RelationKind, Schema, Table};
 use mainstay_lang::value::Value;
 
 use super::prepared::LINES;
-use super::rows::{Image, Kind, LinkWritten, Written};
+use super::rows::{Image, Kind, LinkWritten, Rows, Written};
 use super::run::Run;
 use crate::error::Error;
 
@@ -22,13 +22,7 @@ impl Run<'_> {
     /// Writes the lines of everything that the request has written.
     pub(super) async fn log(&mut self) -> Result<(), Error> {
         let schema = self.schema();
-        let written = |deleted: bool| {
-            let of_kind =
-                move |row: &&Written| row.kind().is_some_and(|kind| (kind == Kind::Deleted) == deleted);
-            self.rows.written().iter().filter(of_kind).map(|row| row_line(schema, row))
-        };
-        let links = self.rows.links().iter().map(|change| link_line(schema, change));
-        let lines: Vec<[Value; 5]> = written(false).chain(links).chain(written(true)).collect();
+        let lines = lines_of(schema, &self.rows);
         if lines.is_empty() {
             return Ok(());
         }
@@ -63,6 +57,16 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Rows, then links, then deletions.
+fn lines_of(schema: &Schema, rows: &Rows) -> Vec<[Value; 5]> {
+    let written = |deleted: bool| {
+        let of_kind = move |row: &&Written| row.kind().is_some_and(|kind| (kind == Kind::Deleted) == deleted);
+        rows.written().iter().filter(of_kind).map(|row| row_line(schema, row))
+    };
+    let links = rows.links().iter().map(|change| link_line(schema, change));
+    written(false).chain(links).chain(written(true)).collect()
 }
 
 /// A number for a transaction: of the clock, but never the same twice and never smaller than the one before.

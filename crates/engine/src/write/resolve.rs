@@ -21,12 +21,12 @@ use super::value::Problems;
 use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 use crate::document::join_path;
-use crate::engine::Engine;
 use crate::error::{Error, Key, Kind};
 use crate::guard::{Guard, Trace};
 use crate::limits::Limits;
 use crate::part::{Field, Part};
 use crate::plan_cache::PlanCache;
+use crate::planning::Planning;
 use crate::resolve::Resolver;
 use crate::resolve::constraint::nested_part;
 use crate::resolve::name::unknown_member;
@@ -35,6 +35,7 @@ use crate::shape::shape_of_created;
 
 /// Reads the parts of one request.
 pub(super) struct Planner<'a> {
+    planning: &'a Planning,
     catalog: &'a Catalog,
     shown: &'a PlanCache<Arc<Shown>>,
     ctx: &'a Ctx,
@@ -61,14 +62,15 @@ pub(super) enum Role {
 
 impl<'a> Planner<'a> {
     /// For a caller.
-    pub(super) fn new(engine: &'a Engine, ctx: &'a Ctx) -> Planner<'a> {
+    pub(super) fn new(planning: &'a Planning, ctx: &'a Ctx) -> Planner<'a> {
         Planner {
-            catalog: &engine.catalog,
-            shown: &engine.shown,
+            planning,
+            catalog: &planning.catalog,
+            shown: &planning.shown,
             ctx,
-            guard: Guard::new(&engine.catalog, ctx),
-            schema: engine.schema(),
-            limits: &engine.limits,
+            guard: Guard::new(&planning.catalog, ctx),
+            schema: planning.schema(),
+            limits: &planning.limits,
             gives_tenant: ctx.caller.admin && ctx.tenant.is_none(),
             depth: 0,
             parts: 0,

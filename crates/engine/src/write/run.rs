@@ -8,10 +8,12 @@ mod change;
 mod create;
 mod delete;
 mod find;
+mod hooks;
 mod list;
 mod step;
 mod unique;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,7 +28,7 @@ use uuid::ContextV7;
 use super::explain::Explained;
 use super::hold::Holding;
 use super::prepared::Prepared;
-use super::rows::{Image, RowKey, Rows};
+use super::rows::{Image, LinkWritten, RowKey, Rows};
 use super::rules::Change;
 use crate::bind;
 use crate::catalog::Catalog;
@@ -34,31 +36,47 @@ use crate::ctx::Ctx;
 use crate::document::join_path;
 use crate::error::{Error, Key};
 use crate::guard::Guard;
+use crate::hook::Hooking;
 use crate::limits::Limits;
+use crate::planning::Planning;
 use crate::why::Inquiry;
 
 pub(super) use step::{AnswerRow, Place};
 pub(super) use unique::Careful;
 
-/// One request that writes, while it runs.
+/// One request that writes, or a question of a hook within one, while it runs.
 pub(super) struct Run<'a> {
     tx: &'a mut Tx,
+    pub(super) planning: &'a Planning,
     pub(super) catalog: &'a Catalog,
     pub(super) ctx: &'a Ctx,
     pub(super) prepared: &'a Prepared,
     pub(super) limits: &'a Limits,
-    /// When the caller wants to know what ran.
-    pub(super) explained: Option<Explained>,
     /// When the caller wants to know why it is refused.
     pub(super) inquiry: Option<&'a Inquiry>,
-    /// What was written so far.
-    pub(super) rows: Rows,
+    /// Where hooks are called.
+    pub(super) hooking: Option<&'a Hooking>,
     /// Rules to be asked once the parts nested in theirs have run.
     afters: Vec<After>,
+    /// Tables whose unique values may change hands.
+    pub(super) careful: Arc<Careful>,
+    /// Updates and links that hooks are still to be told of.
+    untold: Vec<hooks::Untold>,
+    untold_links: Vec<LinkWritten>,
+    /// Why the request fails, whatever else it does.
+    broken: Option<Error>,
+    memory: Memory,
+}
+
+/// What a transaction has come to: handed on to what hooks ask within it, and back.
+pub(super) struct Memory {
+    /// When the caller wants to know what ran.
+    pub(super) explained: Option<Explained>,
+    /// What was written so far.
+    pub(super) rows: Rows,
     /// Rows whose create rule is still to be asked: what is linked to them meanwhile is part of making them.
     creating: Vec<(TableId, RowKey)>,
-    /// Tables whose unique values may change hands, and the columns that wait for theirs.
-    pub(super) careful: &'a Careful,
+    /// Columns that wait for their unique values.
     waiting: Vec<unique::Waiting>,
     /// Rows of others that stay as they are.
     pub(super) held: Holding,
@@ -74,6 +92,21 @@ pub(super) struct Run<'a> {
     has_asked: bool,
     /// Keeps the keys of one request in order within its microsecond.
     uuids: ContextV7,
+}
+
+/// What the transaction remembers is the run's that is on.
+impl Deref for Run<'_> {
+    type Target = Memory;
+
+    fn deref(&self) -> &Memory {
+        &self.memory
+    }
+}
+
+impl DerefMut for Run<'_> {
+    fn deref_mut(&mut self) -> &mut Memory {
+        &mut self.memory
+    }
 }
 
 /// A write that the database may refuse when it comes to it.
@@ -99,34 +132,34 @@ struct After {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(
-        tx: &'a mut Tx,
-        catalog: &'a Catalog,
-        prepared: &'a Prepared,
-        ctx: &'a Ctx,
-        limits: &'a Limits,
-        careful: &'a Careful,
-    ) -> Run<'a> {
+    pub(super) fn new(tx: &'a mut Tx, planning: &'a Planning, ctx: &'a Ctx) -> Run<'a> {
         Run {
             tx,
-            catalog,
+            planning,
+            catalog: &planning.catalog,
             ctx,
-            prepared,
-            limits,
-            explained: None,
+            prepared: &planning.writes,
+            limits: &planning.limits,
             inquiry: None,
-            rows: Rows::new(limits.rows),
+            hooking: None,
             afters: Vec::new(),
-            creating: Vec::new(),
-            careful,
-            waiting: Vec::new(),
-            held: Holding::default(),
-            put_off: Vec::new(),
-            laters: 0,
-            refusal: None,
-            unsent: None,
-            has_asked: false,
-            uuids: ContextV7::new(),
+            careful: Arc::default(),
+            untold: Vec::new(),
+            untold_links: Vec::new(),
+            broken: None,
+            memory: Memory {
+                explained: None,
+                rows: Rows::new(planning.limits.rows),
+                creating: Vec::new(),
+                waiting: Vec::new(),
+                held: Holding::default(),
+                put_off: Vec::new(),
+                laters: 0,
+                refusal: None,
+                unsent: None,
+                has_asked: false,
+                uuids: ContextV7::new(),
+            },
         }
     }
 
@@ -172,18 +205,24 @@ impl<'a> Run<'a> {
     /// each, that is told first, as it is where nothing is put off. Where all went well so far, it goes out with the commit.
     pub(super) async fn conclude<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         let is_undone = result.is_err() || self.inquiry.is_some();
-        let flushed = if is_undone && !self.put_off.is_empty() { self.flush().await } else { Ok(()) };
+        let sent = if is_undone { self.send_put_off().await } else { Ok(()) };
         match self.refusal.take() {
             Some(refusal) => Err(refusal),
-            None => result.and_then(|result| flushed.map(|()| result).map_err(Error::from)),
+            None => result.and_then(|result| sent.map(|()| result)),
         }
     }
 
-    async fn flush(&mut self) -> Result<(), StoreError> {
-        self.send_unsent().await?;
-        let flushed = self.tx.flush().await;
-        self.came_to(&flushed);
-        flushed
+    /// Has done what was put off, so that it is known whether it was refused.
+    async fn send_put_off(&mut self) -> Result<(), Error> {
+        if self.put_off.is_empty() {
+            return Ok(());
+        }
+        let sent = match self.send_unsent().await {
+            Ok(()) => self.tx.flush().await,
+            Err(error) => Err(error),
+        };
+        self.came_to(&sent);
+        sent.map_err(|error| self.refusal.clone().unwrap_or_else(|| error.into()))
     }
 
     /// Writes that were put off and go out with the commit.
@@ -336,8 +375,9 @@ impl<'a> Run<'a> {
     }
 
     fn note_put_off(&mut self, table: TableId, places: &[(ColumnId, &str)], path: &str) {
+        let at = self.laters;
         self.put_off.push(PutOff {
-            at: self.laters,
+            at,
             table,
             places: places.iter().map(|(column, path)| (*column, (*path).to_owned())).collect(),
             path: path.to_owned(),
@@ -390,6 +430,10 @@ impl<'a> Run<'a> {
                 _ => Change { old: Some(&after.old), new: Some(&row) },
             };
             self.require(after.table, after.operation, &after.named, &row, change, &after.path).await?;
+            if change.old != change.new {
+                let images = (change.old, change.new);
+                self.require_rust(after.table, after.operation, images, &after.path).await?;
+            }
             if after.operation == Operation::Create {
                 let key = (after.table, RowKey::of(&row[0]));
                 self.creating.retain(|creating| *creating != key);

@@ -7,6 +7,7 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::Error;
 use mainstay_engine::limits::Limits;
 use mainstay_engine::part::Operation;
+use mainstay_engine::plugin::Plugins;
 use mainstay_engine::{Engine, MayChange, Options, document, prelude, render};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::schema::{RelationKind, Schema};
@@ -52,10 +53,21 @@ impl App {
 
     /// The same in a place that was made for it.
     pub(crate) async fn at(place: Place, limits: Limits, text: &str, rows: Json) -> App {
+        App::plugged(place, limits, text, rows, &Plugins::default()).await
+    }
+
+    /// The same with plugins.
+    pub(crate) async fn plugged(
+        place: Place,
+        limits: Limits,
+        text: &str,
+        rows: Json,
+        plugins: &Plugins,
+    ) -> App {
         let store = Store::open(&place.options).unwrap();
         let schema = schema(text);
         let options = Options { may_change: MayChange::IN_DEVELOPMENT, limits };
-        let engine = Engine::open(schema.clone(), store, options).await.unwrap();
+        let engine = Engine::open_with(schema.clone(), store, options, plugins).await.unwrap();
         let mut queries = Vec::new();
         for row in rows.as_array().unwrap() {
             queries.push(insert(&schema, row[0].as_str().unwrap(), &row[1]));

@@ -13,6 +13,7 @@ mod concurrent;
 mod create;
 mod delete;
 mod history;
+mod hooks;
 mod links;
 mod requests;
 mod rules;

@@ -17,6 +17,8 @@ mod deadlines;
 mod delete;
 #[path = "../write/history.rs"]
 mod history;
+#[path = "../write/hooks.rs"]
+mod hooks;
 mod interleaved;
 #[path = "../write/links.rs"]
 mod links;

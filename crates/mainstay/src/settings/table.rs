@@ -359,6 +359,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "limits.hook",
+        flag: "limits-hook",
+        placeholder: "TIME",
+        default: "5s",
+        help: "Longest time that one hook of a plugin may take. On SQLite other writers wait for it.",
+        secret: false,
+        apply: |config, text| {
+            config.limit_hook = duration(text)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "backup.schedule",
         flag: "backup-schedule",
         placeholder: "CRON",

@@ -3,7 +3,9 @@
 //! It keeps what it has come to until the group's commit has decided whether that is the answer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
@@ -32,16 +34,33 @@ pub(crate) struct TypedJob<T, E> {
     deadline: Instant,
     span: Span,
     result: Option<Result<T, E>>,
-    reply: oneshot::Sender<Result<T, E>>,
+    reply: Option<oneshot::Sender<Result<T, E>>>,
+    run: Run<T, E>,
 }
 
+/// How the future of a job is polled to its end.
+type Run<T, E> = fn(&WriteJob<T, E>, &mut Tx) -> Result<T, E>;
+
 impl<T, E> TypedJob<T, E> {
-    pub(crate) fn new(
-        job: WriteJob<T, E>,
-        deadline: Instant,
-        reply: oneshot::Sender<Result<T, E>>,
-    ) -> TypedJob<T, E> {
-        TypedJob { job, deadline, span: Span::current(), result: None, reply }
+    /// One that waits for nothing but its transaction.
+    pub(crate) fn new(job: WriteJob<T, E>, deadline: Instant) -> TypedJob<T, E>
+    where
+        E: From<StoreError>,
+    {
+        TypedJob { job, deadline, span: Span::current(), result: None, reply: None, run: run_to_end }
+    }
+
+    /// One that may wait for other things, while the writer waits for it.
+    pub(crate) fn waiting(job: WriteJob<T, E>, deadline: Instant) -> TypedJob<T, E>
+    where
+        E: From<StoreError>,
+    {
+        TypedJob { run: wait_to_end, ..TypedJob::new(job, deadline) }
+    }
+
+    /// With whom it is for.
+    pub(crate) fn answering(self, reply: oneshot::Sender<Result<T, E>>) -> TypedJob<T, E> {
+        TypedJob { reply: Some(reply), ..self }
     }
 }
 
@@ -57,7 +76,7 @@ where
             return false;
         }
         tx.set_deadline(self.deadline);
-        let result = catch_unwind(AssertUnwindSafe(|| run_to_end(&self.job, tx)))
+        let result = catch_unwind(AssertUnwindSafe(|| (self.run)(&self.job, tx)))
             .unwrap_or_else(|panic| Err(StoreError::panicked(&*panic).into()));
         let kept = result.is_ok();
         self.result = Some(result);
@@ -71,7 +90,7 @@ where
     fn answer(self: Box<Self>) {
         let result = self.result.unwrap_or_else(|| Err(StoreError::Closed.into()));
         // The caller may have gone in the meantime; what was committed stays.
-        if self.reply.send(result).is_err() {
+        if self.reply.is_some_and(|reply| reply.send(result).is_err()) {
             tracing::debug!("a write was finished after its caller had gone");
         }
     }
@@ -81,7 +100,7 @@ where
     }
 
     fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
+        self.reply.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 }
 
@@ -94,5 +113,32 @@ fn run_to_end<T, E: From<StoreError>>(job: &WriteJob<T, E>, tx: &mut Tx) -> Resu
             Err(StoreError::Other("a write job waited for something else than its transaction".to_owned())
                 .into())
         }
+    }
+}
+
+/// Polls the job whenever something that it waits for has come, until its deadline. What is given up then is undone by the
+/// writer, as every failure is.
+fn wait_to_end<T, E: From<StoreError>>(job: &WriteJob<T, E>, tx: &mut Tx) -> Result<T, E> {
+    let deadline = tx.deadline();
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = job(tx);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return result;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(StoreError::Deadline.into());
+        }
+        std::thread::park_timeout(left);
+    }
+}
+
+/// Wakes a thread that has parked itself.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

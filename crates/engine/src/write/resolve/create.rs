@@ -121,6 +121,10 @@ impl<'a> Planner<'a> {
 
     /// Columns that must have a value and get none.
     fn note_missing(&mut self, table: &Table, part: &Part, given: Option<&str>) {
+        // A hook may fill them; then they are looked at behind it.
+        if !self.planning.hooks.table(table.id).on_processing.is_empty() {
+            return;
+        }
         for column in &table.columns {
             let is_generated = column.is_managed()
                 || Some(column.id) == table.tenant

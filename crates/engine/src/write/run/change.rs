@@ -56,12 +56,30 @@ impl Run<'_> {
         places: &[(ColumnId, &str)],
         path: &str,
     ) -> Result<bool, Error> {
-        let named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
-        let (next, changed) = self.changed(current, changes);
+        let mut named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
+        let (mut next, mut changed) = self.changed(current, changes);
+        let mut now = current.clone();
+        if !changed.is_empty() && self.hooks_of(table).is_some() {
+            let mut row = next.to_vec();
+            for column in self.processing(table, Some(current), &mut row, path).await? {
+                if !named.contains(&column) {
+                    named.push(column);
+                }
+            }
+            // What hooks asked may have changed the row meanwhile, and what goes now comes on top of it.
+            let Some(image) = self.rows.current(table, current) else { return Ok(false) };
+            now = image;
+            let changes = named.iter().map(|column| (*column, row[column.0 as usize].clone())).collect();
+            (next, changed) = self.changed(&now, changes);
+        }
+        let current = &now;
         self.hold_parents(table, &[current, &next], Some(&changed)).await?;
         let change = Change { old: Some(current), new: Some(&next) };
         self.require(table, Operation::Update, &named, current, change, path).await?;
         self.store(table, current, &next, &changed, places, path).await?;
+        if !changed.is_empty() {
+            self.note_update(table, current, &next);
+        }
         let old = current.clone();
         self.afters.push(After { operation: Operation::Update, table, old, named, path: path.to_owned() });
         Ok(!changed.is_empty())
@@ -77,7 +95,11 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let (next, changed) = self.changed(current, changes);
         self.hold_parents(table, &[current, &next], Some(&changed)).await?;
-        self.store(table, current, &next, &changed, &[], path).await
+        self.store(table, current, &next, &changed, &[], path).await?;
+        if !changed.is_empty() {
+            self.note_update(table, current, &next);
+        }
+        Ok(())
     }
 
     /// The row after a change, and the columns that differ. A row that stays as it was keeps its version.
@@ -103,7 +125,7 @@ impl Run<'_> {
         (Image::from(next), changed)
     }
 
-    async fn store(
+    pub(super) async fn store(
         &mut self,
         table: TableId,
         current: &Image,

@@ -38,6 +38,10 @@ impl<'a> Run<'a> {
             named.push(column);
         }
         self.fill(table, &mut row, &named, &step.path).await?;
+        if !self.planning.hooks.table(step.table).on_processing.is_empty() {
+            named.extend(self.processing(step.table, None, &mut row, &step.path).await?);
+            self.require_values(step.table, &row, &step.path)?;
+        }
         if self.has_waiting(step.table) {
             self.settle().await?;
         }
@@ -56,6 +60,7 @@ impl<'a> Run<'a> {
             path: step.path.clone(),
         };
         self.afters.push(after);
+        let row = self.created(step.table, row, &step.path).await?;
         let mut answer = AnswerRow::new(step, row[0].clone());
         answer.nested = assigned.nested;
         answer.done = Some(Kind::New);

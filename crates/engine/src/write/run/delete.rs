@@ -43,6 +43,7 @@ impl Run<'_> {
             self.hold_row(step.table, &row.key, Lock::Delete).await?;
             let change = Change { old: Some(&image), new: None };
             self.require(step.table, Operation::Delete, &[], &image, change, &step.path).await?;
+            self.require_rust(step.table, Operation::Delete, (Some(&image), None), &step.path).await?;
             doomed.push((step.table, image));
         }
         self.read_doomed(rows).await?;
@@ -50,7 +51,7 @@ impl Run<'_> {
     }
 
     async fn delete_all(&mut self, first: Vec<Doomed>, path: &str) -> Result<(), Error> {
-        let (doomed, references) = self.closure(first, path).await?;
+        let (doomed, references) = self.told_closure(first, path).await?;
         let going: HashSet<(TableId, RowKey)> =
             doomed.iter().map(|(table, image)| (*table, RowKey::of(&image[0]))).collect();
         for reference in references {
@@ -75,7 +76,36 @@ impl Run<'_> {
             self.later(&statement, &image[..1]).await?;
             self.rows.note(table, Some(image), None, path)?;
         }
-        Ok(())
+        self.tell_updates(path).await?;
+        self.tell_links(path).await
+    }
+
+    /// Everything that goes with some rows, once hooks were told of each. They may have changed what there is: what they have
+    /// taken out of the way is no longer, and what they have added goes as well, and is told.
+    async fn told_closure(
+        &mut self,
+        mut first: Vec<Doomed>,
+        path: &str,
+    ) -> Result<(Vec<Doomed>, Vec<Reference>), Error> {
+        let mut told = HashSet::new();
+        loop {
+            let (doomed, references) = self.closure(first.clone(), path).await?;
+            let untold: Vec<Doomed> = doomed
+                .iter()
+                .filter(|(table, image)| {
+                    self.sees_deletions(*table) && told.insert((*table, RowKey::of(&image[0])))
+                })
+                .cloned()
+                .collect();
+            if untold.is_empty() {
+                return Ok((doomed, references));
+            }
+            self.tell_deletions(&untold, path).await?;
+            first = first
+                .into_iter()
+                .filter_map(|(table, image)| Some((table, self.rows.current(table, &image)?)))
+                .collect();
+        }
     }
 
     /// Everything that goes with some rows, and the references to it that do not take their rows along.
@@ -130,13 +160,9 @@ impl Run<'_> {
                     let statement = &self.prepared.link(link).unlink;
                     self.write(statement, &[owner.clone(), target.clone()]).await?;
                     let path = path.to_owned();
-                    self.rows.note_link(LinkWritten {
-                        link: link.clone(),
-                        owner,
-                        target,
-                        added: false,
-                        path,
-                    })?;
+                    let ended = LinkWritten { link: link.clone(), owner, target, added: false, path };
+                    self.note_untold_link(&ended);
+                    self.rows.note_link(ended)?;
                 }
             }
         }

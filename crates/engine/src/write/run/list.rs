@@ -52,31 +52,47 @@ impl<'a> Run<'a> {
             }
         };
         let target = relation.target;
+        let found = self.list_change(table, row, (&joint, target), list).await?;
+        self.tell_updates(&list.path).await?;
+        self.tell_links(&list.path).await?;
+        Ok(found)
+    }
+
+    async fn list_change<'p>(
+        &mut self,
+        table: TableId,
+        row: &Image,
+        (joint, target): (&Joint, TableId),
+        list: &'p ListStep,
+    ) -> Result<Vec<AnswerRow<'p>>, Error>
+    where
+        'a: 'p,
+    {
         match &list.change {
             ListChange::Within(step) => {
-                let among = match &joint {
+                let among = match joint {
                     Joint::Column(column) => Among::Column(*column, row[0].clone()),
-                    Joint::Link { .. } => Among::Keys(self.joined(&joint, target, &row[0]).await?),
+                    Joint::Link { .. } => Among::Keys(self.joined(joint, target, &row[0]).await?),
                 };
                 self.step(step, Place { among, ..Place::default() }).await
             }
-            ListChange::Add { step, one } => self.add(table, row, &joint, step, *one).await,
+            ListChange::Add { step, one } => self.add(table, row, joint, step, *one).await,
             ListChange::Remove(step) => {
-                let place = Place { lock: target_lock(&joint), ..Place::default() };
+                let place = Place { lock: target_lock(joint), ..Place::default() };
                 for found in self.step(step, place).await? {
-                    self.unjoin(table, row, &joint, target, &found.key, &step.path).await?;
+                    self.unjoin(table, row, joint, target, &found.key, &step.path).await?;
                 }
                 Ok(Vec::new())
             }
             ListChange::Replace(steps) => {
                 let mut kept = Vec::new();
                 for step in steps {
-                    kept.extend(self.add(table, row, &joint, step, false).await?);
+                    kept.extend(self.add(table, row, joint, step, false).await?);
                 }
-                for key in self.joined(&joint, target, &row[0]).await? {
+                for key in self.joined(joint, target, &row[0]).await? {
                     // What the caller cannot see is not meant by what the caller lists.
-                    if !kept.iter().any(|row| row.key == key) && self.is_seen(&joint, target, &key).await? {
-                        self.unjoin(table, row, &joint, target, &key, &list.path).await?;
+                    if !kept.iter().any(|row| row.key == key) && self.is_seen(joint, target, &key).await? {
+                        self.unjoin(table, row, joint, target, &key, &list.path).await?;
                     }
                 }
                 Ok(kept)
@@ -241,6 +257,7 @@ impl<'a> Run<'a> {
         let statement = if change.added { &prepared.link } else { &prepared.unlink };
         let params = [change.owner.clone(), change.target.clone()];
         if self.write(statement, &params).await? > 0 {
+            self.note_untold_link(&change);
             self.rows.note_link(change)?;
         }
         Ok(())

@@ -150,6 +150,7 @@ impl<'a> Run<'a> {
                     row.done = Some(Kind::Edited);
                 }
             }
+            self.tell_updates(&step.path).await?;
         }
         self.lists(step, &images, &mut rows).await?;
         Ok(rows)
