@@ -60,10 +60,13 @@ where
     }
 }
 
+/// A hook as it is kept.
+type Kept<T> = dyn for<'a> Fn(&'a HookCtx, &'a mut T) -> HookFuture<'a> + Send + Sync;
+
 /// A hook with the plugin that it is of.
 pub(crate) struct Named<T> {
     pub(crate) plugin: Arc<str>,
-    pub(crate) call: Arc<dyn for<'a> Fn(&'a HookCtx, &'a mut T) -> HookFuture<'a> + Send + Sync>,
+    pub(crate) call: Arc<Kept<T>>,
 }
 
 impl<T> Clone for Named<T> {
