@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::credentials::Credentials;
 use crate::limits::InFlight;
+use crate::mount::Mounts;
 use crate::options::Options;
 use crate::{docs, openapi};
 use mainstay_engine::Engine;
@@ -24,6 +25,8 @@ pub(crate) struct App {
     pub(crate) docs: Cached,
     pub(crate) docs_errors: Cached,
     pub(crate) live: Live,
+    /// Routes of plugins.
+    pub(crate) mounted: Option<axum::Router>,
     /// Places of those who stay: sockets and streams of events.
     pub(crate) listeners: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -62,6 +65,7 @@ impl App {
             docs: Cached::new(docs::reference(&openapi)),
             docs_errors: Cached::new(docs::errors(&engine.schema().app)),
             openapi: Cached::new(openapi.to_string()),
+            mounted: engine.parts().get::<Mounts>().and_then(Mounts::router),
             live: Live::start(Arc::clone(&engine), options.token_secret.seal_key(), options.live.clone()),
             listeners: Arc::new(Semaphore::new(
                 options.limits.connections_max.clamp(1, Semaphore::MAX_PERMITS),

@@ -11,6 +11,7 @@ mod health;
 mod limits;
 mod live;
 mod metrics;
+mod mount;
 mod observe;
 mod openapi;
 mod options;
@@ -22,6 +23,7 @@ mod router;
 mod server;
 mod token;
 
+pub use mount::{Refusal, RequestCtx, SetupHttp};
 pub use openapi::document as openapi_document;
 pub use options::{Limits, Options};
 pub use router::{Access, Endpoint, ROUTES, Route};

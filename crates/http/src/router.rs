@@ -26,6 +26,7 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::call::Call;
+use crate::mount::{self, Mounts};
 use crate::observe::Observation;
 use crate::{compress, credentials, docs, files, health, live, metrics, openapi, problem, query, rest};
 
@@ -127,11 +128,16 @@ routes! {
 }
 
 /// The service of an app: every route, its static files behind them, and what stands around all of them.
-pub(crate) type AppService = Either<Cors<Entry>, Entry>;
+pub(crate) type AppService = Either<axum::Router, Either<Cors<Entry>, Entry>>;
 
-/// The service of an app.
+/// The service of an app, within the layers of its plugins.
 pub(crate) fn service(app: &Arc<App>) -> AppService {
-    option_layer(cors(&app.options.origins)).layer(Entry::new(app))
+    let service = option_layer(cors(&app.options.origins)).layer(Entry::new(app));
+    let mounts = app.engine.parts().get::<Mounts>();
+    match mounts.and_then(|mounts| mounts.wrapped(service.clone())) {
+        Some(wrapped) => Either::Left(wrapped),
+        None => Either::Right(service),
+    }
 }
 
 /// The way in, without what stands around it.
@@ -219,7 +225,10 @@ async fn answer(
     check_header_size(app, request.uri(), request.headers())?;
     check_host(request.version(), request.headers())?;
     if routes.is_empty() {
-        return files::serve(app, request).await;
+        return match &app.mounted {
+            Some(router) => mount::serve(app, router, Arc::clone(&observation.request_id), request).await,
+            None => files::serve(app, request).await,
+        };
     }
     let (parts, body) = request.into_parts();
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };

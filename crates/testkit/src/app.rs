@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainstay_engine::limits::Limits;
-use mainstay_engine::{Engine, MayChange, prelude};
+use mainstay_engine::plugin::Plugins;
+use mainstay_engine::{Engine, MayChange};
 use mainstay_http::{Options, Server, Subject, TokenSecret, issue_token};
 use mainstay_lang::analyse::analyse;
-use mainstay_lang::source::Sources;
 use mainstay_store::{DatabaseUrl, Store, StoreOptions};
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -48,11 +48,16 @@ impl TestApp {
 
     /// The same, under other options.
     pub async fn start_with(stay: &str, change: impl FnOnce(&mut Options)) -> TestApp {
+        TestApp::start_plugged(stay, &Plugins::default(), change).await
+    }
+
+    /// The same with plugins.
+    pub async fn start_plugged(stay: &str, plugins: &Plugins, change: impl FnOnce(&mut Options)) -> TestApp {
         // Faults of the server stand in the output of the test that met them.
         let log = tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_test_writer();
         let _is_first_app = log.try_init();
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let engine = Arc::new(open(stay, folder.path()).await);
+        let engine = Arc::new(open(stay, plugins, folder.path()).await);
         let secret = TokenSecret::new([7; TokenSecret::BYTES_MIN]).expect("the secret is long enough");
         let mut options = Options::new(secret.clone());
         options.listen.set_port(0);
@@ -120,16 +125,18 @@ impl TestApp {
 }
 
 /// The engine of an app on a new database in a folder; what is wrong with the text ends the test.
-async fn open(stay: &str, folder: &Path) -> Engine {
-    let mut sources = Sources::default();
+async fn open(stay: &str, plugins: &Plugins, folder: &Path) -> Engine {
+    let mut sources = plugins.sources();
     sources.add("app.stay", stay);
-    let analysis = analyse(&prelude::load(sources));
+    let analysis = analyse(&sources);
     let schema = analysis.schema.unwrap_or_else(|| panic!("the app has errors: {:#?}", analysis.diagnostics));
     let options = StoreOptions::new(DatabaseUrl::Sqlite(folder.join("app.db")));
     let store = Store::open(&options).expect("a new database");
     let options =
         mainstay_engine::Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
-    Engine::open(Arc::new(schema), store, options).await.expect("a new database takes any schema")
+    Engine::open_with(Arc::new(schema), store, options, plugins)
+        .await
+        .expect("a new database takes any schema")
 }
 
 /// A request while it is put together.

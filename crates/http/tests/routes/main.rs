@@ -8,6 +8,7 @@ mod docs;
 mod health;
 mod live;
 mod openapi;
+mod plugins;
 mod query;
 mod rows;
 mod server;

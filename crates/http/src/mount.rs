@@ -1,0 +1,192 @@
+//! What plugins add to the wire: routes as axum routers, and layers of tower around everything.
+//!
+//! A handler gets who asks by the extractor [`RequestCtx`], which reads credentials as every endpoint does; what it asks of the
+//! engine passes the same rules. Mainstay's own paths come first, static files last.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::Route;
+use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::error::Error;
+use mainstay_engine::part::Operation;
+use mainstay_engine::plugin::Setup;
+use mainstay_engine::{Engine, document, render};
+use tower::{Layer, Service, ServiceExt as _};
+
+use crate::app::App;
+use crate::{files, problem};
+
+type Wrap = Arc<dyn Fn(axum::Router) -> axum::Router + Send + Sync>;
+
+/// What plugins have mounted.
+#[derive(Default)]
+pub(crate) struct Mounts {
+    routers: Vec<axum::Router>,
+    layers: Vec<Wrap>,
+}
+
+impl Mounts {
+    /// The plugins' routes with the static files behind them; none: there are no such routes.
+    pub(crate) fn router(&self) -> Option<axum::Router> {
+        let (first, others) = self.routers.split_first()?;
+        let merged = others.iter().fold(first.clone(), |merged, router| merged.merge(router.clone()));
+        Some(merged.fallback(serve_file))
+    }
+
+    /// A service with the layers around it, the first one outermost; none: there are no layers.
+    pub(crate) fn wrapped<S>(&self, service: S) -> Option<axum::Router>
+    where
+        S: Service<Request, Response = Response, Error = Infallible, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        if self.layers.is_empty() {
+            return None;
+        }
+        let router = axum::Router::new().fallback_service(service);
+        Some(self.layers.iter().rev().fold(router, |router, wrap| wrap(router)))
+    }
+}
+
+/// The words that this crate adds to a plugin's set-up.
+pub trait SetupHttp {
+    /// Adds routes. Two plugins may not take the same path.
+    fn routes(&mut self, router: axum::Router) -> &mut Self;
+
+    /// Puts a layer around every request, whichever path it takes.
+    fn layer<L>(&mut self, layer: L) -> &mut Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Response: IntoResponse, Error: Into<Infallible>, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static;
+}
+
+impl SetupHttp for Setup<'_> {
+    fn routes(&mut self, router: axum::Router) -> &mut Self {
+        self.part::<Mounts>().routers.push(router);
+        self
+    }
+
+    fn layer<L>(&mut self, layer: L) -> &mut Self
+    where
+        L: Layer<Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Response: IntoResponse, Error: Into<Infallible>, Future: Send>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.part::<Mounts>().layers.push(Arc::new(move |router| router.layer(layer.clone())));
+        self
+    }
+}
+
+/// The request as it came in, for the extractor.
+#[derive(Clone)]
+struct Entered {
+    app: Arc<App>,
+    request_id: Arc<str>,
+}
+
+/// Lets the plugins' routes answer.
+pub(crate) async fn serve(
+    app: &Arc<App>,
+    router: &axum::Router,
+    request_id: Arc<str>,
+    mut request: Request,
+) -> Result<Response, Error> {
+    let _place = app.in_flight.enter()?;
+    request.extensions_mut().insert(Entered { app: app.clone(), request_id });
+    let mut response = match router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    match response.extensions_mut().remove::<Refusal>() {
+        Some(refusal) => Err(refusal.0),
+        None => Ok(response),
+    }
+}
+
+async fn serve_file(request: Request) -> Result<Response, Refusal> {
+    let entered = request.extensions().get::<Entered>().cloned();
+    let Entered { app, .. } = entered.ok_or_else(outside)?;
+    Ok(files::serve(&app, request).await?)
+}
+
+fn outside() -> Refusal {
+    Refusal(Error::internal("a handler of a plugin was called outside of the server"))
+}
+
+/// Who asks, and the app: an extractor for handlers of plugins.
+#[derive(Clone, Debug)]
+pub struct RequestCtx {
+    /// The request's context, as every endpoint has it.
+    pub ctx: Ctx,
+    /// The app.
+    pub engine: Arc<Engine>,
+}
+
+impl RequestCtx {
+    /// Asks as the caller: a document of the query language in, its answer out.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn query(&self, document: serde_json::Value) -> Result<serde_json::Value, Refusal> {
+        ask(&self.engine, &self.ctx, &document).await
+    }
+
+    /// Asks past all rules: the handler answers for what it shows and does.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn admin_query(&self, document: serde_json::Value) -> Result<serde_json::Value, Refusal> {
+        let ctx = Ctx { caller: Arc::new(Caller::administrator()), ..self.ctx.clone() };
+        ask(&self.engine, &ctx, &document).await
+    }
+}
+
+async fn ask(engine: &Engine, ctx: &Ctx, document: &serde_json::Value) -> Result<serde_json::Value, Refusal> {
+    let documents = document::parse(document.to_string().as_bytes())?;
+    let operation = Operation { documents, ..Operation::default() };
+    let response = engine.execute(ctx, &operation).await?;
+    serde_json::from_str(&render(&response, document.is_array()))
+        .map_err(|error| Error::internal(error).into())
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestCtx {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestCtx, Refusal> {
+        let Entered { app, request_id } = parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
+        let (ctx, _) = app.credentials.context(&app.engine, &parts.headers, request_id).await?;
+        Ok(RequestCtx { ctx, engine: app.engine.clone() })
+    }
+}
+
+/// An error of the engine as the answer of a handler: problem+json, with the status of its kind.
+#[derive(Clone, Debug)]
+pub struct Refusal(pub Error);
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        // The way out knows the request's id and writes the document again.
+        let mut response = problem::response(&Error { internal: None, ..self.0.clone() }, "");
+        response.extensions_mut().insert(self);
+        response
+    }
+}
