@@ -18,7 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("live", &["lang", "sql", "engine"]),
     // The store only for its counters.
     ("http", &["lang", "store", "engine", "live"]),
-    ("mainstay", &["lang", "sql", "store", "engine", "live", "http"]),
+    // What a compiler's plugin knows is the language.
+    ("macros", &["lang"]),
+    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "macros"]),
 ];
 
 /// Checks the whole tree and prints every finding.

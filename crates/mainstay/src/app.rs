@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use mainstay_lang::source::Sources;
 
+use crate::cli::App;
+
 /// Every `.stay` file below the folder, in name order, with names relative to it.
 pub(crate) fn stay_files(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
     if !folder.is_dir() {
@@ -39,9 +41,10 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(PathBuf, String)>) -> Re
     Ok(())
 }
 
-/// The app's sources with what the platform adds.
-pub(crate) fn sources(folder: &Path) -> Result<Sources> {
-    let mut sources = mainstay_engine::prelude::load(Sources::default());
+/// The app's sources with what the platform and its plugins add.
+pub(crate) fn sources(app: &App) -> Result<Sources> {
+    let folder = &app.folder;
+    let mut sources = app.plugins.sources();
     for (path, text) in stay_files(folder)? {
         let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         sources.add(name, text);

@@ -90,10 +90,10 @@ fn shown(at: Option<Timestamp>) -> String {
 impl Backups {
     /// What the settings ask for; none: nothing.
     pub(crate) fn of(output: Output, config: &Config, app: &App) -> Result<Option<Backups>> {
-        let schema = check::schema(output, &app.folder)?;
+        let schema = check::schema(output, app)?;
         let Some(plan) = Plan::of(config, app, &schema.app)? else { return Ok(None) };
         let options = store_options(&app.folder, config, false)?;
-        let subject = Subject { schema, sources: app::sources(&app.folder)?, options };
+        let subject = Subject { schema, sources: app::sources(app)?, options };
         Ok(Some(Backups { subject, plan }))
     }
 

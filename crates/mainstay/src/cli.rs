@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
+use mainstay_engine::plugin::Plugins;
 
 use crate::settings::SettingFlags;
 
@@ -32,17 +33,28 @@ pub(crate) struct App {
     pub(crate) folder: PathBuf,
     #[command(flatten)]
     pub(crate) settings: SettingFlags,
+    /// What the app is built of besides.
+    #[arg(skip)]
+    pub(crate) plugins: Plugins,
 }
 
 /// The commands.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Make a starter app in a new folder
-    #[command(after_help = "Example:\n  mainstay new shop && mainstay serve shop")]
+    #[command(
+        after_help = "Examples:\n  mainstay new shop && mainstay serve shop\n  mainstay new --rust shop && cd shop && cargo test"
+    )]
     New {
         /// The folder to make; its last part is the app's name.
         #[arg(value_name = "NAME", value_hint = ValueHint::DirPath)]
         name: PathBuf,
+        /// Make a project in Rust around the app, with a hook, a rule, a route and a test.
+        #[arg(long)]
+        rust: bool,
+        /// Where Mainstay's own source is (its folder crates/mainstay); without, the published version is named.
+        #[arg(long, value_name = "DIR", requires = "rust", value_hint = ValueHint::DirPath)]
+        mainstay: Option<PathBuf>,
     },
     /// Read the whole app and print every problem at once
     #[command(after_help = "Exits 1 when a problem is an error.\n\nExample:\n  mainstay check shop")]
@@ -348,5 +360,36 @@ mod tests {
     #[test]
     fn definition_is_consistent() {
         super::Cli::command().debug_assert();
+    }
+}
+
+impl Command {
+    /// The app that it is about.
+    pub(crate) fn app_mut(&mut self) -> Option<&mut App> {
+        match self {
+            Command::New { .. } | Command::Completions { .. } => None,
+            Command::Check { app }
+            | Command::Fmt { app, .. }
+            | Command::Serve { app }
+            | Command::Query { app, .. }
+            | Command::Why { app, .. }
+            | Command::Import { app, .. }
+            | Command::Export { app, .. }
+            | Command::Move { app, .. }
+            | Command::Backup { app, .. }
+            | Command::Restore { app, .. }
+            | Command::Settings { app }
+            | Command::Doctor { app } => Some(app),
+            Command::Migrate { command } => Some(match command {
+                MigrateCommand::Plan { app, .. }
+                | MigrateCommand::Apply { app, .. }
+                | MigrateCommand::Status { app, .. } => app,
+            }),
+            Command::User { command } => Some(match command {
+                UserCommand::Create { app, .. }
+                | UserCommand::Grant { app, .. }
+                | UserCommand::Token { app, .. } => app,
+            }),
+        }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod import;
 pub(crate) mod migrate;
 pub(crate) mod move_;
 pub(crate) mod new;
+pub(crate) mod plugin;
 pub(crate) mod query;
 pub(crate) mod restore;
 pub(crate) mod serve;

@@ -75,7 +75,7 @@ pub(crate) async fn open_engine(
     limits: Limits,
     exclusive: bool,
 ) -> Result<Engine> {
-    let schema = check::schema(output, &app.folder)?;
+    let schema = check::schema(output, app)?;
     let store = open_store(app, config, exclusive)?;
     let may_change = MayChange {
         tables: config.is_development(),
@@ -83,7 +83,8 @@ pub(crate) async fn open_engine(
     };
     let options = Options { may_change, limits };
     let has_migrations = may_change.by_migrations_alone;
-    Engine::open(schema, store, options).await.map_err(|error| unfit(error, &app.folder, has_migrations))
+    let opened = Engine::open_with(schema, store, options, &app.plugins).await;
+    opened.map_err(|error| unfit(error, &app.folder, has_migrations))
 }
 
 /// Opens the database that the settings name.
@@ -95,7 +96,7 @@ pub(crate) fn open_store(app: &App, config: &Config, exclusive: bool) -> Result<
 fn unfit(error: OpenError, folder: &Path, has_migrations: bool) -> anyhow::Error {
     let app = folder.display();
     match (&error, has_migrations) {
-        (OpenError::Store(_) | OpenError::Record(_), _) => anyhow!("{error}"),
+        (OpenError::Store(_) | OpenError::Record(_) | OpenError::Plugin { .. }, _) => anyhow!("{error}"),
         (_, true) => anyhow!(
             "{error}\n`mainstay migrate status {app}` says where it stands, `mainstay migrate apply {app}` brings it in step"
         ),

@@ -40,9 +40,9 @@ pub(crate) struct Written {
 /// Writes a backup.
 pub(crate) fn run(output: Output, app: &App, file: &Path) -> Result<()> {
     let loaded = load_settings(output, app)?;
-    let schema = check::schema(output, &app.folder)?;
+    let schema = check::schema(output, app)?;
     let options = store_options(&app.folder, &loaded.config, false)?;
-    let subject = Subject { schema, sources: app::sources(&app.folder)?, options };
+    let subject = Subject { schema, sources: app::sources(app)?, options };
     let made = now();
     let file = if file.is_dir() { file.join(name(&subject.schema.app, made)) } else { file.to_owned() };
     let progress = Progress::new(output);

@@ -1,6 +1,5 @@
 //! `mainstay check` and the reading of an app's schema that every other command starts with.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -18,7 +17,7 @@ use crate::settings::check_flags;
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     check_flags(&app.folder, &app.settings)?;
     let folder = &app.folder;
-    let sources = app::sources(folder)?;
+    let sources = app::sources(app)?;
     let Analysis { schema, mut diagnostics } = analyse(&sources);
     if let Some(schema) = &schema {
         diagnostics.extend(mainstay_live::advise(schema));
@@ -46,15 +45,15 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
 }
 
 /// The schema of an app that has no errors; warnings are `check`'s to show.
-pub(crate) fn schema(output: Output, folder: &Path) -> Result<Arc<Schema>> {
-    let sources = app::sources(folder)?;
+pub(crate) fn schema(output: Output, app: &App) -> Result<Arc<Schema>> {
+    let sources = app::sources(app)?;
     let Analysis { schema, mut diagnostics } = analyse(&sources);
     diagnostics.retain(|found| found.severity == Severity::Error);
     match schema {
         Some(schema) if diagnostics.is_empty() => Ok(Arc::new(schema)),
         _ => {
             output.say(render(&sources, &diagnostics, output.color()));
-            bail!("{}: {} errors", folder.display(), diagnostics.len())
+            bail!("{}: {} errors", app.folder.display(), diagnostics.len())
         }
     }
 }

@@ -43,10 +43,8 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
             format!("environment {}, {} unread names", loaded.config.environment, loaded.warnings.len())
         }),
     );
-    let schema_is_well = note(
-        "schema",
-        check::schema(output, &app.folder).map(|schema| format!("{} tables", schema.tables.len())),
-    );
+    let schema_is_well =
+        note("schema", check::schema(output, app).map(|schema| format!("{} tables", schema.tables.len())));
     note("clock", clock());
     if let Some(config) = config {
         let folder_is_well = note("data folder", data_folder(&config.data_dir(&app.folder)));
@@ -97,7 +95,7 @@ fn secret(config: &Config, folder: &Path) -> Result<String> {
 }
 
 fn backups(output: Output, config: &Config, app: &App) -> Result<String> {
-    let schema = check::schema(output, &app.folder)?;
+    let schema = check::schema(output, app)?;
     Plan::of(config, app, &schema.app)?.map_or(Ok("none are asked for".to_owned()), |plan| plan.health(now()))
 }
 

@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 /// Asks and prints; changes are tried and undone.
 pub(crate) fn run(output: Output, app: &App, document: &str, caller: &CallerArgs) -> Result<()> {
     let runtime = Runtime::open(output, app)?;
-    let sources = Arc::new(sources(&app.folder)?);
+    let sources = Arc::new(sources(app)?);
     let ctx = caller_context(&runtime, caller)?;
     let (operation, _) = operation(document)?;
     let reasons =
