@@ -41,6 +41,10 @@ impl Touched {
         let set = part.set.as_deref().unwrap_or_default();
         for (name, field) in part.fields.iter().chain(set) {
             let Some(target) = target(schema, table, name) else { continue };
+            // Rows of a list are written by being named, even by their keys alone.
+            if let Some(Member::Relation(_)) = table.members.get(name) {
+                self.tables.insert(target.id);
+            }
             items(field).for_each(|part| self.part(schema, target, part));
         }
     }

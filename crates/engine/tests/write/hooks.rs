@@ -577,3 +577,32 @@ async fn a_hook_and_its_request_change_one_row() {
     .await;
     assert_eq!(changes(&app).await.len(), 3, "one line for each row");
 }
+
+/// Rows that a request names by their keys alone are written like others, and so are those that it leaves out of a list.
+#[tokio::test]
+async fn rows_named_by_key_are_told_of() {
+    fn build(setup: &mut Setup<'_>) {
+        setup.part::<Log>();
+        setup.table("Tag").on_list_update(async |ctx: &HookCtx, it: &ListUpdated| -> Result<(), Error> {
+            note(ctx, format!("{} +{} -{}", it.relation, it.added.len(), it.removed.len()))
+        });
+        setup.table("Line").on_update(async |ctx: &HookCtx, it: &Updated| -> Result<(), Error> {
+            note(ctx, format!("{} moved", it.rows.len()))
+        });
+    }
+    let rows = json!([
+        order(1),
+        order(2),
+        ["Line", {"id": 3, "parent": 1, "n": 1}],
+        ["Tag", {"id": 5, "name": "a"}],
+        ["Tag", {"id": 6, "name": "b"}],
+        ["Order.tags", {"owner": 1, "target": 5}]
+    ]);
+    let app = app(rows, &[("keys", build)]).await;
+    app.change(r##"{"Order": {"id": "#1", "set": {"tags": ["#6"]}}}"##).await;
+    let mut told = Log::of(&app).take();
+    told.sort();
+    assert_eq!(told, ["orders +0 -1", "orders +1 -0"]);
+    app.change(r##"{"Order": {"id": "#2", "lines": {"add": ["#3"]}}}"##).await;
+    assert_eq!(Log::of(&app).take(), ["1 moved"]);
+}
