@@ -54,6 +54,11 @@ pub struct Schema {
 }
 
 impl Schema {
+    /// The tables that are the app's to make and change: all but those that stand over a table of the system.
+    pub fn own_tables(&self) -> impl Iterator<Item = &Table> {
+        self.tables.iter().filter(|table| !table.is_system())
+    }
+
     /// The table of an id made by this schema.
     pub fn table(&self, id: TableId) -> &Table {
         &self.tables[id.0 as usize]
@@ -138,6 +143,11 @@ pub enum Member {
 }
 
 impl Table {
+    /// Whether it stands over a table of the system, which the platform alone makes and writes.
+    pub fn is_system(&self) -> bool {
+        self.db_name.starts_with('_')
+    }
+
     /// The column of an id of this table.
     pub fn column(&self, id: ColumnId) -> &Column {
         &self.columns[id.0 as usize]

@@ -62,7 +62,7 @@ pub struct CopyColumn {
 
 /// Every table of a schema, each once; facts about the database come last.
 pub fn tables(schema: &Schema) -> Vec<CopyTable> {
-    let of_app = schema.tables.iter().map(|table| {
+    let of_app = schema.own_tables().map(|table| {
         let column = |column: &mainstay_lang::schema::Column| CopyColumn {
             name: column.db_name.clone(),
             ty: schema.storage_type(&column.ty).clone(),
@@ -99,7 +99,8 @@ fn of_system(table: &SystemTable) -> CopyTable {
     let place = |name: &str| copied().position(|column| column.name == name);
     let transaction = table.columns.iter().find(|column| column.role == ColumnRole::Transaction);
     let serial = copied().position(|column| column.role == ColumnRole::Serial);
-    let key = table.key.iter().filter_map(|name| place(name)).collect();
+    let by_itself = copied().position(|column| column.role == ColumnRole::Key);
+    let key = table.key.iter().filter_map(|name| place(name)).chain(by_itself).collect();
     CopyTable {
         name: table.name.to_owned(),
         columns: copied()

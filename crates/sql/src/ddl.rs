@@ -50,14 +50,14 @@ fn setup(dialect: &dyn Dialect) -> Vec<String> {
 
 fn tables(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
     let mut statements: Vec<String> =
-        schema.tables.iter().map(|table| create_table(schema, dialect, table)).collect();
+        schema.own_tables().map(|table| create_table(schema, dialect, table)).collect();
     statements.extend(links(schema).map(|link| create_link(schema, dialect, link)));
     statements
 }
 
 fn references(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
     let columns =
-        schema.tables.iter().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
+        schema.own_tables().flat_map(|table| table.columns.iter().map(move |column| (table, column)));
     let mut statements: Vec<String> =
         columns.filter_map(|(table, column)| add_reference(schema, dialect, table, column)).collect();
     statements.extend(links(schema).flat_map(|link| add_link_references(schema, dialect, link)));

@@ -247,6 +247,20 @@ pub trait Dialect: Debug + Send + Sync {
     /// What follows a read of rows that are to be locked.
     fn lock(&self, lock: Lock) -> &'static str;
 
+    /// What follows a read of rows that are to be taken by one of many: those that somebody else has under a lock are passed over.
+    fn lock_free(&self) -> &'static str {
+        ""
+    }
+
+    /// A statement that keeps the others of its transaction to their indexes, where the database might believe that reading a whole
+    /// table costs less.
+    fn steady(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Rows of these columns out of the JSON text `{0}`, an array of objects, as something that stands behind FROM, named `given`.
+    fn json_rows(&self, columns: &[(&str, &Type)]) -> String;
+
     /// Where others write at the same time: a truth value that comes once no other transaction has asked for the text `{0}`.
     fn turn(&self) -> Option<&'static str> {
         None

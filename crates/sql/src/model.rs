@@ -65,7 +65,7 @@ impl Model {
     /// What a database would hold for a schema.
     pub fn of(schema: &Schema, dialect: &dyn Dialect) -> Model {
         let mut model = Model::default();
-        for table in &schema.tables {
+        for table in schema.own_tables() {
             let columns = table.columns.iter();
             let columns =
                 columns.map(|column| (column.db_name.clone(), model_column(schema, dialect, table, column)));

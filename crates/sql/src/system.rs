@@ -1,9 +1,10 @@
 //! The system's own tables beside the app's, and the statements on them.
 //!
 //! `_change` is the change log, `_counter` the gapless counters, `_idempotency` answers kept under a key, `_meta` facts
-//! about the database, `_migration` the ledger of migrations. Their names begin with an underscore, which no declared name does. Declared as data:
+//! about the database, `_migration` the ledger of migrations, `_job` ([`job`]) the queue of jobs. Their names begin with an underscore, which no declared name does. Declared as data:
 //! one list of columns yields the tables; what is done with them is one function each.
 
+pub mod job;
 mod meta;
 
 pub use meta::{meta_begin, meta_forget, meta_get, meta_like, meta_put, meta_record};
@@ -123,22 +124,40 @@ pub const MIGRATION: SystemTable = SystemTable {
 };
 
 /// Every table of the system.
-pub const TABLES: [&SystemTable; 5] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &MIGRATION, &META];
+pub const TABLES: [&SystemTable; 6] = [&CHANGE, &COUNTER, &IDEMPOTENCY, &job::JOB, &MIGRATION, &META];
 
-/// An index of a system's table: name, table, columns.
-type SystemIndex = (&'static str, &'static SystemTable, &'static [&'static str]);
+/// An index of a system's table.
+pub(crate) struct SystemIndex {
+    pub(crate) name: &'static str,
+    table: &'static SystemTable,
+    /// Its columns; `-` before one: largest first.
+    columns: &'static [&'static str],
+    unique: bool,
+    /// The rows that it holds, when it does not hold all of them.
+    of: Option<&'static str>,
+}
+
+const fn index(
+    name: &'static str,
+    table: &'static SystemTable,
+    columns: &'static [&'static str],
+) -> SystemIndex {
+    SystemIndex { name, table, columns, unique: false, of: None }
+}
 
 // Every write pays for each index of the change log. A row's key stands first: it tells most lines apart at once, where
 // the table's name would be compared in vain.
-const INDEXES: [SystemIndex; 2] =
-    [("_change.row.table", &CHANGE, &["row", "table", "seq"]), ("_idempotency.at", &IDEMPOTENCY, &["at"])];
+const INDEXES: [SystemIndex; 2] = [
+    index("_change.row.table", &CHANGE, &["row", "table", "seq"]),
+    index("_idempotency.at", &IDEMPOTENCY, &["at"]),
+];
 
 /// Serves [`change_tail`] where positions are transactions.
-const TRANSACTION_INDEX: SystemIndex = ("_change.tx", &CHANGE, &["tx"]);
+const TRANSACTION_INDEX: SystemIndex = index("_change.tx", &CHANGE, &["tx"]);
 
 /// The indexes of the system's tables.
 pub(crate) fn indexes(dialect: &dyn Dialect) -> impl Iterator<Item = &'static SystemIndex> {
-    INDEXES.iter().chain(dialect.transaction().map(|_| &TRANSACTION_INDEX))
+    INDEXES.iter().chain(&job::INDEXES).chain(dialect.transaction().map(|_| &TRANSACTION_INDEX))
 }
 
 /// The statements that make the system's tables and indexes where they are missing.
@@ -153,15 +172,23 @@ pub(crate) fn create_tables(schema: &Schema, dialect: &dyn Dialect) -> Vec<Strin
 }
 
 pub(crate) fn create_indexes(schema: &Schema, dialect: &dyn Dialect) -> Vec<String> {
-    let create = |(name, table, columns): &SystemIndex| {
+    let create = |index: &SystemIndex| {
         let mut w = Writer::new(schema, dialect);
-        w.text("CREATE INDEX IF NOT EXISTS ");
-        w.identifier(name);
+        w.text(if index.unique { "CREATE UNIQUE INDEX" } else { "CREATE INDEX" });
+        w.text(" IF NOT EXISTS ");
+        w.identifier(index.name);
         w.text(" ON ");
-        w.identifier(table.name);
+        w.identifier(index.table.name);
         w.text(" (");
-        w.separated(", ", columns.iter(), |w, column| w.identifier(column));
+        w.separated(", ", index.columns.iter(), |w, column| {
+            w.identifier(column.trim_start_matches('-'));
+            w.text(if column.starts_with('-') { " DESC" } else { "" });
+        });
         w.text(")");
+        if let Some(of) = index.of {
+            w.text(" WHERE ");
+            w.text(of);
+        }
         w.into_text()
     };
     indexes(dialect).map(create).collect()

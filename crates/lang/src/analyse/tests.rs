@@ -15,6 +15,7 @@ mod tables;
 const PRELUDE: &str = "\
 table User { email text(320) unique trim lower match email, name text(200) trim, label name, allow read if id == user.id }
 table Grant { user User on delete cascade, permission text(200), unique (user, permission) }
+table Work db \"_work\" { state text }
 ";
 
 fn analysed(text: &str) -> (Sources, Analysis) {

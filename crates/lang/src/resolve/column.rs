@@ -4,6 +4,7 @@
 //! of all tables.
 
 use super::Resolver;
+use crate::diagnostic::Diagnostic;
 use crate::schema::{Column, ColumnId, Member, OnDelete, TableId};
 use crate::source::Span;
 use crate::syntax::{self, Member as Line};
@@ -93,6 +94,12 @@ impl<'a> Resolver<'a> {
         column.nullable = declared.nullable;
         if column.target().is_some() && column.nullable && !is_stream {
             column.on_delete = OnDelete::Null;
+        }
+        if let Some(target) = column.target().filter(|target| self.schema.table(*target).is_system()) {
+            let name = &self.schema.table(target).name;
+            let message = format!("rows of `{name}` come and go by themselves, so nothing can refer to one");
+            let help = "keep its id in a column of type uuid";
+            self.report(Diagnostic::error("type.reference", declared.ty.span, message).help(help));
         }
         self.column_modifiers(table, &mut column, declared);
         self.schema.tables[table.0 as usize].columns.push(column);

@@ -142,6 +142,20 @@ impl<'a> Resolver<'a> {
             self.error("extend.misplaced", was.span, "`was` belongs to the table's own declaration");
         }
         let Some(table) = self.table_id(&extension.name) else { return };
+        if self.schema.tables[table.0 as usize].is_system() {
+            let misplaced = extension.members.iter().filter_map(|member| match member {
+                syntax::Member::Column(column) => Some(column.span),
+                syntax::Member::Index { span, .. } | syntax::Member::Unique { span, .. } => Some(*span),
+                _ => None,
+            });
+            for span in misplaced {
+                let message = format!(
+                    "`{}` stands over a table of the system: it takes rules, no columns and no indexes",
+                    extension.name.text
+                );
+                self.error("extend.misplaced", span, message);
+            }
+        }
         self.drafts[table.0 as usize].members.extend(&extension.members);
     }
 
@@ -150,7 +164,9 @@ impl<'a> Resolver<'a> {
         for index in 0..self.schema.tables.len() {
             let table = &self.schema.tables[index];
             let (span, db_name) = (table.span, table.db_name.clone());
-            if db_name.starts_with('_') || db_name.to_ascii_lowercase().starts_with("sqlite_") {
+            if (db_name.starts_with('_') && !table.platform)
+                || db_name.to_ascii_lowercase().starts_with("sqlite_")
+            {
                 let message =
                     format!("`{db_name}` is a name that the platform or the database keeps for itself");
                 self.error("name.reserved", span, message);

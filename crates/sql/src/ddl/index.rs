@@ -69,7 +69,7 @@ pub struct IndexColumn {
 /// All indexes of a schema, beside those that primary keys bring.
 pub fn indexes(schema: &Schema) -> Vec<IndexPlan> {
     let mut all: Vec<IndexPlan> =
-        schema.tables.iter().flat_map(|table| table_indexes(schema, table)).collect();
+        schema.own_tables().flat_map(|table| table_indexes(schema, table)).collect();
     all.extend(links(schema).map(|link| {
         let columns = [&link.target_column, &link.owner_column];
         let columns = columns.map(|name| IndexColumn { name: name.clone(), descending: false });

@@ -188,6 +188,20 @@ impl Dialect for Postgres {
         }
     }
 
+    fn lock_free(&self) -> &'static str {
+        " FOR UPDATE SKIP LOCKED"
+    }
+
+    fn steady(&self) -> Option<&'static str> {
+        Some("SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)")
+    }
+
+    fn json_rows(&self, columns: &[(&str, &Type)]) -> String {
+        let column = |(name, ty): &(&str, &Type)| format!("\"{name}\" {}", self.type_name(ty));
+        let columns: Vec<String> = columns.iter().map(column).collect();
+        format!("json_to_recordset({{0}}) AS \"given\" ({})", columns.join(", "))
+    }
+
     fn turn(&self) -> Option<&'static str> {
         Some("pg_advisory_xact_lock(hashtextextended({0}, 0)) IS NOT NULL")
     }

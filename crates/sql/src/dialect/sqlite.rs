@@ -123,6 +123,16 @@ impl Dialect for Sqlite {
         ""
     }
 
+    fn json_rows(&self, columns: &[(&str, &Type)]) -> String {
+        let column = |(name, ty): &(&str, &Type)| {
+            // JSON stays JSON, everything else becomes what it is stored as.
+            let way = if matches!(ty, Type::Json) { "->" } else { "->>" };
+            format!("\"value\" {way} '$.{name}' AS \"{name}\"")
+        };
+        let columns: Vec<String> = columns.iter().map(column).collect();
+        format!("(SELECT {} FROM json_each({{0}})) AS \"given\"", columns.join(", "))
+    }
+
     fn column(&self, _: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String {
         let name = self.type_name(ty);
         match role {

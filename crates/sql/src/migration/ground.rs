@@ -17,7 +17,8 @@ pub fn ground(dialect: &dyn Dialect, catalogue: &Catalogue) -> Vec<String> {
     }
     let has_tables = system::TABLES.iter().all(|table| catalogue.table(table.name).is_some());
     let indexes = catalogue.tables.iter().flat_map(|table| &table.indexes).map(|index| index.name.as_str());
-    let has_indexes = system::indexes(dialect).all(|(name, ..)| indexes.clone().any(|index| index == *name));
+    let has_indexes =
+        system::indexes(dialect).all(|wanted| indexes.clone().any(|index| index == wanted.name));
     if !has_tables || !has_indexes {
         statements.extend(system::create(&Schema::default(), dialect));
     }

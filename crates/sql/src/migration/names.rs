@@ -19,7 +19,7 @@ impl Planner<'_> {
     pub(super) fn names(&mut self) {
         self.table_names();
         self.link_names();
-        for table in &self.schema.tables {
+        for table in self.schema.own_tables() {
             if self.from.tables.contains_key(&table.db_name) {
                 self.column_names(table);
             }
@@ -54,7 +54,7 @@ impl Planner<'_> {
 
     fn table_names(&mut self) {
         let schema = self.schema;
-        for table in &schema.tables {
+        for table in schema.own_tables() {
             let old = self.said_table(table);
             if let Some(known) = self.from.tables.get(&table.db_name) {
                 // Another name in the language alone.
@@ -71,7 +71,7 @@ impl Planner<'_> {
             }
         }
         let new: Vec<&Table> =
-            schema.tables.iter().filter(|table| !self.from.tables.contains_key(&table.db_name)).collect();
+            schema.own_tables().filter(|table| !self.from.tables.contains_key(&table.db_name)).collect();
         let gone: Vec<String> =
             self.from.tables.keys().filter(|name| !self.to.tables.contains_key(*name)).cloned().collect();
         for name in gone {

@@ -105,7 +105,7 @@ impl<'a> Planner<'a> {
     pub(super) fn run(mut self) -> Result<Plan, Vec<Obstacle>> {
         self.names();
         let mut created: BTreeSet<&str> = BTreeSet::new();
-        for table in &self.schema.tables {
+        for table in self.schema.own_tables() {
             if !self.from.tables.contains_key(&table.db_name) {
                 created.insert(&table.db_name);
                 self.create_table(table);
@@ -124,10 +124,10 @@ impl<'a> Planner<'a> {
                 self.step(Phase::Create, format!("{} refers to its tables", link.db_name), statement);
             }
         }
-        for table in self.schema.tables.iter().filter(|table| created.contains(table.db_name.as_str())) {
+        for table in self.schema.own_tables().filter(|table| created.contains(table.db_name.as_str())) {
             self.references_of_new(table);
         }
-        for table in &self.schema.tables {
+        for table in self.schema.own_tables() {
             if !created.contains(table.db_name.as_str()) {
                 self.table(table);
             }

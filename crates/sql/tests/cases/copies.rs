@@ -24,6 +24,7 @@ fn every_table_is_copied_once_and_facts_come_last() {
         "_change",
         "_counter",
         "_idempotency",
+        "_job",
         "_migration",
         "_meta",
     ];

@@ -8,6 +8,7 @@ use mainstay_lang::types::Type;
 use mainstay_sql::SQLITE;
 use mainstay_sql::plan::Images;
 use mainstay_sql::statement::Statement;
+use mainstay_sql::system::job::{self, PickQueue};
 use mainstay_sql::system::{self, LoggedTables};
 
 use crate::harness::{Db, param};
@@ -158,10 +159,34 @@ fn the_systems_own_statements_use_their_indexes() {
         ("idempotency_purge", system::idempotency_purge(schema, SQLITE)),
         ("meta_get", system::meta_get(schema, SQLITE)),
         ("meta_put", system::meta_put(schema, SQLITE)),
+        ("job insert", job::insert(schema, SQLITE, job::Conflict::Replace)),
+        ("job find_unique", job::find_unique(schema, SQLITE)),
+        ("job promote", job::promote(schema, SQLITE)),
+        ("job next_due", job::next_due(schema, SQLITE)),
+        ("job mark", job::mark(schema, SQLITE)),
+        ("job park", job::park(schema, SQLITE)),
+        ("job running_of_key", job::running_of_key(schema, SQLITE)),
+        ("job running_of_queue", job::running_of_queue(schema, SQLITE)),
+        ("job release", job::release(schema, SQLITE)),
+        ("job release_batches", job::release_batches(schema, SQLITE)),
+        ("job renew", job::renew(schema, SQLITE)),
+        ("job settle", job::settle(schema, SQLITE)),
+        ("job rescue", job::rescue(schema, SQLITE)),
+        ("job cancel", job::cancel(schema, SQLITE)),
+        ("job retry", job::retry(schema, SQLITE)),
+        ("job progress", job::progress(schema, SQLITE)),
+        ("job prune", job::prune(schema, SQLITE)),
+        ("job images", job::images(schema, SQLITE)),
     ];
     for (name, statement) in &statements {
         check(&db, name, statement);
     }
+    let queues = [("a", true), ("b", false)]
+        .map(|(name, limited)| PickQueue { names: vec![name.to_owned(), format!("{name}2")], limited });
+    let pick = db.plan(&job::pick(schema, SQLITE, &queues));
+    let by_name = "SEARCH _job USING COVERING INDEX _job.ready (name=?)";
+    assert_eq!(pick.matches(by_name).count(), 4, "{pick}");
+    assert!(!pick.contains("SCAN _job"), "{pick}");
     let history = db.plan(&system::change_history(schema, SQLITE));
     assert_eq!(history, "SEARCH _change USING INDEX _change.row.table (row=? AND table=? AND seq<?)");
     let purge = db.plan(&system::change_purge(schema, SQLITE, &others));

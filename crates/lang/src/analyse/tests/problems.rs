@@ -486,6 +486,28 @@ fn advice() {
 }
 
 #[test]
+fn tables_of_the_system_take_rules_alone() {
+    check(&[
+        ("extend Work { allow read if state == \"done\" }", ""),
+        (
+            "extend Work { note text?, index (state) }",
+            "E extend.misplaced [note text?] `Work` stands over a table of the system: it takes rules, no columns and no \
+             indexes\nE extend.misplaced [index (state)] `Work` stands over a table of the system: it takes rules, no \
+             columns and no indexes",
+        ),
+        (
+            "table A { work Work?, allow read }",
+            "E type.reference [Work] rows of `Work` come and go by themselves, so nothing can refer to one · keep its \
+             id in a column of type uuid",
+        ),
+        (
+            "table A db \"_a\" { allow read }",
+            "E name.reserved [A] `_a` is a name that the platform or the database keeps for itself",
+        ),
+    ]);
+}
+
+#[test]
 fn a_reserved_name_is_reported_once() {
     check(&[
         (
