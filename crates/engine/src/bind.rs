@@ -31,7 +31,7 @@ pub fn query(statement: &Arc<Statement>, catalog: &Catalog, ctx: &Ctx, params: &
 }
 
 /// A statement of the system's own, which knows of no caller.
-pub(crate) fn without_caller(statement: &Arc<Statement>, params: &[Value]) -> Query {
+pub fn without_caller(statement: &Arc<Statement>, params: &[Value]) -> Query {
     let value = |bind: &Bind| match bind {
         Bind::Value(value) => value.clone(),
         Bind::Param(index) => params[*index as usize].clone(),

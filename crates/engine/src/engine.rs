@@ -28,7 +28,7 @@ use crate::plugin::Plugins;
 use crate::read;
 use crate::recent::Recent;
 use crate::response::Response;
-use crate::write;
+use crate::write::{self, Along};
 
 /// How an engine is opened.
 #[derive(Clone, Debug)]
@@ -120,13 +120,32 @@ impl Engine {
     /// # Errors
     /// Whatever is wrong with it, or not allowed to its caller; then nothing was changed.
     pub async fn execute(&self, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
-        let writes = self.writes_in(operation);
+        self.run(ctx, operation, None).await
+    }
+
+    /// Runs an operation, and something else in the same transaction: both are kept, or neither is.
+    ///
+    /// # Errors
+    /// As [`Engine::execute`], and whatever `along` answers.
+    pub async fn execute_along(
+        &self,
+        ctx: &Ctx,
+        operation: &Operation,
+        along: Along,
+    ) -> Result<Response, Error> {
+        self.run(ctx, operation, Some(along)).await
+    }
+
+    async fn run(&self, ctx: &Ctx, operation: &Operation, along: Option<Along>) -> Result<Response, Error> {
+        let writes = along.is_some() || self.writes_in(operation);
         let span = tracing::debug_span!("execute", request_id = %ctx.request_id, writes);
         let started = Instant::now();
         let result = async {
             match (self.has_hooks, writes) {
-                (true, _) => self.execute_by(ctx, operation, None).await,
-                (false, true) => write::execute(self, ctx, operation, None).await.map(|done| done.response),
+                (true, _) => self.execute_by(ctx, operation, None, along).await,
+                (false, true) => {
+                    write::execute(self, ctx, operation, None, along).await.map(|done| done.response)
+                }
                 (false, false) => read::run(self, ctx, operation).await,
             }
         }

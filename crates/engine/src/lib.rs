@@ -45,3 +45,4 @@ pub use render::render;
 pub use tail::{Change, ChangeKind, Position, Tail};
 pub use watch::{Among, Reading, Watch, WatchedRow};
 pub use why::{Beyond, Clause, Line, Reasons, Why};
+pub use write::{Along, transaction_number};

@@ -26,6 +26,7 @@ mod value;
 mod why;
 
 use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use mainstay_lang::schema::TableId;
@@ -46,6 +47,7 @@ use crate::response::Response;
 use crate::why::Inquiry;
 
 pub(crate) use self::answer::Shown;
+pub use self::log::transaction_number;
 pub(crate) use self::prepared::Prepared;
 pub(crate) use self::resolve::writes;
 pub(crate) use self::value::{Problems, read as read_value};
@@ -56,12 +58,15 @@ pub(crate) async fn execute(
     ctx: &Ctx,
     operation: &Operation,
     hooked: Option<(Hooking, Touched)>,
+    along: Option<Along>,
 ) -> Result<Done, Error> {
     if let Some(idempotency) = &operation.idempotency {
         idempotency::key_check(ctx, &idempotency.key)?;
     }
     let watch = engine.callers.watch();
-    let job = Arc::new(job(engine, ctx, operation, hooked, (watch.clone(), None))?);
+    let mut job = job(engine, ctx, operation, hooked, (watch.clone(), None))?;
+    job.along = along;
+    let job = Arc::new(job);
     let asked = job.clone();
     // A write that may find any number of rows does not stand in front of others under one commit.
     let is_bounded = job.planned.as_ref().is_some_and(|planned| planned.is_bounded(&engine.planning));
@@ -86,6 +91,12 @@ pub(crate) async fn execute(
     }
     Ok(done)
 }
+
+/// What else is done in the transaction of an operation, once all of it has been and before it is kept. It may be called again, as
+/// the work of a transaction is.
+pub type Along = Arc<
+    dyn for<'a> Fn(&'a mut Tx) -> Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>> + Send + Sync,
+>;
 
 /// Tries an operation to learn what refuses it, and undoes it. Hooks are left out: what they do elsewhere is not undone.
 pub(crate) async fn attempt(
@@ -131,6 +142,7 @@ fn job(
         hooked: hooked
             .map(|(hooking, touched)| Hooked { hooking, is_answered: touched.is_answered(&engine.hooks) }),
         put_off: Mutex::default(),
+        along: None,
     })
 }
 
@@ -170,6 +182,7 @@ struct Job {
     hooked: Option<Hooked>,
     /// Of the last run: writes that go out with the commit.
     put_off: Mutex<Vec<PutOff>>,
+    along: Option<Along>,
 }
 
 /// The hooks of a request that meets some.
@@ -258,6 +271,9 @@ impl Job {
         response.wrote = run.rows.has_changes();
         if let Some(idempotency) = &self.idempotency {
             run.keep_answer(idempotency, &response).await?;
+        }
+        if let Some(along) = &self.along {
+            run.along(along).await?;
         }
         Ok((response, false))
     }

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::part::Operation;
 use crate::response::Response;
+use crate::write::Along;
 use crate::{read, write};
 
 /// Answers from the engine's rows, without writing.
@@ -45,7 +46,7 @@ impl Answers for Outside<'_> {
                 asked.refuse_writes(&hooking.planning)?;
             }
             let ctx = asked.context(&hooking.shared);
-            self.0.execute_by(&ctx, &asked.operation, Some(asked.by)).await
+            self.0.execute_by(&ctx, &asked.operation, Some(asked.by), None).await
         })
     }
 
@@ -55,14 +56,16 @@ impl Answers for Outside<'_> {
 }
 
 impl Engine {
-    /// Runs an operation with the hooks that it meets; `by`: the hook that asks, when its own request is over.
+    /// Runs an operation with the hooks that it meets; `by`: the hook that asks, when its own request is over; `along`: what
+    /// else is done in the transaction.
     pub(crate) async fn execute_by(
         &self,
         ctx: &Ctx,
         operation: &Operation,
         by: Option<Arc<Site>>,
+        along: Option<Along>,
     ) -> Result<Response, Error> {
-        let writes = self.writes_in(operation);
+        let writes = along.is_some() || self.writes_in(operation);
         let touched = Touched::of(self.schema(), &operation.documents);
         let request = &self.hooks.request;
         let is_around = !request.on_success.is_empty() || !request.on_error.is_empty();
@@ -75,7 +78,8 @@ impl Engine {
         let (result, is_repeated) = match &hooking {
             _ if writes => {
                 let hooked = hooking.clone().filter(|_| touched.meets(&self.hooks));
-                match write::execute(self, ctx, operation, hooked.map(|hooking| (hooking, touched))).await {
+                let hooked = hooked.map(|hooking| (hooking, touched));
+                match write::execute(self, ctx, operation, hooked, along).await {
                     Ok(done) => (Ok(done.response), done.is_repeated),
                     Err(error) => (Err(error), false),
                 }

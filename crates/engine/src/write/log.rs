@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use mainstay_lang::schema::{RelationKind, Schema, Table};
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 
 use super::prepared::LINES;
 use super::rows::{Image, Kind, LinkWritten, Rows, Written};
@@ -70,6 +70,10 @@ fn lines_of(schema: &Schema, rows: &Rows) -> Vec<[Value; 5]> {
 }
 
 /// A number for a transaction: of the clock, but never the same twice and never smaller than the one before.
+pub fn transaction_number(now: Timestamp) -> i64 {
+    next_tx(now.0)
+}
+
 fn next_tx(now: i64) -> i64 {
     let next = |last: i64| Some(now.max(last + 1));
     let last = LAST_TX.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);

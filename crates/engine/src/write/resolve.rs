@@ -96,6 +96,10 @@ impl<'a> Planner<'a> {
         role: Role,
         given: Option<&str>,
     ) -> Result<Step, Error> {
+        if table.is_system() && (part.create || part.set.is_some() || part.delete) {
+            let words = format!("rows of {} are written by the system alone", table.name);
+            return Err(Error::at(Key::Forbidden, &part.path, "system", words));
+        }
         if table.stream.is_some() && (part.create || part.set.is_some() || part.delete) {
             return Err(stream_refused(table, &part.path));
         }

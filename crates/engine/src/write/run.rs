@@ -25,6 +25,7 @@ use mainstay_sql::statement::Statement;
 use mainstay_store::{JsonRows, Outcome, Query, ReadLimits, StoreError, Tx};
 use uuid::ContextV7;
 
+use super::Along;
 use super::explain::Explained;
 use super::hold::Holding;
 use super::prepared::Prepared;
@@ -228,6 +229,13 @@ impl<'a> Run<'a> {
     /// Writes that were put off and go out with the commit.
     pub(super) fn take_put_off(&mut self) -> Vec<PutOff> {
         std::mem::take(&mut self.put_off)
+    }
+
+    /// Does what somebody else wants to be done in the same transaction.
+    pub(super) async fn along(&mut self, along: &Along) -> Result<(), Error> {
+        self.settle().await?;
+        self.send_unsent().await?;
+        along(self.tx).await
     }
 
     /// Runs a statement whose rows are JSON objects.
