@@ -4,17 +4,16 @@
 //! Whoever looks at the app's health reads the same note.
 
 mod folder;
-pub(crate) mod schedule;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use mainstay_jobs::Schedule;
 use mainstay_lang::value::Timestamp;
 use metrics::{counter, gauge};
 
 use self::folder::Folder;
-use self::schedule::Schedule;
 use crate::app;
 use crate::cli::App;
 use crate::commands::backup::{Subject, write};

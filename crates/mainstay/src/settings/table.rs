@@ -9,7 +9,7 @@ use mainstay_store::DatabaseUrl;
 
 use super::Config;
 use super::parse::{bytes, count, duration, list, size};
-use crate::backups::schedule;
+use mainstay_jobs as jobs;
 
 /// One setting.
 pub(crate) struct Setting {
@@ -379,7 +379,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
                Never unless said.",
         secret: false,
         apply: |config, text| {
-            schedule::cron(text)?;
+            jobs::cron(text)?;
             config.backup_schedule = Some(text.to_owned());
             Ok(())
         },
@@ -392,7 +392,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         help: "The time zone whose clock backup.schedule goes by: Europe/Amsterdam.",
         secret: false,
         apply: |config, text| {
-            schedule::zone(text)?;
+            jobs::zone(text)?;
             config.backup_time_zone = text.to_owned();
             Ok(())
         },
