@@ -3,12 +3,8 @@
 //! `cargo run --release` in this folder builds the server, makes one data set, starts every server on its own copy, and
 //! lets wrk load them in turn, round by round, so that the machine's moods meet all of them alike. What it prints are
 //! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- postgres` does the same on
-//! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, and `cargo run --release -- move URL ROWS`
-//! `mainstay move` beside `psql`.
-
-mod data;
-mod hand;
-mod live;
+//! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, `cargo run --release -- jobs URL COUNT PENDING`
+//! jobs beside graphile-worker, and `cargo run --release -- move URL ROWS` `mainstay move` beside `psql`.
 mod moving;
 mod peers;
 mod postgres;
@@ -35,8 +31,14 @@ fn main() -> Result<()> {
         }
         ["live"] => live::run(),
         ["move", server, rows] => moving::run(server, rows.parse()?),
+        ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
         _ => bail!(
-            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live | move postgres://USER@HOST:PORT ROWS"
+        ["live"] => live::run(),
+        ["move", server, rows] => moving::run(server, rows.parse()?),
+        ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
+        _ => bail!(
+            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live | move postgres://USER@HOST:PORT ROWS \
+             | jobs postgres://USER@HOST:PORT COUNT PENDING"
         ),
     }
 }

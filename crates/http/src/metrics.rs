@@ -62,6 +62,14 @@ const LIVE_LAGGED: &str = "mainstay_live_lagged_total";
 /// Seconds from finding a change in the log to having written its frame.
 pub(crate) const LIVE_SEND: &str = "mainstay_live_send_seconds";
 
+/// What jobs are measured by. Counted by `mainstay-jobs`.
+const JOBS: &str = "mainstay_jobs_total";
+const JOB_SECONDS: &str = "mainstay_job_seconds";
+const JOB_WAIT: &str = "mainstay_job_wait_seconds";
+const JOBS_RUNNING: &str = "mainstay_jobs_running";
+const JOB_CLAIMS: &str = "mainstay_job_claims_total";
+const JOBS_RESCUED: &str = "mainstay_jobs_rescued_total";
+
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
     (DURATION, Measure::Histogram, "Seconds from a request's headers to its answer, by method and route."),
@@ -104,6 +112,12 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (LIVE_EVENTS, Measure::Counter, "Changes that were put on their way to a listener."),
     (LIVE_LAGGED, Measure::Counter, "Subscriptions that ended because their listener was too slow."),
     (LIVE_SEND, Measure::Histogram, "Seconds from finding a change in the log to having written its frame."),
+    (JOBS, Measure::Counter, "Attempts of jobs that ended, by name and outcome."),
+    (JOB_SECONDS, Measure::Histogram, "Seconds of an attempt, by name."),
+    (JOB_WAIT, Measure::Histogram, "Seconds from when a job could run to when it was begun, by name."),
+    (JOBS_RUNNING, Measure::Gauge, "Jobs that run, by name."),
+    (JOB_CLAIMS, Measure::Counter, "Looks for jobs, by whether there were some."),
+    (JOBS_RESCUED, Measure::Counter, "Jobs taken back from workers that were lost."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

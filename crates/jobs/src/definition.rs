@@ -81,6 +81,11 @@ impl Definition {
         }
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The queue that its jobs belong to; see [`Definitions::queue_limit`].
     #[must_use]
     pub fn queue(self, queue: impl Into<String>) -> Definition {

@@ -152,6 +152,12 @@ impl Jobs {
         Jobs::with_clock(engine, definitions, Clock::default())
     }
 
+    /// The queue of an app whose plugins have said which jobs there are, of which only those are known that are wanted.
+    pub fn of_app(engine: Arc<Engine>, wanted: impl Fn(&str) -> bool) -> Jobs {
+        let definitions = engine.parts().get::<Definitions>().cloned().unwrap_or_default();
+        Jobs::new(engine, definitions.only(wanted))
+    }
+
     /// The same under a clock of one's own.
     pub fn with_clock(engine: Arc<Engine>, definitions: Definitions, clock: Clock) -> Jobs {
         let statements = Statements::new(engine.schema(), engine.store().dialect());
@@ -332,7 +338,10 @@ impl Jobs {
         let rows = self
             .write(move |tx| {
                 let (outbox, params) = (outbox.clone(), params.clone());
-                Box::pin(async move { values(tx, &outbox.statements.images, &params[..]).await })
+                Box::pin(async move {
+                    tx.keep_quiet();
+                    values(tx, &outbox.statements.images, &params[..]).await
+                })
             })
             .await?;
         rows.into_iter().map(JobRow::read).collect()
@@ -374,6 +383,7 @@ impl Jobs {
                     .write(move |tx| {
                         let (outbox, params) = (outbox.clone(), params.clone());
                         Box::pin(async move {
+                            tx.keep_quiet();
                             let outcome = tx.query(&query(&outbox.statements.prune, &params[..])).await?;
                             Ok(if let Outcome::Nothing { affected } = outcome { affected } else { 0 })
                         })

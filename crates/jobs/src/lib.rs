@@ -22,7 +22,7 @@ pub use definition::{Definition, Definitions, Scheduled};
 pub use error::{JobError, JobsError};
 pub use jobs::{Jobs, Kept};
 pub use new::{NewJob, Unique};
-pub use plugin::JOB_TABLE;
+pub use plugin::{JOB_TABLE, JobSetup, JobsPlugin};
 pub use rate::Rate;
 pub use row::{JobRow, State};
 pub use schedule::{CatchUp, Schedule, cron, zone};

@@ -92,6 +92,13 @@ impl Statements {
         }
     }
 
+    /// What was changed is nobody else's concern, unless somebody follows the log.
+    pub(crate) fn quiet(&self, tx: &mut Tx, changed: usize) {
+        if changed == 0 || self.logged.is_none() {
+            tx.keep_quiet();
+        }
+    }
+
     /// Waits until nobody else has the turn of a name.
     pub(crate) async fn turn(&self, tx: &mut Tx, name: &str) -> Result<(), StoreError> {
         match &self.turn {

@@ -82,6 +82,9 @@ impl Jobs {
                     let params = [Value::Timestamp(now), Value::Int(TOGETHER), Value::Text(LOST.to_owned())];
                     let rescued = ids(values(tx, &statements.rescue, &params).await?);
                     statements.log_was(tx, State::Running, &rescued, now).await?;
+                    if rescued.is_empty() {
+                        tx.keep_quiet();
+                    }
                     Ok(rescued)
                 })
             })
@@ -123,7 +126,10 @@ impl Jobs {
                         keep_time(tx, statements, &fact, now).await?;
                         return Ok(0);
                     };
-                    let Some(due) = schedule.due(last, now, catch_up) else { return Ok(0) };
+                    let Some(due) = schedule.due(last, now, catch_up) else {
+                        tx.keep_quiet();
+                        return Ok(0);
+                    };
                     keep_time(tx, statements, &fact, due.last).await?;
                     let new = due.made.iter().map(|at| NewJob::new(&name, &json!({"at": at.to_string()})));
                     let rows = outbox.rows(new.collect());

@@ -125,12 +125,14 @@ impl Worker {
         let mut aside = JoinSet::new();
         aside.spawn(lease::renew(shared.clone()));
         aside.spawn(crate::tick::tick(shared.clone()));
-        let settling = tokio::spawn(settle::settle(shared.clone(), ended));
-        let claiming = tokio::spawn(take(shared.clone(), stopped));
+        // All of them go when this future does.
+        let (mut settling, mut claiming) = (JoinSet::new(), JoinSet::new());
+        settling.spawn(settle::settle(shared.clone(), ended));
+        claiming.spawn(take(shared.clone(), stopped));
         stop.await;
         stopping.send_replace(true);
         // It is in the middle of a transaction at most, and what that took is handed back below.
-        if claiming.await.is_err() {
+        if !matches!(claiming.join_next().await, Some(Ok(()))) {
             tracing::error!("taking jobs had panicked");
         }
         let all = u32::try_from(shared.options.concurrency.max(1)).unwrap_or(u32::MAX);
@@ -146,7 +148,7 @@ impl Worker {
         aside.shutdown().await;
         // The last result has been sent: whoever writes them comes to its end.
         let last = shared.ended.send(Ended::last());
-        if last.is_err() || settling.await.is_err() {
+        if last.is_err() || !matches!(settling.join_next().await, Some(Ok(()))) {
             tracing::error!("results of jobs were not written; they will run again");
         }
     }

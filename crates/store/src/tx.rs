@@ -13,6 +13,7 @@ use crate::{StoreError, postgres, sqlite};
 pub struct Tx {
     session: Session,
     deadline: Instant,
+    is_quiet: bool,
 }
 
 /// The connection under it.
@@ -24,16 +25,26 @@ enum Session {
 
 impl Tx {
     pub(crate) fn new(session: sqlite::Session) -> Tx {
-        Tx { session: Session::Sqlite(session), deadline: Instant::now() }
+        Tx { session: Session::Sqlite(session), deadline: Instant::now(), is_quiet: false }
     }
 
     pub(crate) fn postgres(session: postgres::Session, deadline: Instant) -> Tx {
-        Tx { session: Session::Postgres(session), deadline }
+        Tx { session: Session::Postgres(session), deadline, is_quiet: false }
     }
 
     /// When the job is given up: looked at before each statement.
     pub fn deadline(&self) -> Instant {
         self.deadline
+    }
+
+    /// Nobody needs to hear of this transaction's commit, for it has changed nothing that others wait for: other servers are not told.
+    /// Those who look for something in a transaction whenever they are told of one would otherwise keep each other awake.
+    pub fn keep_quiet(&mut self) {
+        self.is_quiet = true;
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.is_quiet
     }
 
     /// Runs one statement. On SQLite it is done when the future is first polled.

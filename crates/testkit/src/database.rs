@@ -193,6 +193,11 @@ impl Database {
         Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), place })
     }
 
+    /// Where it is, for another process.
+    pub fn url(&self) -> String {
+        self.place.options.url.to_string()
+    }
+
     /// The same database under another schema, by a server that changes nothing by itself.
     ///
     /// # Errors

@@ -136,16 +136,16 @@ impl Taking<'_> {
             let due = due.into_iter().flatten().next().and_then(row::at);
             next = [next, due].into_iter().flatten().min();
         }
+        // Others may take what came due and was left.
+        if promoted.len() <= rows.len() {
+            statements.quiet(self.tx, rows.len() + promoted.len() + usize::from(parked));
+        }
         let next = next.map(|next| Duration::from_micros((next.0 - now.0).max(0).unsigned_abs()));
         Ok(Taken { rows, may_be_more: has_more, next })
     }
 
     /// The parameters of the pick: how many of each queue and name there may be, what was kept of the rates, and when one of
     /// those that are used up lets the next one in.
-    #[expect(
-        clippy::type_complexity,
-        reason = "it is taken apart at once, and a name for it would say no more"
-    )]
     async fn limits(
         &mut self,
         room: usize,

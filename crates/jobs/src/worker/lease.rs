@@ -50,6 +50,7 @@ async fn own(shared: &Arc<Shared>, held: &[Uuid]) -> Result<Vec<(Uuid, bool)>, S
             let (outbox, params) = (outbox.clone(), params.clone());
             Box::pin(async move {
                 outbox.statements.steady(tx).await?;
+                tx.keep_quiet();
                 values(tx, &outbox.statements.renew, &params[..]).await
             })
         })

@@ -109,7 +109,11 @@ async fn write(shared: &Arc<Shared>, outcomes: Arc<Vec<Outcome>>) {
             .jobs
             .write(move |tx| {
                 let (outbox, worker, outcomes) = (outbox.clone(), worker.clone(), given.clone());
-                Box::pin(async move { write_in(tx, &outbox, &worker, &outcomes).await })
+                Box::pin(async move {
+                    let written = write_in(tx, &outbox, &worker, &outcomes).await?;
+                    outbox.statements.quiet(tx, written.len());
+                    Ok(written)
+                })
             })
             .await;
         match written {
@@ -181,6 +185,9 @@ pub(crate) async fn release(
                     let released = ids(released);
                     statements.log_was(tx, State::Waiting, &released, now).await?;
                     count += released.len();
+                }
+                if count == 0 {
+                    tx.keep_quiet();
                 }
                 Ok(count)
             })

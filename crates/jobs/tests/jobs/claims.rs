@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::harness::{
-    APP, Args, Database, FakeClock, definitions, find, next, on_each, options, schema, told, until, work,
+    APP, Args, Database, DatabaseKind, FakeClock, definitions, find, next, on_each, options, schema, told,
+    until, work,
 };
 
 #[test]
@@ -110,5 +111,28 @@ fn the_clock_makes_a_job_once_however_many_look() {
             jobs.list(None, Some("a"), 10).await.unwrap().into_iter().map(|row| row.args).collect();
         let expect = ["01", "02"].map(|hour| format!(r#"{{"at":"2026-03-01T{hour}:00:00.000000Z"}}"#));
         assert_eq!(args, HashSet::from(expect));
+    });
+}
+
+/// Whoever is told of a commit looks for jobs, and looking is a commit: were others told of that, two servers would never rest.
+#[test]
+fn looking_for_jobs_tells_nobody() {
+    on_each(async |kind| {
+        if kind == DatabaseKind::Sqlite {
+            // There commits of this process alone are told, and to itself.
+            return;
+        }
+        let database = Database::open(kind, schema(APP)).await.unwrap();
+        let (definition, _begun) = told("a");
+        let jobs = Jobs::new(database.engine.clone(), definitions([definition]));
+        let commits = database.engine.store().commits();
+        let told = *commits.borrow();
+        let worker = work(&jobs, options());
+        let before = database.engine.store().metrics().commits;
+        while database.engine.store().metrics().commits < before + 20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(*commits.borrow(), told);
+        worker.stop().await;
     });
 }

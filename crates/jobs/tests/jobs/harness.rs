@@ -134,6 +134,13 @@ pub(crate) fn work(jobs: &Jobs, options: WorkerOptions) -> Work {
 }
 
 impl Work {
+    /// Ends it without a word, as a machine does that is switched off.
+    pub(crate) fn vanish(self) {
+        self.task.abort();
+        // What it was to be told by must not be taken for the sign to stop.
+        std::mem::forget(self.stop);
+    }
+
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
         tokio::time::timeout(PATIENCE, self.task).await.expect("the worker stops").unwrap();

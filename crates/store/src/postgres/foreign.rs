@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until};
 use uuid::Uuid;
 
 use super::connection::{Connection, Purpose, Target};
@@ -70,6 +70,7 @@ async fn listen(
     let mut poll = interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = None;
+    let mut told = tokio::time::Instant::now();
     loop {
         tokio::select! {
             payload = notified.recv() => match payload {
@@ -84,9 +85,11 @@ async fn listen(
                 if changed.is_err() {
                     return Ok(());
                 }
-                sleep(TOGETHER).await;
+                // The first one of a while is told of at once: somebody may wait for it.
+                sleep_until(told + TOGETHER).await;
                 commits.mark_unchanged();
                 connection.execute(&tell).await?;
+                told = tokio::time::Instant::now();
             }
             _ = poll.tick() => {
                 // Read before the database is asked, so that those begun meanwhile are not taken for somebody else's.

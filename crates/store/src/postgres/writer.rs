@@ -82,6 +82,7 @@ impl Writer {
                 Ok(Err(panic)) => Err(StoreError::panicked(&*panic).into()),
                 Err(_) => Err(StoreError::Deadline.into()),
             };
+            let is_quiet = tx.is_quiet();
             let mut session = tx.into_postgres();
             let (failure, result) = match result {
                 Ok(value) => {
@@ -89,7 +90,9 @@ impl Writer {
                     match session.commit(deadline).await {
                         End::Kept => {
                             self.counters.committed(1, begun.elapsed());
-                            self.commits.send_modify(|commits| *commits += 1);
+                            if !is_quiet {
+                                self.commits.send_modify(|commits| *commits += 1);
+                            }
                             return Ok(value);
                         }
                         End::Again(failure) => (Some(failure.clone()), Err(failure.into_error().into())),

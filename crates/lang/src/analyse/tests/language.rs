@@ -30,7 +30,19 @@ fn the_examples_of_the_language_are_understood() {
     let names: Vec<&str> = schema.tables.iter().map(|table| table.name.as_str()).collect();
     assert_eq!(
         names,
-        ["User", "Grant", "Message", "Customer", "Product", "Team", "Alert", "Barrel", "Order", "OrderLine"]
+        [
+            "User",
+            "Grant",
+            "Work",
+            "Message",
+            "Customer",
+            "Product",
+            "Team",
+            "Alert",
+            "Barrel",
+            "Order",
+            "OrderLine"
+        ]
     );
     let alert = schema.table_named("Alert").expect("declared");
     let columns: Vec<&str> = alert.columns.iter().map(|column| column.name.as_str()).collect();
