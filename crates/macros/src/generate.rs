@@ -1,6 +1,6 @@
 //! The code that stands for a schema.
 //!
-//! Values have the wire's form: a key, a date and a decimal are texts. A row reads and writes [`Row`](https://docs.rs)s of hooks and
+//! Values have the wire's form: a key, a date and a decimal are texts. A row reads and writes rows of hooks and
 //! is read from answers; a new row and a patch are written into requests.
 
 use std::fmt::Write as _;

@@ -1,7 +1,7 @@
 //! Mainstay for apps with Rust code of their own: [`App`] opens a folder of `.stay` files, adds plugins, hooks, routes and rules, and
 //! is then the same command line as the `mainstay` binary.
 //!
-//! Exit statuses: 0: done. 1: refused or failed, said on standard error. 2: wrong usage, said by the parser or as a [`Usage`].
+//! Exit statuses: 0: done. 1: refused or failed, said on standard error. 2: wrong usage, said by the parser or by the command.
 
 mod app;
 mod backups;
