@@ -103,10 +103,7 @@ impl App {
 
     /// Called with each new row of a table; what it sets is written.
     #[must_use]
-    pub fn on_create<T: RowType>(self, hook: impl for<'a> Hook<'a, &'a mut T> + 'static) -> App
-    where
-        T: Sync,
-    {
+    pub fn on_create<T: RowType + Sync>(self, hook: impl for<'a> Hook<'a, &'a mut T> + 'static) -> App {
         let hook = Arc::new(hook);
         self.setup(move |setup| {
             let hook = hook.clone();
