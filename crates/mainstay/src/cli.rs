@@ -353,16 +353,6 @@ pub(crate) struct CallerArgs {
     pub(crate) admin: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn definition_is_consistent() {
-        super::Cli::command().debug_assert();
-    }
-}
-
 impl Command {
     /// The app that it is about.
     pub(crate) fn app_mut(&mut self) -> Option<&mut App> {
@@ -391,5 +381,15 @@ impl Command {
                 | UserCommand::Token { app, .. } => app,
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn definition_is_consistent() {
+        super::Cli::command().debug_assert();
     }
 }
