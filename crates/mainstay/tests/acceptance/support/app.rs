@@ -78,7 +78,11 @@ impl App {
             command.env_remove(name);
         }
         if let Some(database) = &self.database {
-            command.env("MAINSTAY_DATABASE_URL", database.options.url.to_string());
+            command.env("MAINSTAY_DATABASE", database.options.url.to_string());
+            if let Some(direct) = &database.options.postgres.direct_url {
+                command.env("MAINSTAY_DATABASE_PGBOUNCER", "yes");
+                command.env("MAINSTAY_DATABASE_DIRECT", direct.to_string());
+            }
         }
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command
