@@ -10,6 +10,7 @@ const TOOLS: &[(&[&str], &str)] = &[
     (&["c++"], "build-essential"),
     (&["python3"], "python3-venv"),
     (&["curl"], "curl"),
+    (&["openssl"], "openssl"),
     (&["initdb", "pg_ctlcluster"], "postgresql"),
     (&["pgbouncer"], "pgbouncer"),
     (&["chromium", "chromium-browser", "google-chrome", "chrome"], "chromium"),

@@ -17,8 +17,19 @@ pub(crate) fn lints() -> Result<()> {
     run("cargo", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
 }
 
+/// The mail server that tests send to.
+fn mail_server() -> Result<()> {
+    const PYTHON: &str = "target/aiosmtpd/bin/python";
+    if !Path::new(PYTHON).exists() {
+        run("python3", &["-m", "venv", "target/aiosmtpd"])?;
+        run(PYTHON, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "aiosmtpd==1.4.*"])?;
+    }
+    Ok(())
+}
+
 /// Every test of every crate; nextest runs each in a process of its own where it is installed.
 pub(crate) fn tests() -> Result<()> {
+    mail_server()?;
     if has("cargo-nextest") {
         run("cargo", &["nextest", "run", "--workspace"])
     } else {

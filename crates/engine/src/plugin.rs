@@ -83,6 +83,12 @@ impl Plugins {
         self
     }
 
+    /// Adds those of others behind.
+    pub fn append(&mut self, others: &Plugins) -> &mut Plugins {
+        self.0.extend(others.0.iter().cloned());
+        self
+    }
+
     /// Their names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|plugin| plugin.name())

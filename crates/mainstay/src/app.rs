@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use mainstay_lang::source::Sources;
 
 use crate::cli::App;
+use crate::plugins;
 
 /// Every `.stay` file below the folder, in name order, with names relative to it.
 pub(crate) fn stay_files(folder: &Path) -> Result<Vec<(PathBuf, String)>> {
@@ -44,8 +45,9 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<(PathBuf, String)>) -> Re
 /// The app's sources with what the platform and its plugins add.
 pub(crate) fn sources(app: &App) -> Result<Sources> {
     let folder = &app.folder;
-    let mut sources = app.plugins.sources();
-    for (path, text) in stay_files(folder)? {
+    let files = stay_files(folder)?;
+    let mut sources = plugins::sources(app, &files)?;
+    for (path, text) in files {
         let name = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
         sources.add(name, text);
     }

@@ -81,6 +81,19 @@ pub(crate) enum Command {
         #[command(flatten)]
         app: App,
     },
+    /// Run the app's jobs, and nothing else
+    #[command(
+        after_help = "A server runs them too unless jobs.work says no; on PostgreSQL any number of these work beside it.\n\nExamples:\n  mainstay work shop --env production\n  mainstay work shop --jobs-only 'mail.*' --jobs-concurrency 8"
+    )]
+    Work {
+        #[command(flatten)]
+        app: App,
+    },
+    /// Jobs: what is queued, what has failed, and what is to become of it
+    Jobs {
+        #[command(subcommand)]
+        command: JobsCommand,
+    },
     /// Bring a database from one version of the app to the next
     Migrate {
         #[command(subcommand)]
@@ -224,6 +237,87 @@ pub(crate) enum Command {
     },
 }
 
+/// `mainstay jobs …`
+#[derive(Subcommand)]
+pub(crate) enum JobsCommand {
+    /// List jobs, the newest first
+    #[command(
+        after_help = "Examples:\n  mainstay jobs list shop --state dead\n  mainstay jobs list shop --name mail.send --limit 5 --json"
+    )]
+    List {
+        #[command(flatten)]
+        app: App,
+        /// Only those: scheduled, ready, blocked, waiting, running, done, dead or cancelled.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only those of this name.
+        #[arg(long)]
+        name: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Count jobs by name and state
+    #[command(after_help = "Example:\n  mainstay jobs stats shop")]
+    Stats {
+        #[command(flatten)]
+        app: App,
+    },
+    /// Show all that is known of a job, its arguments included
+    #[command(after_help = "Example:\n  mainstay jobs show shop 0190…")]
+    Show {
+        #[command(flatten)]
+        app: App,
+        /// The job's id.
+        id: String,
+    },
+    /// Let jobs run again as if they were new
+    #[command(
+        after_help = "Examples:\n  mainstay jobs retry shop 0190…\n  mainstay jobs retry shop --name mail.send    all dead ones of a name"
+    )]
+    Retry {
+        #[command(flatten)]
+        app: App,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Cancel jobs that wait, and ask those that run to stop
+    #[command(
+        after_help = "Examples:\n  mainstay jobs cancel shop 0190…\n  mainstay jobs cancel shop --name report.nightly"
+    )]
+    Cancel {
+        #[command(flatten)]
+        app: App,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Forget finished jobs that are older than this
+    #[command(
+        after_help = "A worker does this by itself, as jobs.keep_done and jobs.keep_dead say.\n\nExample:\n  mainstay jobs prune shop --done 1h --dead 7d"
+    )]
+    Prune {
+        #[command(flatten)]
+        app: App,
+        /// Age of those that were done.
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        done: String,
+        /// Age of those that are dead or were cancelled.
+        #[arg(long, value_name = "TIME", default_value = "30d")]
+        dead: String,
+    },
+}
+
+/// Which jobs a command is about.
+#[derive(Args)]
+pub(crate) struct Which {
+    /// Ids of jobs.
+    #[arg(value_name = "ID", required_unless_present = "name")]
+    pub(crate) ids: Vec<String>,
+    /// All of this name, instead of ids.
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) name: Option<String>,
+}
+
 /// `mainstay migrate …`
 #[derive(Subcommand)]
 pub(crate) enum MigrateCommand {
@@ -361,6 +455,7 @@ impl Command {
             Command::Check { app }
             | Command::Fmt { app, .. }
             | Command::Serve { app }
+            | Command::Work { app }
             | Command::Query { app, .. }
             | Command::Why { app, .. }
             | Command::Import { app, .. }
@@ -370,6 +465,14 @@ impl Command {
             | Command::Restore { app, .. }
             | Command::Settings { app }
             | Command::Doctor { app } => Some(app),
+            Command::Jobs { command } => Some(match command {
+                JobsCommand::List { app, .. }
+                | JobsCommand::Stats { app }
+                | JobsCommand::Show { app, .. }
+                | JobsCommand::Retry { app, .. }
+                | JobsCommand::Cancel { app, .. }
+                | JobsCommand::Prune { app, .. } => app,
+            }),
             Command::Migrate { command } => Some(match command {
                 MigrateCommand::Plan { app, .. }
                 | MigrateCommand::Apply { app, .. }

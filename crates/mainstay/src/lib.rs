@@ -12,11 +12,13 @@ mod facade;
 mod logging;
 mod migrations;
 mod output;
+mod plugins;
 pub mod prelude;
 mod runtime;
 mod seed;
 mod settings;
 pub mod test;
+mod workers;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -82,6 +84,8 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
         Command::Check { app } => commands::check::run(output, &app),
         Command::Fmt { app, check } => commands::fmt::run(output, &app, check),
         Command::Serve { app } => commands::serve::run(output, &app),
+        Command::Work { app } => commands::work::run(output, &app),
+        Command::Jobs { command } => commands::jobs::run(output, command),
         Command::Migrate { command } => commands::migrate::run(output, &command),
         Command::Query { app, document, caller, explain } => {
             commands::query::run(output, &app, &document, &caller, explain)

@@ -14,9 +14,9 @@ use mainstay_store::{DatabaseUrl, PostgresUrl, Store, StoreOptions, Synchronous}
 
 use crate::cli::App;
 use crate::commands::check;
-use crate::migrations;
 use crate::output::Output;
 use crate::settings::{self, Config};
+use crate::{migrations, plugins};
 
 /// Everything a command needs to work with an app's data.
 pub(crate) struct Runtime {
@@ -83,7 +83,7 @@ pub(crate) async fn open_engine(
     };
     let options = Options { may_change, limits };
     let has_migrations = may_change.by_migrations_alone;
-    let opened = Engine::open_with(schema, store, options, &app.plugins).await;
+    let opened = Engine::open_with(schema, store, options, &plugins::of_app(app, config)?).await;
     opened.map_err(|error| unfit(error, &app.folder, has_migrations))
 }
 

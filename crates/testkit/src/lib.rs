@@ -12,5 +12,6 @@ pub mod phrase;
 pub mod postgres;
 pub mod proxy;
 pub mod rows;
+pub mod smtp;
 pub mod socket;
 pub mod sources;

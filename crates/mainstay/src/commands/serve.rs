@@ -17,7 +17,7 @@ use crate::cli::App;
 use crate::output::Output;
 use crate::runtime::{limits, load_settings, now, open_engine, tokio_runtime};
 use crate::settings::{self, Config};
-use crate::{logging, seed};
+use crate::{logging, seed, workers};
 
 /// How often what is too old is looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
@@ -34,7 +34,7 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     }
     let options = options(&config, app)?;
     let backups = Backups::of(output, &config, app)?;
-    tokio.block_on(serve(output, Arc::new(engine), options, backups))
+    tokio.block_on(serve(output, Arc::new(engine), options, backups, config))
 }
 
 async fn serve(
@@ -42,13 +42,31 @@ async fn serve(
     engine: Arc<Engine>,
     options: Options,
     backups: Option<Backups>,
+    config: Config,
 ) -> Result<()> {
     let stop = stop_signal()?;
     let server = Server::bind(options, Arc::clone(&engine)).await?;
     output.say(format!("listening on http://{}", server.local_addr()));
     let forgetting = tokio::spawn(forget_what_is_old(Arc::clone(&engine)));
     let backups = backups.map(|backups| tokio::spawn(backups.run()));
+    let (told, stopping) = tokio::sync::oneshot::channel::<()>();
+    let working = config.jobs_work.then(|| {
+        let jobs = workers::jobs(&engine, &config);
+        tokio::spawn(async move {
+            let stop = async {
+                // The other end is gone when the server has come to its own.
+                drop(stopping.await);
+            };
+            workers::run(jobs, &config, stop).await;
+        })
+    });
     server.serve(stop).await;
+    drop(told);
+    if let Some(working) = working
+        && working.await.is_err()
+    {
+        tracing::error!("the worker had panicked; its jobs come back when their leases end");
+    }
     forgetting.abort();
     // One that is being made is given up: the next start makes it.
     backups.iter().for_each(JoinHandle::abort);
@@ -78,7 +96,7 @@ async fn forget_what_is_old(engine: Arc<Engine>) {
 }
 
 /// Completes when the process is asked to stop.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     Ok(async move {

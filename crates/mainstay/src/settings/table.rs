@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use mainstay_jobs as jobs;
+use mainstay_mail::Tls;
 use mainstay_store::DatabaseUrl;
 
 use super::Config;
 use super::parse::{bytes, count, duration, list, size};
-use mainstay_jobs as jobs;
 
 /// One setting.
 pub(crate) struct Setting {
@@ -428,6 +429,82 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "jobs.work",
+        flag: "jobs-work",
+        placeholder: "true|false",
+        default: "true",
+        help: "Whether `mainstay serve` runs jobs; `mainstay work` always does.",
+        secret: false,
+        apply: |config, text| {
+            config.jobs_work = match text {
+                "true" => true,
+                "false" => false,
+                _ => return Err("true or false".to_owned()),
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "jobs.concurrency",
+        flag: "jobs-concurrency",
+        placeholder: "N",
+        default: "32",
+        help: "Jobs that one process runs at a time.",
+        secret: false,
+        apply: |config, text| {
+            config.jobs_concurrency = size(text)?.max(1);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "jobs.only",
+        flag: "jobs-only",
+        placeholder: "NAMES",
+        default: "",
+        help: "Names of the jobs that this process runs, separated by commas; mail.* is every name that begins with mail. All unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.jobs_only = list(text);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "jobs.except",
+        flag: "jobs-except",
+        placeholder: "NAMES",
+        default: "",
+        help: "Names of jobs that this process leaves to others.",
+        secret: false,
+        apply: |config, text| {
+            config.jobs_except = list(text);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "jobs.keep_done",
+        flag: "jobs-keep-done",
+        placeholder: "TIME",
+        default: "24h",
+        help: "How long jobs that were done are kept.",
+        secret: false,
+        apply: |config, text| {
+            config.jobs_keep_done = duration(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "jobs.keep_dead",
+        flag: "jobs-keep-dead",
+        placeholder: "TIME",
+        default: "30d",
+        help: "How long jobs that are dead or were cancelled are kept.",
+        secret: false,
+        apply: |config, text| {
+            config.jobs_keep_dead = duration(text)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "live.rows",
         flag: "live-rows",
         placeholder: "N",
@@ -497,6 +574,107 @@ pub(crate) const SETTINGS: &[Setting] = &[
         secret: false,
         apply: |config, text| {
             config.live.presence_lease = duration(text)?.max(std::time::Duration::from_secs(1));
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.from",
+        flag: "mail-from",
+        placeholder: "ADDRESS",
+        default: "app@localhost",
+        help: "Who mail comes from: Shop <shop@example.com>.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_from = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.host",
+        flag: "mail-host",
+        placeholder: "NAME",
+        default: "",
+        help: "The mail server. In development mail is captured instead.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_host = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.port",
+        flag: "mail-port",
+        placeholder: "PORT",
+        default: "587",
+        help: "Its port.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_port = text.parse().map_err(|_| "a port".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.tls",
+        flag: "mail-tls",
+        placeholder: "starttls|wrapped|none",
+        default: "starttls",
+        help: "How the connection to it is encrypted: from within before anything is said, from the first byte, or not at all.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_tls = match text {
+                "starttls" => Tls::StartTls,
+                "wrapped" => Tls::Wrapped,
+                "none" => Tls::None,
+                _ => return Err("starttls, wrapped or none".to_owned()),
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.user",
+        flag: "mail-user",
+        placeholder: "NAME",
+        default: "",
+        help: "As whom it is signed in to.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_user = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.password",
+        flag: "mail-password",
+        placeholder: "PASSWORD",
+        default: "",
+        help: "With which password.",
+        secret: true,
+        apply: |config, text| {
+            config.mail_password = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.authority",
+        flag: "mail-authority",
+        placeholder: "FILE",
+        default: "",
+        help: "A certificate (PEM) that its own is signed by, when the system does not know it.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_authority = Some(text.into());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.allow",
+        flag: "mail-allow",
+        placeholder: "ADDRESSES",
+        default: "",
+        help: "Who gets mail elsewhere than in production, separated by commas; @example.com is everybody there. Nobody unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_allow = list(text);
             Ok(())
         },
     },

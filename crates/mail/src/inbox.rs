@@ -1,0 +1,57 @@
+//! The inbox page of captured mail, as HTML: a list, and one mail with its HTML, its text and its source.
+//!
+//! For whoever builds an app; who mounts it does so nowhere else. A mail's own HTML is shown in a frame without scripts and without the
+//! page's origin, where links open in a new window.
+
+use mainstay_engine::Engine;
+use mainstay_engine::ctx::Ctx;
+use mainstay_engine::document;
+use mainstay_engine::error::{Error, Key};
+use mainstay_engine::part::Operation;
+use minijinja::value::Serde;
+use minijinja::{Environment, Value, context};
+use serde_json::{Value as Json, json};
+
+const PAGE: &str = include_str!("inbox.html");
+
+/// Mails that the list shows.
+const SHOWN: u32 = 200;
+
+async fn rows(engine: &Engine, ctx: &Ctx, part: Json) -> Result<Vec<Json>, Error> {
+    let documents = document::parse(json!({"Mail": part}).to_string().as_bytes())?;
+    let operation = Operation { documents, ..Operation::default() };
+    let response = engine.execute(ctx, &operation).await?;
+    let entries = response.documents.iter().flat_map(|document| &document.entries);
+    let text = entries.map(|entry| entry.rows.as_str()).collect::<Vec<_>>().join(",");
+    serde_json::from_str(&format!("[{text}]")).map_err(Error::internal)
+}
+
+fn page(mails: &[Json], mail: Option<&Json>) -> Result<String, Error> {
+    let mut environment = Environment::new();
+    environment.add_template("inbox.html", PAGE).map_err(Error::internal)?;
+    let template = environment.get_template("inbox.html").map_err(Error::internal)?;
+    template
+        .render(context! { mails => Value::from(Serde(mails)), mail => Value::from(Serde(mail)) })
+        .map_err(Error::internal)
+}
+
+/// The list of mails, the newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn inbox_list(engine: &Engine, ctx: &Ctx) -> Result<String, Error> {
+    let get = ["id", "created", "recipient", "subject", "state", "problem"];
+    let mails = rows(engine, ctx, json!({"get": get, "limit": SHOWN})).await?;
+    page(&mails, None)
+}
+
+/// One mail.
+///
+/// # Errors
+/// When it is not there, or the database fails.
+pub async fn inbox_show(engine: &Engine, ctx: &Ctx, id: &str) -> Result<String, Error> {
+    let get = ["id", "created", "recipient", "subject", "state", "problem", "html", "body", "source"];
+    let mail = rows(engine, ctx, json!({"id": id, "get": get})).await?.pop();
+    let mail = mail.ok_or_else(|| Error::new(Key::NotFound, "there is no such mail"))?;
+    page(&[], Some(&mail))
+}

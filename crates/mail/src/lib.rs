@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod allow;
+mod inbox;
+mod message;
+mod plugin;
+mod send;
+mod template;
+mod transport;
+
+pub use allow::Allowed;
+pub use inbox::{inbox_list, inbox_show};
+pub use message::{Attachment, Mail};
+pub use plugin::{MAIL_JOB, MAIL_TABLE, MailOptions, MailPlugin};
+pub use send::mail_bounced;
+pub use template::{Rendered, TemplateError, Templates};
+pub use transport::{Smtp, SmtpError, Tls, Way};

@@ -1,0 +1,32 @@
+//! `mainstay work`: the app's jobs, and nothing else, until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use mainstay_store::DatabaseUrl;
+
+use super::serve::stop_signal;
+use crate::cli::App;
+use crate::output::Output;
+use crate::runtime::{database_url, limits, load_settings, open_engine, tokio_runtime};
+use crate::{logging, workers};
+
+/// Works until SIGTERM or Ctrl-C; then lets what runs come to its end.
+pub(crate) fn run(output: Output, app: &App) -> Result<()> {
+    let config = load_settings(output, app)?.config;
+    logging::start(&config)?;
+    // A SQLite file is taken by the server that may run beside this.
+    let exclusive = matches!(database_url(&app.folder, &config)?, DatabaseUrl::Postgres(_));
+    let tokio = tokio_runtime()?;
+    let engine = tokio.block_on(open_engine(output, app, &config, limits(&config), exclusive))?;
+    let engine = Arc::new(engine);
+    tokio.block_on(async {
+        let stop = stop_signal()?;
+        let jobs = workers::jobs(&engine, &config);
+        let count = jobs.definitions().iter().count();
+        output.say(format!("working: {count} names of jobs, {} at a time", config.jobs_concurrency));
+        workers::run(jobs, &config, stop).await;
+        engine.store().close().await;
+        Ok(())
+    })
+}

@@ -1,0 +1,76 @@
+//! The capabilities that an app's folder asks for.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use mainstay_engine::plugin::Plugins;
+use mainstay_jobs::JobsPlugin;
+use mainstay_lang::parser::parse_file;
+use mainstay_lang::source::Sources;
+use mainstay_mail::{Allowed, MailOptions, MailPlugin, Smtp, Way};
+
+use crate::app;
+use crate::cli::App;
+use crate::settings::Config;
+
+/// How long a mail server may take to answer.
+const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The plugins of an app under its settings: the platform's, then its own.
+pub(crate) fn of_app(app: &App, config: &Config) -> Result<Plugins> {
+    let files = app::stay_files(&app.folder)?;
+    let mail = uses(&files, "mail").then(|| mail_options(&app.folder, config)).transpose()?;
+    Ok(plugins(app, &files, mail))
+}
+
+/// What the platform and the plugins add to the sources of an app, whatever its settings.
+pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources> {
+    let mail = uses(files, "mail").then(|| captured(&app.folder, "app@localhost")).transpose()?;
+    Ok(plugins(app, files, mail).sources())
+}
+
+fn plugins(app: &App, files: &[(PathBuf, String)], mail: Option<MailOptions>) -> Plugins {
+    let mut plugins = Plugins::default();
+    plugins.add(JobsPlugin { is_shown: uses(files, "jobs") });
+    if let Some(mail) = mail {
+        plugins.add(MailPlugin::new(mail));
+    }
+    plugins.append(&app.plugins);
+    plugins
+}
+
+/// What is wrong with a file is told by whoever reads all of them.
+fn uses(files: &[(PathBuf, String)], name: &str) -> bool {
+    files.iter().any(|(_, text)| parse_file(0, text).0.uses.iter().any(|used| used.text == name))
+}
+
+fn captured(folder: &Path, from: &str) -> Result<MailOptions> {
+    let from = from.parse().map_err(|error| anyhow!("mail.from: {from:?} is no address: {error}"))?;
+    Ok(MailOptions::captured(from, folder.join("mail")))
+}
+
+/// Mail is captured while an app is being built; elsewhere than in production it goes to allowed addresses alone.
+fn mail_options(folder: &Path, config: &Config) -> Result<MailOptions> {
+    let mut options = captured(folder, &config.mail_from)?;
+    if config.is_development() {
+        return Ok(options);
+    }
+    let Some(host) = &config.mail_host else {
+        bail!("mail.host: the app uses mail, and in {} it needs a server to send it by", config.environment)
+    };
+    options.allowed = match config.environment.as_str() {
+        "production" => Allowed::Everybody,
+        _ => Allowed::Only(config.mail_allow.clone()),
+    };
+    let login = config.mail_user.clone().map(|user| (user, config.mail_password.clone().unwrap_or_default()));
+    let authority = config.mail_authority.as_ref();
+    let authority = authority
+        .map(|path| std::fs::read(path).with_context(|| format!("mail.authority: {}", path.display())));
+    let authority = authority.transpose()?;
+    let from = options.from.clone();
+    let address = (host.as_str(), config.mail_port);
+    let smtp = Smtp::new(address, config.mail_tls, login, authority.as_deref(), SMTP_TIMEOUT, from);
+    options.way = Way::Smtp(Box::new(smtp.map_err(|error| anyhow!("mail.host: {error}"))?));
+    Ok(options)
+}
