@@ -18,9 +18,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("live", &["lang", "sql", "engine"]),
     // The store only for its counters.
     ("http", &["lang", "store", "engine", "live"]),
+    // SQL for the statements on its table.
+    ("jobs", &["lang", "sql", "store", "engine"]),
+    ("mail", &["lang", "engine", "jobs"]),
     // What a compiler's plugin knows is the language.
     ("macros", &["lang"]),
-    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "macros"]),
+    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "macros"]),
 ];
 
 /// Checks the whole tree and prints every finding.

@@ -108,7 +108,7 @@ fn nothing_is_lost_when_workers_are_killed() {
         let mut all: HashMap<Uuid, &str> = HashMap::new();
         let some: Vec<usize> = (0..count).collect();
         for some in some.chunks(1000) {
-            let name = |n: &usize| if n % 2 == 0 { "with" } else { "before" };
+            let name = |n: &usize| if n.is_multiple_of(2) { "with" } else { "before" };
             let new = some.iter().map(|n| NewJob::new(name(n), &()).attempts(1000)).collect();
             let ids = jobs.enqueue_all(new).await.unwrap();
             all.extend(ids.into_iter().zip(some.iter().map(name)));

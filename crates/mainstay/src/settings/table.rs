@@ -3,6 +3,9 @@
 //! The table yields the command line's flags, the environment's variables, what the files may say, the listing of
 //! `mainstay settings` and the settings page of the documentation. A setting that is not here does not exist.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use mainstay_jobs as jobs;
@@ -10,7 +13,7 @@ use mainstay_mail::Tls;
 use mainstay_store::DatabaseUrl;
 
 use super::Config;
-use super::parse::{bytes, count, duration, list, size};
+use super::parse::{bytes, count, duration, is_origin, list, size};
 
 /// One setting.
 pub(crate) struct Setting {
@@ -714,29 +717,4 @@ pub(crate) const SETTINGS: &[Setting] = &[
 /// A timeout of zero would refuse every request.
 fn at_least_one_ms(given: Duration) -> Result<Duration, String> {
     if given < Duration::from_millis(1) { Err("at least 1ms".to_owned()) } else { Ok(given) }
-}
-
-fn is_origin(text: &str) -> bool {
-    text.strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"))
-        .is_some_and(|host| !host.is_empty() && !host.contains('/'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::SETTINGS;
-
-    #[test]
-    fn the_page_of_settings_lists_every_setting_and_no_other() {
-        let page = include_str!("../../../../docs/src/settings.md");
-        let (_, listed) = page.split_once("## All of them\n\n").expect("the page ends with its list");
-        let entries = SETTINGS.iter().map(|setting| {
-            let mut line = format!("`--{} {}` · `{}`", setting.flag, setting.placeholder, setting.variable());
-            if !setting.default.is_empty() {
-                line.push_str(&format!(" · default `{}`", setting.default));
-            }
-            format!("### {}\n\n{line}\n\n{}\n", setting.name, setting.help)
-        });
-        assert_eq!(listed, entries.collect::<Vec<_>>().join("\n"));
-    }
 }
