@@ -247,7 +247,7 @@ pub fn pick(schema: &Schema, dialect: &dyn Dialect, queues: &[PickQueue]) -> Sta
     w.separated(" UNION ALL ", queues, |w, queue| {
         let limit = queue.limited.then(&mut next);
         if limit.is_some() {
-            w.text("SELECT * FROM (");
+            w.text("SELECT * FROM (SELECT * FROM (");
         }
         w.separated(" UNION ALL ", &queue.names, |w, name| {
             w.text("SELECT * FROM (SELECT \"id\", \"priority\", \"run_at\" FROM \"_job\" WHERE \"state\" = 'ready' AND \"name\" = ");
@@ -260,6 +260,7 @@ pub fn pick(schema: &Schema, dialect: &dyn Dialect, queues: &[PickQueue]) -> Sta
             w.text(") AS \"names\"");
             w.text(IN_ORDER);
             w.bind(Bind::Param(limit), &Type::Int);
+            w.text(") AS \"queue\"");
         }
     });
     w.text(") AS \"queues\"");
