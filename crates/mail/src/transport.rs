@@ -37,6 +37,7 @@ pub struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     /// Who mail comes from.
     pub(crate) from: Mailbox,
+    timeout: Duration,
 }
 
 impl std::fmt::Debug for Smtp {
@@ -87,12 +88,15 @@ impl Smtp {
         if let Some((user, password)) = login {
             builder = builder.credentials(Credentials::new(user, password));
         }
-        Ok(Smtp { transport: builder.build(), from })
+        Ok(Smtp { transport: builder.build(), from, timeout })
     }
 
     /// Hands a mail to the server.
     pub(crate) async fn send(&self, message: Message) -> Result<(), SmtpError> {
-        let sent = self.transport.send(message).await;
+        // The transport's own limit is one of connecting; a server that takes a mail and says nothing is waited for as long.
+        let Ok(sent) = tokio::time::timeout(self.timeout, self.transport.send(message)).await else {
+            return Err(SmtpError::Transient(format!("the server did not answer within {:?}", self.timeout)));
+        };
         sent.map(drop).map_err(|error| {
             let mut words = error.to_string();
             let mut source = std::error::Error::source(&error);
