@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// A file longer than this is split, unless it is one table of data.
-const LINES_MAX: usize = 800;
+const LINES_MAX: usize = 700;
 
 /// The crates from the bottom up; each may depend only on those before it. `testkit` is for tests alone.
 const ARROWS: &[(&str, &[&str])] = &[

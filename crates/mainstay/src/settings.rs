@@ -6,6 +6,7 @@
 mod files;
 mod flags;
 pub(crate) mod parse;
+mod setting;
 mod table;
 
 use std::fmt;
@@ -184,7 +185,7 @@ fn environment_name(flags: &SettingFlags) -> Result<String> {
 
 fn warn_of_unread_variables(warnings: &mut Vec<String>) {
     let known: Vec<String> =
-        SETTINGS.iter().map(table::Setting::variable).chain(["MAINSTAY_ENV".to_owned()]).collect();
+        SETTINGS.iter().map(setting::Setting::variable).chain(["MAINSTAY_ENV".to_owned()]).collect();
     for (name, _) in std::env::vars() {
         if name.starts_with("MAINSTAY_") && !known.contains(&name) {
             let nearest = mainstay_lang::suggest::nearest(&name, known.iter().map(String::as_str));

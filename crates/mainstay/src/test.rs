@@ -212,7 +212,7 @@ impl Asking<'_> {
     /// # Panics
     /// When there is no answer.
     pub async fn get(&self, path: &str) -> (u16, Json) {
-        let mut request = Request::get(path);
+        let mut request = Request::get(path).header("host", "localhost");
         let subject = match &self.who {
             Who::Anybody => None,
             Who::Admin => Some(Subject::Admin),

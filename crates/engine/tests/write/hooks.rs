@@ -497,8 +497,12 @@ async fn who_meets_no_hook_shares_its_commit() {
         let explain: Json = serde_json::from_str(&explain).unwrap();
         explain["statements"].as_array().unwrap().len()
     };
-    // The row and its line of the log, with a hook on another table or without any.
-    assert_eq!(explained(app.clone(), r##"{"Plain": {"create": true, "n": 1}}"##).await, 2);
+    // The row and its line of the log, with a hook on another table or without any; PostgreSQL is told both at once.
+    let written = match crate::ON {
+        mainstay_testkit::database::DatabaseKind::Sqlite => 2,
+        mainstay_testkit::database::DatabaseKind::Postgres => 1,
+    };
+    assert_eq!(explained(app.clone(), r##"{"Plain": {"create": true, "n": 1}}"##).await, written);
     // Even where a hook is called, its call adds no statement: found, changed, logged.
     assert_eq!(explained(app.clone(), r##"{"Order": {"id": "#1", "set": {"title": "x"}}}"##).await, 3);
 }
