@@ -1,5 +1,7 @@
 //! The plugin at work: what it notes, what it refuses, who sees it.
 
+use std::time::Duration;
+
 use mainstay::prelude::*;
 use mainstay::test::TestApp;
 use mainstay_example_audit::Audit;
@@ -29,6 +31,7 @@ async fn changes_are_noted_with_who_made_them() {
     assert_eq!(app.changed().await, ["create Invoice", "create AuditEntry"]);
     let id = made["Invoice"][0]["id"].as_str().expect("a key");
     let pay = json!({"Invoice": {"id": id, "set": {"status": InvoiceStatus::Paid}}});
+    app.advance(Duration::from_secs(60));
     app.by("ann").query(pay.clone()).await.expect_ok();
     assert_eq!(app.changed().await, ["update Invoice", "create AuditEntry"]);
     // Closed: neither the row nor the audit changes.
