@@ -12,7 +12,6 @@ use mainstay_jobs as jobs;
 use mainstay_mail::Tls;
 use mainstay_store::DatabaseUrl;
 
-use super::Config;
 use super::parse::{bytes, count, duration, is_origin, list, size};
 use super::setting::Setting;
 
