@@ -153,8 +153,8 @@ impl Drop for CallerWatch {
 #[derive(Debug)]
 struct CallerStatements {
     row: Arc<Statement>,
-    grants: Arc<Statement>,
-    permission: ColumnId,
+    /// The permissions of a user, and which column of a row has one; none where the app's users have none.
+    grants: Option<(Arc<Statement>, ColumnId)>,
 }
 
 impl CallerStatements {
@@ -162,53 +162,62 @@ impl CallerStatements {
     fn new(catalog: &Catalog, dialect: &dyn Dialect) -> Option<CallerStatements> {
         let schema = catalog.schema();
         let user = schema.user_table()?;
-        let grant = schema.table_named("Grant")?;
-        let of_user = grant.column_named("user")?;
         let paths: Vec<_> = catalog.caller_paths().iter().map(|path| expression(schema, path)).collect();
         let row = mainstay_sql::test(schema, dialect, user.id, &paths);
-        let key = Params::default().add(Value::Null, schema.key_type(user.id));
-        let images = plan::Images {
-            table: grant.id,
-            filter: vec![compare(CompareOp::Eq, column_here(grant, of_user.id), key)],
-            limit: None,
-            lock: None,
-        };
-        let grants = mainstay_sql::images(schema, dialect, &images);
-        Some(CallerStatements {
-            row: Arc::new(row),
-            grants: Arc::new(grants),
-            permission: grant.column_named("permission")?.id,
-        })
+        let grants = grants(schema, dialect, user);
+        Some(CallerStatements { row: Arc::new(row), grants })
     }
 
     /// The batch that reads the caller whose key this is; [`CallerStatements::caller`] takes its outcome.
     fn queries(&self, user: &Value) -> Vec<Query> {
-        [&self.row, &self.grants]
+        let statements = std::iter::once(&self.row).chain(self.grants.iter().map(|(statement, _)| statement));
+        statements
             .map(|statement| Query {
                 statement: statement.clone(),
                 values: vec![user.clone(); statement.binds.len()],
             })
-            .to_vec()
+            .collect()
     }
 
     /// The caller; `None` when there is no such user.
     fn caller(&self, user: &Value, outcomes: Vec<Outcome>) -> Result<Option<Caller>, Error> {
-        let Ok([Outcome::Values(rows), Outcome::Values(grants)]) = <[Outcome; 2]>::try_from(outcomes) else {
-            return Err(Error::internal("a caller is read as two lists of values"));
+        let mut outcomes = outcomes.into_iter();
+        let mut next = || match outcomes.next() {
+            Some(Outcome::Values(rows)) => Ok(rows),
+            _ => Err(Error::internal("a caller is read as lists of values")),
         };
-        let Some(values) = rows.into_iter().next() else { return Ok(None) };
-        let permissions =
-            grants.into_iter().filter_map(|mut grant| match grant.swap_remove(self.permission.0 as usize) {
-                Value::Text(permission) => Some(permission),
-                _ => None,
-            });
+        let Some(values) = next()?.into_iter().next() else { return Ok(None) };
+        let mut permissions = Vec::new();
+        if let Some((_, permission)) = &self.grants {
+            permissions.extend(next()?.into_iter().filter_map(|mut grant| {
+                match grant.swap_remove(permission.0 as usize) {
+                    Value::Text(permission) => Some(permission),
+                    _ => None,
+                }
+            }));
+        }
         Ok(Some(Caller {
             user: Some(user.clone()),
-            permissions: permissions.collect(),
+            permissions: permissions.into_iter().collect(),
             row: OnceLock::from(CallerRow { values }),
             ..Caller::anonymous()
         }))
     }
+}
+
+/// The statement that reads the grants of a user, and the column that is the permission.
+fn grants(schema: &Schema, dialect: &dyn Dialect, user: &Table) -> Option<(Arc<Statement>, ColumnId)> {
+    let grant = schema.table_named("Grant")?;
+    let of_user = grant.column_named("user").filter(|column| column.target() == Some(user.id))?;
+    let permission = grant.column_named("permission")?;
+    let key = Params::default().add(Value::Null, schema.key_type(user.id));
+    let images = plan::Images {
+        table: grant.id,
+        filter: vec![compare(CompareOp::Eq, column_here(grant, of_user.id), key)],
+        limit: None,
+        lock: None,
+    };
+    Some((Arc::new(mainstay_sql::images(schema, dialect, &images)), permission.id))
 }
 
 /// A caller path as an expression about the row of a user.

@@ -9,13 +9,15 @@ use std::time::Instant;
 
 use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::value::Value;
+use mainstay_sql::forms::Forms;
 use mainstay_store::{ReadLimits, Store};
 use tracing::Instrument as _;
 
+use crate::adopt;
 use crate::caller::Callers;
 use crate::catalog::Catalog;
 use crate::ctx::{Caller, Ctx};
-use crate::error::Error;
+use crate::error::{Error, Key};
 use crate::history::LogStatements;
 use crate::identity;
 use crate::limits::Limits;
@@ -81,12 +83,16 @@ impl Engine {
         plugins: &Plugins,
     ) -> Result<Engine, OpenError> {
         let (hooks, parts) = plugins.build(&schema)?;
-        let dialect = store.dialect();
-        open::fit(&schema, &store, options.may_change).await?;
+        let (dialect, has_triggers) = if schema.existing {
+            adopt::adopt(&schema, &store).await?
+        } else {
+            let has_triggers = open::fit(&schema, &store, options.may_change).await?;
+            (store.dialect(), has_triggers)
+        };
         let identity = identity::of(&schema, dialect, &store).await?;
         let catalog = Arc::new(Catalog::new(schema));
         let callers = Callers::new(&catalog, dialect, &store);
-        let writes = write::Prepared::new(catalog.schema().clone(), dialect);
+        let writes = write::Prepared::new(catalog.schema().clone(), dialect, has_triggers);
         let log = LogStatements::new(catalog.schema(), dialect);
         let planning = Planning {
             catalog,
@@ -108,6 +114,11 @@ impl Engine {
             recent: Recent::default(),
             identity,
         })
+    }
+
+    /// Whether the database keeps a change log, which one that others made does once it was asked to.
+    pub fn keeps_log(&self) -> bool {
+        self.dialect.forms().is_none_or(Forms::keeps_log)
     }
 
     /// The app's database.
@@ -194,6 +205,14 @@ impl Engine {
     pub(crate) fn read_limits(&self, ctx: &Ctx) -> ReadLimits {
         ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline: ctx.deadline }
     }
+}
+
+/// Why something that needs the change log cannot be done.
+pub(crate) fn no_log(what: &str) -> Error {
+    let words = format!(
+        "the database was made by others and keeps no change log, without which it cannot {what}: `mainstay triggers on` makes one"
+    );
+    Error::new(Key::LogOff, words)
 }
 
 /// A caller is read before its request's own time is known to matter.

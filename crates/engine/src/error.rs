@@ -119,6 +119,12 @@ keys! {
     Check = "check.failed", Invalid, "Check failed";
     /// A limit on depth, parts, rows or bytes is passed.
     Limit = "limit.exceeded", Invalid, "Limit exceeded";
+    /// The database was made by others and keeps no change log, which subscriptions, histories and `Idempotency-Key` need:
+    /// `mainstay triggers on` makes one.
+    LogOff = "log.off", Invalid, "No change log";
+    /// A value in the database is none of the type that the app says its column has. Nothing is guessed; mend the value, or the
+    /// type in the app.
+    Misfit = "value.misfit", Internal, "A stored value does not fit";
     /// A nested part that should find exactly one row finds none or several.
     NotOne = "part.not_one", Invalid, "Not exactly one row";
     /// An expression overflows for some row, or a pattern of `like` is too long to be looked for.
@@ -267,9 +273,19 @@ impl From<StoreError> for Error {
             | StoreError::Full { .. }
             | StoreError::ReadOnly { .. } => unavailable(Key::Database, 5),
             StoreError::PutOff { error, .. } => Error::from(*error),
-            StoreError::NotNull { .. }
-            | StoreError::Check { .. }
-            | StoreError::Io { .. }
+            StoreError::NotNull { column, .. } => {
+                let words = format!("the database wants a value for its column {column}");
+                Error::new(Key::Invalid, words)
+            }
+            StoreError::Check { constraint } => {
+                Error::new(Key::Check, format!("the database refuses it: {constraint}"))
+            }
+            StoreError::Misfit { detail } => {
+                let mut error = Error::new(Key::Misfit, detail);
+                error.internal = Some(words);
+                error
+            }
+            StoreError::Io { .. }
             | StoreError::Locked { .. }
             | StoreError::Corrupt { .. }
             | StoreError::Other(_) => Error::internal(words),

@@ -1,4 +1,6 @@
 //! Facts about the database, which it keeps itself: texts by name, for the server's own use.
+//!
+//! One that others made keeps them once it keeps a change log, and none before.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +10,7 @@ use mainstay_sql::statement::Statement;
 use mainstay_sql::system;
 use mainstay_store::{Outcome, Query, ReadLimits, Store, StoreError};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, no_log};
 use crate::error::Error;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +43,9 @@ impl Engine {
     /// # Errors
     /// When the database cannot be read.
     pub async fn facts(&self, beginning: &str) -> Result<Vec<(String, String)>, Error> {
+        if !self.keeps_log() {
+            return Ok(Vec::new());
+        }
         let statement = system::meta_like(self.schema(), self.dialect);
         let rows = values(&self.store, statement, &format!("{beginning}%")).await?;
         let pair = |row: Vec<Value>| match <[Value; 2]>::try_from(row) {
@@ -55,6 +60,9 @@ impl Engine {
     /// # Errors
     /// When the database cannot be written.
     pub async fn fact_put(&self, name: &str, fact: &str) -> Result<(), Error> {
+        if !self.keeps_log() {
+            return Err(no_log("note facts about itself"));
+        }
         Ok(self.store.execute_script(vec![system::meta_record(self.dialect, name, fact)]).await?)
     }
 
@@ -63,6 +71,9 @@ impl Engine {
     /// # Errors
     /// When the database cannot be written.
     pub async fn fact_forget(&self, name: &str) -> Result<(), Error> {
+        if !self.keeps_log() {
+            return Ok(());
+        }
         Ok(self.store.execute_script(vec![system::meta_forget(self.dialect, name)]).await?)
     }
 }

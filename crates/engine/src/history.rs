@@ -27,7 +27,7 @@ pub use self::image::Image;
 use self::judge::{Judge, Seen};
 use crate::bind;
 use crate::ctx::Ctx;
-use crate::engine::Engine;
+use crate::engine::{Engine, no_log};
 use crate::error::{Error, Key};
 use crate::guard::Guard;
 use crate::part::{Field, Part, Raw};
@@ -114,6 +114,9 @@ impl Engine {
         key: &Value,
         page: &HistoryPage,
     ) -> Result<Option<EntryAnswer>, Error> {
+        if !self.keeps_log() {
+            return Err(no_log("tell a row's history"));
+        }
         let limit = self.history_limit(page)?;
         let tag = cursor_tag(table, key);
         let mut before = after(page, &tag)?;

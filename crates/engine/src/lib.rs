@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod adopt;
 pub mod bind;
 mod caller;
 pub mod catalog;
@@ -24,6 +25,7 @@ mod plan_cache;
 mod planning;
 pub mod plugin;
 pub mod prelude;
+pub mod pull;
 mod read;
 mod recent;
 mod render;
@@ -32,6 +34,7 @@ pub mod response;
 mod seed;
 mod shape;
 mod tail;
+pub mod triggers;
 mod watch;
 mod why;
 mod write;

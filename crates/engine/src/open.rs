@@ -32,6 +32,9 @@ pub enum OpenError {
     /// The database was made for another schema, and no change that may be made without asking brings them together.
     #[error("the database does not fit the app:\n{}", lines(.0))]
     Unfit(Vec<String>),
+    /// The database was made by others, and is not as the app says that it is.
+    #[error("the database is not as the app says:\n{}", lines(.0))]
+    Unlike(Vec<String>),
     /// A migration was begun and did not come to its end.
     #[error("the migration {0} is applied in part")]
     HalfApplied(String),
@@ -69,16 +72,22 @@ impl MayChange {
     pub const IN_DEVELOPMENT: MayChange = MayChange { tables: true, by_migrations_alone: false };
 }
 
-/// Makes the database fit, or says why it does not.
-pub(crate) async fn fit(schema: &Arc<Schema>, store: &Store, may_change: MayChange) -> Result<(), OpenError> {
-    if decide(schema, &look(store).await?, may_change)?.is_empty() {
-        return Ok(());
+/// Makes the database fit, or says why it does not; answers whether triggers write its change log too.
+pub(crate) async fn fit(
+    schema: &Arc<Schema>,
+    store: &Store,
+    may_change: MayChange,
+) -> Result<bool, OpenError> {
+    let known = look(store).await?;
+    if decide(schema, &known, may_change)?.is_empty() {
+        return Ok(known.has_triggers());
     }
     // With nobody else changing it, it is looked at again: another server may have made the same changes meanwhile.
     let turn = store.turn().await?;
-    let statements = decide(schema, &look(store).await?, may_change)?;
+    let known = look(store).await?;
+    let statements = decide(schema, &known, may_change)?;
     if statements.is_empty() {
-        return Ok(());
+        return Ok(known.has_triggers());
     }
     tracing::info!(statements = statements.len(), "bringing the database in step with the schema");
     let script = Script { parts: statements, in_transaction: true, patience: PATIENCE };
@@ -89,7 +98,8 @@ pub(crate) async fn fit(schema: &Arc<Schema>, store: &Store, may_change: MayChan
             StoreError::Other(format!("{words}, in: {statement}")).into()
         }
         ScriptError::Statement { error, .. } => error.into(),
-    })
+    })?;
+    Ok(known.has_triggers())
 }
 
 /// What brings the database in step; nothing when it is.

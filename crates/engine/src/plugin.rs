@@ -116,6 +116,10 @@ impl Plugins {
             if self.0[..place].iter().any(|other| other.name() == name) {
                 return Err(refuse("another plugin of the app has the same name".to_owned()));
             }
+            if schema.existing && !plugin.schema().trim().is_empty() {
+                let words = "it brings tables, and a database that others made (`app NAME existing`) has none but theirs";
+                return Err(refuse(words.to_owned()));
+            }
             plugin.prerequisite(schema).map_err(refuse)?;
             let mut setup = Setup::new(name, schema, &mut hooks, &mut parts);
             plugin.build(&mut setup);

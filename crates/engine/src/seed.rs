@@ -26,6 +26,9 @@ impl Engine {
     /// # Errors
     /// When the database cannot be read.
     pub async fn seed_is_pending(&self) -> Result<bool, Error> {
+        if self.schema().existing {
+            return Ok(false);
+        }
         let statement = system::meta_get(self.schema(), self.dialect);
         Ok(facts::read(&self.store, statement, KEY).await?.is_some_and(|fact| fact == PENDING))
     }

@@ -12,7 +12,7 @@ use mainstay_store::{Outcome, Query, ReadLimits};
 use serde_json::Value as Json;
 use tokio::sync::watch;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, no_log};
 use crate::error::Error;
 use crate::history::{Image, prune};
 
@@ -93,6 +93,9 @@ impl Engine {
     /// # Errors
     /// When the database cannot be read.
     pub async fn position(&self) -> Result<Position, Error> {
+        if !self.keeps_log() {
+            return Err(no_log("be subscribed to"));
+        }
         let outcomes = self.store.read(vec![self.position_query()], limits()).await?;
         position(outcomes.into_iter().next())
     }

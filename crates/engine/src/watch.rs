@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use crate::bind;
 use crate::ctx::Ctx;
 use crate::document::join_path;
-use crate::engine::Engine;
+use crate::engine::{Engine, no_log};
 use crate::error::{Error, Key};
 use crate::expression::{column_here, compare, expr, int};
 use crate::guard::Guard;
@@ -75,6 +75,9 @@ impl Engine {
     /// # Errors
     /// Everything that can be wrong with a read, and [`Key::LiveUnsupported`] for what a set of rows does not have.
     pub fn watch(&self, ctx: &Ctx, table: &str, part: &Part) -> Result<Watch, Error> {
+        if !self.keeps_log() {
+            return Err(no_log("be subscribed to"));
+        }
         let table = name::table(self.schema(), table, &part.path)?;
         if let Some(word) = part.keywords.iter().find(|word| !KEYWORDS.contains(word)) {
             return Err(unsupported(&join_path(&part.path, word), word));

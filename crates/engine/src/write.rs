@@ -230,6 +230,9 @@ impl Job {
         {
             return Ok((kept, true));
         }
+        if let Some(marks) = &self.planning.writes.marks {
+            run.later(&marks.begin, &[]).await?;
+        }
         let seen;
         let planned = match &self.planned {
             Some(planned) => planned,
@@ -274,6 +277,9 @@ impl Job {
         }
         if let Some(along) = &self.along {
             run.along(along).await?;
+        }
+        if let Some(end) = self.planning.writes.marks.as_ref().and_then(|marks| marks.end.as_ref()) {
+            run.later(end, &[]).await?;
         }
         Ok((response, false))
     }

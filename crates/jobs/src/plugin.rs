@@ -49,7 +49,11 @@ pub trait JobSetup {
 
 impl JobSetup for Setup<'_> {
     fn job(&mut self, definition: Definition) -> &mut Self {
-        if self.part::<Definitions>().get(definition.name()).is_ok() {
+        if self.schema().existing {
+            let words =
+                "it has jobs, and a database that others made (`app NAME existing`) has no queue for them";
+            self.problem(words);
+        } else if self.part::<Definitions>().get(definition.name()).is_ok() {
             self.problem(format!("there is a job `{}` already", definition.name()));
         } else {
             self.part::<Definitions>().add(definition);

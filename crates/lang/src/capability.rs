@@ -7,10 +7,16 @@ pub struct Capability {
     pub name: &'static str,
     /// One line for the documents.
     pub docs: &'static str,
+    /// Whether it stands on tables of the platform's, which a database that others made does not have.
+    pub has_tables: bool,
 }
 
 const fn capability(name: &'static str, docs: &'static str) -> Capability {
-    Capability { name, docs }
+    Capability { name, docs, has_tables: false }
+}
+
+const fn with_tables(name: &'static str, docs: &'static str) -> Capability {
+    Capability { name, docs, has_tables: true }
 }
 
 /// Every capability, by name.
@@ -21,10 +27,10 @@ pub const CAPABILITIES: &[Capability] = &[
     capability("files", "Uploaded files under the rules of the rows that have them."),
     capability("flags", "Feature flags, global and per tenant."),
     capability("identity", "Users, sign-in, roles and permissions."),
-    capability("jobs", "Work that is queued in the transaction that asks for it."),
+    with_tables("jobs", "Work that is queued in the transaction that asks for it."),
     capability("live", "Subscriptions to rows."),
-    capability("mail", "Mail from templates."),
-    capability("presence", "Who is connected, as a table."),
+    with_tables("mail", "Mail from templates."),
+    with_tables("presence", "Who is connected, as a table."),
     capability("push", "Push messages to browsers."),
     capability("streams", "Tables that change through commands and events."),
     capability("stripe", "Payments and subscriptions."),

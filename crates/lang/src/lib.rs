@@ -12,7 +12,7 @@ pub mod fold;
 pub mod format;
 pub mod functions;
 mod lexer;
-mod naming;
+pub mod naming;
 pub mod ops;
 pub mod parser;
 pub mod reserved;

@@ -5,26 +5,26 @@
 use crate::suggest;
 
 /// The longest name that every database keeps whole, in bytes.
-pub(crate) const NAME_BYTES_MAX: usize = 63;
+pub const NAME_BYTES_MAX: usize = 63;
 
 /// The words that offer the nearest name, when there is one.
-pub(crate) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     suggest::nearest(name, candidates).map(|nearest| format!("did you mean `{nearest}`?"))
 }
 
 /// Whether a name is written as columns, relations, parameters, flags and commands are.
-pub(crate) fn is_snake_case(name: &str) -> bool {
+pub fn is_snake_case(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 /// Whether a name is written as tables and events are.
-pub(crate) fn is_upper_camel(name: &str) -> bool {
+pub fn is_upper_camel(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// The name as a column would have it: `unitPrice` and `UnitPrice` become `unit_price`.
-pub(crate) fn to_snake_case(name: &str) -> String {
+pub fn to_snake_case(name: &str) -> String {
     let mut out = String::new();
     let mut after_lower = false;
     for c in name.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).chars() {
@@ -42,7 +42,7 @@ pub(crate) fn to_snake_case(name: &str) -> String {
 }
 
 /// The name as a table would have it: `order_line` becomes `OrderLine`.
-pub(crate) fn to_upper_camel(name: &str) -> String {
+pub fn to_upper_camel(name: &str) -> String {
     let mut out = String::new();
     let mut start = true;
     for c in name.trim_start_matches(|c: char| !c.is_ascii_alphabetic()).chars() {

@@ -27,6 +27,12 @@ pub enum OpError {
     /// A pattern of `like` that would take too long to look for.
     #[error("a pattern of `like` that has `_` may have at most {} characters", text::WILD_PATTERN_MAX)]
     PatternTooLong,
+    /// A value in a database that others write is none of the type that its column is declared with.
+    #[error("the database holds a value that is no {expected}")]
+    Misfit {
+        /// What it should be.
+        expected: &'static str,
+    },
     /// A database function was given what no typed expression gives it.
     #[error("an expression function was given a value of another type than it works on")]
     Argument,

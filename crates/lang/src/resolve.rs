@@ -133,6 +133,11 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// What two names in the database must differ in. Not every database tells cases apart; one that others made has what it has.
+    fn told_apart(&self, db_name: &str) -> String {
+        if self.schema.existing { db_name.to_owned() } else { db_name.to_ascii_lowercase() }
+    }
+
     /// The name that an author gave for the database, when it can be one.
     fn db_name(&mut self, text: &syntax::Text) -> Option<String> {
         let problem = if text.text.is_empty() {

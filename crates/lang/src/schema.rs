@@ -26,10 +26,6 @@ pub struct RelationId(pub u32);
 impl ColumnId {
     /// The key of the row.
     pub const ID: ColumnId = ColumnId(0);
-    /// When the row was made.
-    pub const CREATED: ColumnId = ColumnId(1);
-    /// When the row was last changed: its version.
-    pub const UPDATED: ColumnId = ColumnId(2);
 }
 
 /// A whole app, resolved and typed.
@@ -39,6 +35,8 @@ pub struct Schema {
     pub app: String,
     /// The app's title for people.
     pub title: String,
+    /// Whether its database was made by others, who keep changing it: Mainstay never changes more of it than rows.
+    pub existing: bool,
     /// Platform capabilities named by `use`.
     pub uses: Vec<String>,
     /// Tables and streams, the platform's first.
@@ -101,8 +99,14 @@ pub struct Table {
     pub was: Option<String>,
     /// `///` lines, joined by newlines.
     pub docs: String,
-    /// Columns in declared order; the first three are `id`, `created`, `updated`; a tenant table has `tenant` fourth.
+    /// Columns in declared order; the first are `id`, `created`, `updated`, as far as it has them; a tenant table has `tenant` next.
     pub columns: Vec<Column>,
+    /// When the row was made; none: nobody keeps it.
+    pub created: Option<ColumnId>,
+    /// When the row was last changed, which is its version; none: nobody keeps it.
+    pub updated: Option<ColumnId>,
+    /// The columns that its key is put together from; empty: the key is a column of its own.
+    pub key_of: Vec<ColumnId>,
     /// To-many relations in declared order.
     pub relations: Vec<Relation>,
     /// Names of columns and relations.
@@ -232,6 +236,10 @@ pub struct Column {
     pub on_delete: OnDelete,
     /// `auto per (…)`: a gapless counter for each value of the selectors.
     pub auto: Option<Auto>,
+    /// `created` or `updated`.
+    pub stamp: Option<Stamp>,
+    /// Given by the database when nobody else does.
+    pub generated: Option<Generated>,
     /// Where its name stands.
     pub span: Span,
 }
@@ -245,10 +253,33 @@ impl Column {
         }
     }
 
-    /// Whether the server alone writes it (`id` may be given at creation).
+    /// Whether the server or its database alone writes it (`id` may be given at creation).
     pub fn is_managed(&self) -> bool {
-        self.id == ColumnId::CREATED || self.id == ColumnId::UPDATED || self.auto.is_some()
+        self.stamp.is_some() || self.auto.is_some() || self.generated == Some(Generated::Always)
     }
+
+    /// Whether every table has it unless it says otherwise: `id`, `created`, `updated`.
+    pub fn is_given(&self) -> bool {
+        self.id == ColumnId::ID || self.stamp.is_some()
+    }
+}
+
+/// A time that the server keeps of every row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamp {
+    /// When it was made.
+    Created,
+    /// When it was last changed.
+    Updated,
+}
+
+/// What a database that others made gives a column by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generated {
+    /// A value for rows that bring none.
+    ByDefault,
+    /// Every value.
+    Always,
 }
 
 /// A bound given by `min` or `max`: a literal of the column's type, or a length.

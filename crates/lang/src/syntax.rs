@@ -18,13 +18,15 @@ pub struct File {
     pub comments: Vec<Comment>,
 }
 
-/// `app festival "Festival operations"`
+/// `app festival "Festival operations" existing`
 #[derive(Clone, Debug)]
 pub struct App {
     /// The name.
     pub name: Name,
     /// The title.
     pub title: Option<Text>,
+    /// `existing`: others made its database.
+    pub existing: Option<Span>,
     /// All of it.
     pub span: Span,
 }
@@ -119,6 +121,13 @@ pub enum Member {
     Order {
         /// Columns; true: descending.
         items: Vec<(Name, bool)>,
+        /// All of it.
+        span: Span,
+    },
+    /// `without created, updated`
+    Without {
+        /// The columns that rows do not have.
+        columns: Vec<Name>,
         /// All of it.
         span: Span,
     },
@@ -222,8 +231,15 @@ pub enum ModifierKind {
     Hidden,
     /// `on delete cascade|restrict|null`
     OnDelete(Name),
-    /// `db "legacy_name"`
-    Db(Text),
+    /// `db "legacy_name"`; of a link table also its two columns: `db "film_actor" ("film_id", "actor_id")`
+    Db(Text, Vec<Text>),
+    /// `generated`, `generated always`
+    Generated {
+        /// Nobody else may give it.
+        always: bool,
+    },
+    /// `of (order, product)`: the columns that a key is put together from.
+    Of(Vec<Name>),
     /// `was old_name`
     Was(Name),
     /// `auto`, `auto per (expr, …)`

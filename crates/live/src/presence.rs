@@ -67,7 +67,8 @@ pub(crate) struct Presence {
 impl Presence {
     /// `None`: the app has no such table. To be called inside a runtime.
     pub(crate) fn start(engine: &Arc<Engine>, lease: Duration) -> Option<Presence> {
-        engine.schema().table_named(rows::TABLE)?;
+        // One of this name in a database that others made is theirs.
+        engine.schema().table_named(rows::TABLE).filter(|table| table.platform)?;
         let (messages, taken) = mpsc::unbounded_channel();
         let node = Node {
             rows: Rows::new(engine.clone()),

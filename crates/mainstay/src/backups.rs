@@ -91,6 +91,7 @@ impl Backups {
     pub(crate) fn of(output: Output, config: &Config, app: &App) -> Result<Option<Backups>> {
         let schema = check::schema(output, app)?;
         let Some(plan) = Plan::of(config, app, &schema.app)? else { return Ok(None) };
+        let schema = check::own_schema(output, app)?;
         let options = store_options(&app.folder, config, false)?;
         let subject = Subject { schema, sources: app::sources(app)?, options };
         Ok(Some(Backups { subject, plan }))

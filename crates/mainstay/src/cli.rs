@@ -211,6 +211,23 @@ pub(crate) enum Command {
         #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         sources: Option<PathBuf>,
     },
+    /// Make an app of a database that others made, which is then served as it is
+    #[command(
+        after_help = "Changes nothing in the database. What the language has no words for is said on standard error, and in the file.\n\nExamples:\n  mainstay pull postgres://ann@db.example/rental rental\n  mainstay pull sqlite:northwind.db > northwind.stay"
+    )]
+    Pull {
+        /// The database: sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE.
+        #[arg(value_name = "URL")]
+        url: String,
+        /// The app's folder, which is made; without it the .stay file goes to standard output.
+        #[arg(value_name = "APP", value_hint = ValueHint::DirPath)]
+        folder: Option<PathBuf>,
+    },
+    /// Let the change log hear of what others write into the database
+    Triggers {
+        #[command(subcommand)]
+        command: TriggersCommand,
+    },
     /// People who sign in, their permissions and tokens
     User {
         #[command(subcommand)]
@@ -391,6 +408,35 @@ pub(crate) struct ApplyArgs {
     pub(crate) patience: String,
 }
 
+/// `mainstay triggers …`
+#[derive(Subcommand)]
+pub(crate) enum TriggersCommand {
+    /// Put triggers into the database that write the change log for everybody but Mainstay
+    #[command(
+        after_help = "Again after each migration that changes a table. In a database that others made this makes the change log, too.\n\nExamples:\n  mainstay triggers on shop\n  mainstay triggers on rental Film Actor --database postgres://ann@db.example/rental"
+    )]
+    On {
+        #[command(flatten)]
+        app: App,
+        /// The tables; all when none is named.
+        #[arg(value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+    /// Take the triggers away; the change log stays
+    Off {
+        #[command(flatten)]
+        app: App,
+        /// The tables; all when none is named.
+        #[arg(value_name = "TABLE")]
+        tables: Vec<String>,
+    },
+    /// Say which tables have triggers
+    Status {
+        #[command(flatten)]
+        app: App,
+    },
+}
+
 /// `mainstay user …`
 #[derive(Subcommand)]
 pub(crate) enum UserCommand {
@@ -451,7 +497,7 @@ impl Command {
     /// The app that it is about.
     pub(crate) fn app_mut(&mut self) -> Option<&mut App> {
         match self {
-            Command::New { .. } | Command::Completions { .. } => None,
+            Command::New { .. } | Command::Pull { .. } | Command::Completions { .. } => None,
             Command::Check { app }
             | Command::Fmt { app, .. }
             | Command::Serve { app }
@@ -477,6 +523,11 @@ impl Command {
                 MigrateCommand::Plan { app, .. }
                 | MigrateCommand::Apply { app, .. }
                 | MigrateCommand::Status { app, .. } => app,
+            }),
+            Command::Triggers { command } => Some(match command {
+                TriggersCommand::On { app, .. }
+                | TriggersCommand::Off { app, .. }
+                | TriggersCommand::Status { app } => app,
             }),
             Command::User { command } => Some(match command {
                 UserCommand::Create { app, .. }

@@ -108,6 +108,8 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
             let mode = commands::restore::Mode { replace, check, sources };
             commands::restore::run(output, &app, &file, &mode)
         }
+        Command::Pull { url, folder } => commands::pull::run(output, &url, folder.as_deref()),
+        Command::Triggers { command } => commands::triggers::run(output, &command),
         Command::User { command } => commands::user::run(output, command),
         Command::Settings { app } => commands::settings::run(output, &app),
         Command::Doctor { app } => commands::doctor::run(output, &app),

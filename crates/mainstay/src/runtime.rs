@@ -76,7 +76,7 @@ pub(crate) async fn open_engine(
     exclusive: bool,
 ) -> Result<Engine> {
     let schema = check::schema(output, app)?;
-    let store = open_store(app, config, exclusive)?;
+    let store = open_store_of(app, config, exclusive, schema.existing)?;
     let may_change = MayChange {
         tables: config.is_development(),
         by_migrations_alone: migrations::exist(&app.folder, store.dialect()),
@@ -89,7 +89,13 @@ pub(crate) async fn open_engine(
 
 /// Opens the database that the settings name.
 pub(crate) fn open_store(app: &App, config: &Config, exclusive: bool) -> Result<Store> {
-    Store::open(&store_options(&app.folder, config, exclusive)?).map_err(|error| anyhow!("{error}"))
+    open_store_of(app, config, exclusive, false)
+}
+
+/// The same where others may have made it.
+pub(crate) fn open_store_of(app: &App, config: &Config, exclusive: bool, existing: bool) -> Result<Store> {
+    let options = StoreOptions { existing, ..store_options(&app.folder, config, exclusive)? };
+    Store::open(&options).map_err(|error| anyhow!("{error}"))
 }
 
 /// Why an app cannot be opened, and which command helps.
@@ -97,6 +103,9 @@ fn unfit(error: OpenError, folder: &Path, has_migrations: bool) -> anyhow::Error
     let app = folder.display();
     match (&error, has_migrations) {
         (OpenError::Store(_) | OpenError::Record(_) | OpenError::Plugin { .. }, _) => anyhow!("{error}"),
+        (OpenError::Unlike(_), _) => anyhow!(
+            "{error}\n`mainstay pull` shows what the database holds now; write it into the app, or mend the database"
+        ),
         (_, true) => anyhow!(
             "{error}\n`mainstay migrate status {app}` says where it stands, `mainstay migrate apply {app}` brings it in step"
         ),

@@ -181,7 +181,7 @@ impl Writer<'_> {
             let value = w.capture(|w| w.item(alias, order.item));
             match &item.ty {
                 Type::Enum(of) => w.rank_of(of, &value),
-                _ => w.text(&value),
+                ty => w.in_order(ty, &value),
             }
             w.text(if order.descending { " DESC" } else { "" });
             if item.nullable {

@@ -15,17 +15,20 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use crate::catalogue::CatalogueQueries;
+use crate::catalogue::{CatalogueQueries, FoundColumn, FoundEnum};
+use crate::forms::{Form, Forms, Kept};
+use crate::pull::Candidate;
+use crate::triggers::TriggerSpelling;
 
 pub use change::TypeChange;
 pub use postgres::Postgres;
 pub use sqlite::Sqlite;
 
 /// The embedded database.
-pub const SQLITE: &dyn Dialect = &Sqlite;
+pub const SQLITE: &dyn Dialect = &Sqlite { forms: None };
 
 /// PostgreSQL, 14 or later.
-pub const POSTGRES: &dyn Dialect = &Postgres;
+pub const POSTGRES: &dyn Dialect = &Postgres { forms: None };
 
 /// An operation whose spelling depends on the database; types are storage types.
 #[derive(Clone, Copy, Debug)]
@@ -340,6 +343,48 @@ pub trait Dialect: Debug + Send + Sync {
     /// What makes a column that the database numbers go on behind its greatest number; none: it does so by itself. `{0}` and
     /// `{1}` are texts that hold the names of table (quoted) and column, `{2}` and `{3}` the names of column and table.
     fn continue_numbers(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// How columns are kept in a database that others made; none: as Mainstay keeps them.
+    fn forms(&self) -> Option<&Forms> {
+        None
+    }
+
+    /// The same spelling for a database whose columns are kept in these forms. It lives as long as the process does, as the app that is
+    /// opened with it.
+    fn with_forms(&self, forms: Forms) -> &'static dyn Dialect;
+
+    /// How a column of a database that others made keeps the values of a type; none: it cannot.
+    fn form(&self, kept: Kept<'_>) -> Option<Form>;
+
+    /// How triggers are spelled that write the change log.
+    fn triggers(&self) -> TriggerSpelling;
+
+    /// The JSON text of a value that a trigger meets in a column of a form, never null itself; none: a trigger cannot tell it.
+    fn trigger_json(&self, ty: &Type, form: Option<&Form>, value: &str) -> Option<String>;
+
+    /// The JSON text `{0}` as the change log keeps it.
+    fn trigger_image(&self) -> &'static str;
+
+    /// The types that a column of a database that others made may have, the best first.
+    fn candidates(&self, found: &FoundColumn, enums: &[FoundEnum]) -> Vec<Candidate>;
+
+    /// Whether keys in this form are compared as they are.
+    fn is_bare_key(&self, _: &Form) -> bool {
+        false
+    }
+
+    /// Where one value tells how a column keeps those of a storage type: the value `{0}` as text, and the name of its type.
+    fn sample(&self, _: &Type) -> Option<&'static str> {
+        None
+    }
+
+    /// The text of `{0}`, a value of a storage type, in a key that is put together from several.
+    fn key_part(&self, ty: &Type) -> Cow<'static, str>;
+
+    /// What is sorted and compared by `<` of a value `{0}` of a storage type, where the value itself is in another order.
+    fn ordered(&self, _: &Type) -> Option<&'static str> {
         None
     }
 

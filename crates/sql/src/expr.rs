@@ -134,11 +134,19 @@ impl Writer<'_> {
             CompareOp::Gt => " > ",
             CompareOp::Ge => " >= ",
         };
+        let is_order = matches!(op, CompareOp::Lt | CompareOp::Le | CompareOp::Gt | CompareOp::Ge);
         self.text("(");
-        self.compared(left);
+        self.side(left, is_order);
         self.text(symbol);
-        self.compared(right);
+        self.side(right, is_order);
         self.text(")");
+    }
+
+    fn side(&mut self, side: &Expr, is_order: bool) {
+        match self.dialect.ordered(self.schema.storage_type(&side.ty)).filter(|_| is_order) {
+            Some(template) => self.template(template, |w, _| w.expr(side)),
+            None => self.compared(side),
+        }
     }
 
     fn compared(&mut self, side: &Expr) {

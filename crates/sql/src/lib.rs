@@ -4,12 +4,15 @@ pub mod catalogue;
 pub mod copy;
 pub mod ddl;
 pub mod dialect;
+pub mod forms;
 pub mod migration;
 pub mod model;
 pub mod plan;
+pub mod pull;
 pub mod scan;
 pub mod statement;
 pub mod system;
+pub mod triggers;
 
 mod aggregate;
 mod expr;
@@ -20,6 +23,7 @@ mod writer;
 pub use aggregate::aggregate;
 pub use dialect::{Dialect, POSTGRES, SQLITE};
 pub use rows::{
-    count, delete, hold, images, insert, last_key, link, linked, test, test_given, unlink, update,
+    count, delete, hold, images, insert, insert_without, last_key, link, linked, test, test_given, unlink,
+    update,
 };
 pub use select::select;

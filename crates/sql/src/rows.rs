@@ -24,9 +24,32 @@ impl Writer<'_> {
     fn where_key(&mut self, table: TableId, param: u32) {
         let key = self.schema.table(table).column(ColumnId::ID);
         self.text(" WHERE ");
-        self.identifier(&key.db_name);
-        self.text(" = ");
-        self.bind(Bind::Param(param), &key.ty);
+        let value = self.capture(|w| w.bind(Bind::Param(param), &key.ty));
+        let of = self.schema.table(table);
+        if of.key_of.is_empty() {
+            self.identifier(&key.db_name);
+            self.text(" = ");
+            self.kept_value(table, key.id, &value);
+        } else {
+            self.kept_column(of, key);
+            self.text(" = ");
+            self.text(&value);
+        }
+    }
+
+    /// ` RETURNING …`: the row as it was written, whatever the database made of it.
+    fn returning(&mut self, table: TableId) -> ResultShape {
+        let of = self.schema.table(table);
+        self.text(" RETURNING ");
+        self.separated(", ", &of.columns, |w, column| w.kept_column(of, column));
+        ResultShape::Values(storage_types(self.schema, &of.columns))
+    }
+
+    /// The row's key, to be sorted by.
+    fn key_order(&mut self, scope: ScopeId) {
+        let key = self.capture(|w| w.scope_column(scope, ColumnId::ID));
+        let ty = self.schema.key_type(self.table_of(scope));
+        self.in_order(ty, &key);
     }
 
     fn column_names<'c>(&mut self, columns: impl IntoIterator<Item = &'c Column>) {
@@ -50,7 +73,7 @@ pub fn images(schema: &Schema, dialect: &dyn Dialect, images: &Images) -> Statem
     w.table(images.table, &alias);
     w.conditions_to_find(scope, &images.filter);
     w.text(" ORDER BY ");
-    w.scope_column(scope, ColumnId::ID);
+    w.key_order(scope);
     if let Some(limit) = &images.limit {
         w.text(" LIMIT ");
         w.expr(limit);
@@ -82,7 +105,7 @@ pub fn hold(
     w.scope_column(scope, ColumnId::ID);
     w.reached(start, way);
     w.text(" ORDER BY ");
-    w.scope_column(scope, ColumnId::ID);
+    w.key_order(scope);
     w.text(dialect.lock(lock));
     w.text(") held");
     w.finish(ResultShape::Values(vec![Type::Int]))
@@ -98,6 +121,12 @@ fn step_target(schema: &Schema, step: &WayStep) -> TableId {
     }
 }
 
+/// Where keys are looked for.
+enum Source<'s> {
+    Rows(TableId),
+    Link(&'s str),
+}
+
 impl Writer<'_> {
     /// ` = key` or ` IN (…)`: the keys of the rows that a way leads to.
     fn reached(&mut self, start: TableId, way: &[WayStep]) {
@@ -111,18 +140,21 @@ impl Writer<'_> {
         let (selected, table, by) = match last {
             WayStep::One { from, column } => {
                 let table = schema.table(*from);
-                (&table.column(*column).db_name, &table.db_name, &table.column(ColumnId::ID).db_name)
+                (&table.column(*column).db_name, Source::Rows(*from), &table.column(ColumnId::ID).db_name)
             }
             WayStep::Many { from, relation } => {
                 let relation = schema.table(*from).relation(*relation);
                 match &relation.kind {
                     RelationKind::Reverse { column } => {
                         let table = schema.table(relation.target);
-                        (&table.column(ColumnId::ID).db_name, &table.db_name, &table.column(*column).db_name)
+                        let by = &table.column(*column).db_name;
+                        (&table.column(ColumnId::ID).db_name, Source::Rows(table.id), by)
                     }
-                    RelationKind::Link(link) => (&link.target_column, &link.db_name, &link.owner_column),
+                    RelationKind::Link(link) => {
+                        (&link.target_column, Source::Link(&link.db_name), &link.owner_column)
+                    }
                     RelationKind::LinkReverse { link, .. } => {
-                        (&link.owner_column, &link.db_name, &link.target_column)
+                        (&link.owner_column, Source::Link(&link.db_name), &link.target_column)
                     }
                 }
             }
@@ -130,7 +162,13 @@ impl Writer<'_> {
         self.text(" IN (SELECT ");
         self.identifier(selected);
         self.text(" FROM ");
-        self.identifier(table);
+        match table {
+            Source::Rows(table) => {
+                let alias = self.alias();
+                self.table(table, &alias);
+            }
+            Source::Link(link) => self.identifier(link),
+        }
         self.text(" WHERE ");
         self.identifier(by);
         self.reached(start, before);
@@ -203,19 +241,40 @@ pub fn test_given(schema: &Schema, dialect: &dyn Dialect, table: TableId, condit
 /// A new row: `Param(i)` is the column `i` of the table, for every column.
 pub fn insert(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.insert_row(table);
+    w.insert_row(&schema.table(table).columns.iter().collect::<Vec<_>>(), table);
     w.finish(ResultShape::Nothing)
 }
 
+/// The same without the columns that the database shall give; answers the row as it is then.
+pub fn insert_without(
+    schema: &Schema,
+    dialect: &dyn Dialect,
+    table: TableId,
+    left_out: &[ColumnId],
+) -> Statement {
+    let of = schema.table(table);
+    let is_composed = |column: &Column| column.id == ColumnId::ID && !of.key_of.is_empty();
+    let columns = of.columns.iter().filter(|column| !left_out.contains(&column.id) && !is_composed(column));
+    let mut w = Writer::new(schema, dialect);
+    w.insert_row(&columns.collect::<Vec<_>>(), table);
+    let result = w.returning(table);
+    w.finish(result)
+}
+
 impl Writer<'_> {
-    pub(crate) fn insert_row(&mut self, table: TableId) {
-        let table = self.schema.table(table);
+    pub(crate) fn insert_row(&mut self, columns: &[&Column], table: TableId) {
         self.text("INSERT INTO ");
-        self.identifier(&table.db_name);
+        self.identifier(&self.schema.table(table).db_name);
+        if columns.is_empty() {
+            return self.text(" DEFAULT VALUES");
+        }
         self.text(" (");
-        self.column_names(&table.columns);
+        self.column_names(columns.iter().copied());
         self.text(") VALUES (");
-        self.separated(", ", &table.columns, |w, column| w.bind(Bind::Param(column.id.0), &column.ty));
+        self.separated(", ", columns, |w, column| {
+            let value = w.capture(|w| w.bind(Bind::Param(column.id.0), &column.ty));
+            w.kept_value(table, column.id, &value);
+        });
         self.text(")");
     }
 }
@@ -230,10 +289,13 @@ pub fn update(schema: &Schema, dialect: &dyn Dialect, table: TableId, columns: &
         let column = schema.table(table).column(*column);
         w.identifier(&column.db_name);
         w.text(" = ");
-        w.bind(Bind::Param(param), &column.ty);
+        let value = w.capture(|w| w.bind(Bind::Param(param), &column.ty));
+        w.kept_value(table, column.id, &value);
     });
     w.where_key(table, 0);
-    w.finish(ResultShape::Nothing)
+    // Triggers of somebody else may have changed more of it.
+    let result = if schema.existing { w.returning(table) } else { ResultShape::Nothing };
+    w.finish(result)
 }
 
 /// One row less: `Param(0)` is its key.
@@ -294,6 +356,7 @@ pub fn linked(schema: &Schema, dialect: &dyn Dialect, link: &LinkTable, from_own
     w.text(" = ");
     w.bind(Bind::Param(0), &Type::Ref(near.1));
     w.text(" ORDER BY ");
-    w.identifier(far.0);
+    let key = w.capture(|w| w.identifier(far.0));
+    w.in_order(schema.key_type(far.1), &key);
     w.finish(ResultShape::Values(vec![schema.key_type(far.1).clone()]))
 }

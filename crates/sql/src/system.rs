@@ -275,7 +275,7 @@ pub fn insert_logged(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> 
     let columns = u32::try_from(schema.table(table).columns.len()).expect("few columns");
     let mut w = Writer::new(schema, dialect);
     w.text("WITH made AS (");
-    w.insert_row(table);
+    w.insert_row(&schema.table(table).columns.iter().collect::<Vec<_>>(), table);
     w.text(") ");
     change_lines(&mut w, columns, 1);
     w.finish(ResultShape::Nothing)

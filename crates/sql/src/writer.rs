@@ -291,7 +291,7 @@ impl<'a> Writer<'a> {
 
     /// `"Table" alias`
     pub(crate) fn table(&mut self, table: TableId, alias: &str) {
-        self.identifier(&self.schema.table(table).db_name);
+        self.rows_of(table);
         self.text(" ");
         self.text(alias);
     }

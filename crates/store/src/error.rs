@@ -35,6 +35,12 @@ pub enum StoreError {
         /// Its name, or its text when it has none.
         constraint: String,
     },
+    /// A value in the database is none of the type that the app says its column has.
+    #[error("{detail}")]
+    Misfit {
+        /// What was found, and where as far as it is known; not the value, which may be a secret.
+        detail: String,
+    },
     /// An expression left the range of its type for some row.
     #[error("{0}")]
     Arithmetic(String),

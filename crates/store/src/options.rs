@@ -102,6 +102,8 @@ pub struct StoreOptions {
     /// Whether this process serves or works: then it looks out for changes that others make beside it, and takes the
     /// folder of a SQLite file for itself.
     pub exclusive: bool,
+    /// Whether others made the database: then a SQLite file is not made, and keeps its kind of journal.
+    pub existing: bool,
     /// How durable a commit is before it is acknowledged.
     pub synchronous: Synchronous,
     /// SQLite's threads, or PostgreSQL's connections, for reads that take long. On SQLite as many connections again serve
@@ -168,6 +170,7 @@ impl StoreOptions {
         StoreOptions {
             url,
             exclusive: false,
+            existing: false,
             synchronous: Synchronous::Full,
             readers: available_parallelism().map_or(2, usize::from).clamp(2, 16),
             statements_max: 512,

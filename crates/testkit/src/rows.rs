@@ -92,7 +92,7 @@ fn row(
     let table = schema.table(table);
     let value = |column: &Column| match (column.id, column.name.as_str(), &column.ty) {
         (ColumnId::ID, ..) => key(number),
-        (ColumnId::CREATED | ColumnId::UPDATED, ..) => {
+        _ if column.stamp.is_some() => {
             let hours = i64::try_from(dice.below(3)).expect("few");
             Value::Timestamp(Timestamp(NOW.0 - hours * 3_600_000_000))
         }

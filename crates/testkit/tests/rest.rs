@@ -13,7 +13,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, header};
 use mainstay_http::{Options, Subject, TokenSecret, issue_token, service};
 use mainstay_lang::expr::Node;
-use mainstay_lang::schema::{ColumnId, Member, Schema, Table};
+use mainstay_lang::schema::{Member, Schema, Table};
 use mainstay_lang::value::Value;
 use mainstay_testkit::cases::{cases, first_seed};
 use mainstay_testkit::database::{Database, DatabaseKind};
@@ -88,7 +88,7 @@ impl Side {
             let is_given = |at: usize| {
                 let column = &table.columns[at];
                 let is_clock = column.default.as_ref().is_some_and(|d| matches!(d.node, Node::Clock(_)));
-                is_clock || matches!(column.id, ColumnId::CREATED | ColumnId::UPDATED)
+                is_clock || column.stamp.is_some()
             };
             for row in &mut world.tables[table.id.0 as usize] {
                 (0..row.len()).filter(|at| is_given(*at)).for_each(|at| row[at] = Value::Null);

@@ -476,9 +476,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         what: "a version that was asked for is not looked at",
         file: "crates/engine/src/write/run/step.rs",
-        find: r"        if let Some(version) = find.if_updated
+        find: r"        if let (Some(version), Some(updated)) = (find.if_updated, self.schema().table(step.table).updated)
 ",
-        replace: r"        if let Some(version) = find.if_updated.filter(|_| false)
+        replace: r"        if let (Some(version), Some(updated)) = (find.if_updated.filter(|_| false), self.schema().table(step.table).updated)
 ",
         test: Writes,
     },

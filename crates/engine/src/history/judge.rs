@@ -186,7 +186,7 @@ impl<'e> Judge<'e> {
     ) -> Vec<String> {
         let differs = |column: &&ColumnId| {
             let place = column.0 as usize;
-            **column != ColumnId::UPDATED
+            Some(**column) != self.table.updated
                 && shown_before.contains(column)
                 && version.values[place] != before.values[place]
         };

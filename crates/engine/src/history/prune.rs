@@ -74,6 +74,9 @@ impl Engine {
     /// When the database cannot be read or written; what was forgotten until then stays so.
     pub async fn history_prune(&self, now: Timestamp) -> Result<u64, Error> {
         let mut forgotten = 0;
+        if !self.keeps_log() {
+            return Ok(forgotten);
+        }
         for retention in &self.log.retentions {
             let oldest = Timestamp(now.0.saturating_sub(retention.kept.max(SETTLED)));
             let mut behind = self.walked(retention).await?;

@@ -65,6 +65,17 @@ impl Known {
         self.catalogue.table(system::META.name).is_none()
     }
 
+    /// Whether Mainstay has made it.
+    pub fn is_ours(&self) -> bool {
+        self.records.iter().any(Option::is_some)
+    }
+
+    /// Whether some table has triggers that write the change log.
+    pub fn has_triggers(&self) -> bool {
+        let mut names = self.catalogue.tables.iter().flat_map(|table| &table.triggers);
+        names.any(|name| mainstay_sql::triggers::is_ours(name))
+    }
+
     /// What is in it, for an app that declares this; beside it what fits nothing, and what is nobody's.
     ///
     /// # Errors

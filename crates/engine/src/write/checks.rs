@@ -208,8 +208,8 @@ impl<'a> Run<'a> {
     fn is_given(&self, read: &Expr, is_new: bool) -> bool {
         let Node::Column { row, table, column } = &read.node else { return false };
         let declared = self.schema().table(*table).column(*column);
-        let is_time = *column == ColumnId::CREATED || *column == ColumnId::UPDATED;
-        let is_number = *column == ColumnId::ID || declared.auto.is_some();
+        let is_time = declared.stamp.is_some();
+        let is_number = *column == ColumnId::ID || declared.auto.is_some() || declared.generated.is_some();
         is_time || (is_number && is_new && row.hops.is_empty())
     }
 }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::rules::Change;
 use super::run::Run;
 use crate::ctx::Ctx;
-use crate::engine::Engine;
+use crate::engine::{Engine, no_log};
 use crate::error::{Error, Key};
 use crate::forget::in_batches;
 use crate::part::Idempotency;
@@ -57,6 +57,9 @@ impl Engine {
     /// # Errors
     /// When the database cannot be written; what was forgotten until then stays so.
     pub async fn idempotency_prune(&self, now: Timestamp) -> Result<u64, Error> {
+        if !self.keeps_log() {
+            return Ok(0);
+        }
         let purge = Arc::new(system::idempotency_purge(self.schema(), self.dialect));
         let oldest = [Value::Timestamp(oldest_kept(now))];
         let note = |count| metrics::counter!("mainstay_answers_pruned_total").increment(count);
@@ -67,6 +70,9 @@ impl Engine {
 impl Run<'_> {
     /// The answer kept under the key.
     pub(super) async fn kept_answer(&mut self, idempotency: &Idempotency) -> Result<Option<Response>, Error> {
+        if !self.prepared.keeps_log() {
+            return Err(no_log("keep an answer for an Idempotency-Key"));
+        }
         if let Some(statement) = self.prepared.system.idempotency_turn.clone() {
             let turn = self.address(idempotency).map(|part| part.to_json()).join(" ");
             self.later(&statement, &[Value::Text(turn)]).await?;

@@ -21,6 +21,9 @@ static LAST_TX: AtomicI64 = AtomicI64::new(0);
 impl Run<'_> {
     /// Writes the lines of everything that the request has written.
     pub(super) async fn log(&mut self) -> Result<(), Error> {
+        if !self.prepared.keeps_log() {
+            return Ok(());
+        }
         let schema = self.schema();
         let lines = lines_of(schema, &self.rows);
         if lines.is_empty() {

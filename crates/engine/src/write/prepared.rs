@@ -13,8 +13,10 @@ use mainstay_lang::schema::{ColumnId, LinkTable, OnDelete, RelationKind, Schema,
 use mainstay_lang::types::Type;
 use mainstay_sql::Dialect;
 use mainstay_sql::dialect::Lock;
+use mainstay_sql::forms::Forms;
 use mainstay_sql::plan::{Images, Select, WayStep};
 use mainstay_sql::statement::Statement;
+use mainstay_sql::triggers;
 use parking_lot::RwLock;
 
 use super::depend::Dependencies;
@@ -34,12 +36,23 @@ pub(crate) struct Prepared {
     pub(super) watched: Watched,
     /// The system's statements.
     pub(super) system: SystemPrepared,
+    /// What tells triggers of the change log that the engine writes.
+    pub(super) marks: Option<Marks>,
+}
+
+/// The statements around a transaction of the engine where triggers write the change log for everybody else.
+#[derive(Debug)]
+pub(super) struct Marks {
+    pub(super) begin: Arc<Statement>,
+    pub(super) end: Option<Arc<Statement>>,
 }
 
 #[derive(Debug, Default)]
 struct TablePrepared {
     insert: OnceLock<Arc<Statement>>,
     insert_logged: OnceLock<Arc<Statement>>,
+    /// By the columns that the database shall give.
+    inserts_without: RwLock<HashMap<Vec<ColumnId>, Arc<Statement>>>,
     delete: OnceLock<Arc<Statement>>,
     last_key: OnceLock<Arc<Statement>>,
     /// By lock.
@@ -113,8 +126,8 @@ pub(super) struct Test {
 }
 
 impl Prepared {
-    /// For an app on a kind of database.
-    pub(crate) fn new(schema: Arc<Schema>, dialect: &'static dyn Dialect) -> Prepared {
+    /// For an app on a kind of database; `has_triggers`: others' writes are logged there by triggers, which have to know the engine's own.
+    pub(crate) fn new(schema: Arc<Schema>, dialect: &'static dyn Dialect, has_triggers: bool) -> Prepared {
         let mut tables: Vec<TablePrepared> =
             schema.tables.iter().map(|table| TablePrepared::new(&schema, table.id)).collect();
         let mut links = HashMap::new();
@@ -138,7 +151,12 @@ impl Prepared {
         let dependencies = Dependencies::of(&schema);
         let system = SystemPrepared::new(&schema, dialect);
         let watched = Watched::of(&schema);
-        Prepared { schema, dialect, tables, links, tests: RwLock::default(), dependencies, watched, system }
+        let marks = has_triggers.then(|| Marks {
+            begin: Arc::new(triggers::mark(dialect)),
+            end: triggers::unmark(dialect).map(Arc::new),
+        });
+        let tests = RwLock::default();
+        Prepared { schema, dialect, tables, links, tests, dependencies, watched, system, marks }
     }
 
     fn of(&self, table: TableId) -> &TablePrepared {
@@ -155,6 +173,26 @@ impl Prepared {
     pub(super) fn insert_logged(&self, table: TableId) -> &Arc<Statement> {
         let make = || Arc::new(mainstay_sql::system::insert_logged(&self.schema, self.dialect, table));
         self.of(table).insert_logged.get_or_init(make)
+    }
+
+    /// Parameters: the columns of the table; without some that the database shall give. Answers the row.
+    pub(super) fn insert_without(&self, table: TableId, left_out: &[ColumnId]) -> Arc<Statement> {
+        let inserts = &self.of(table).inserts_without;
+        if let Some(statement) = inserts.read().get(left_out) {
+            return statement.clone();
+        }
+        let statement = Arc::new(mainstay_sql::insert_without(&self.schema, self.dialect, table, left_out));
+        inserts.write().entry(left_out.to_vec()).or_insert(statement).clone()
+    }
+
+    /// Whether rows of a table are read once more behind what is written, because somebody else's triggers may change them.
+    pub(super) fn is_triggered(&self, table: TableId) -> bool {
+        self.dialect.forms().is_some_and(|forms| forms.is_triggered(table))
+    }
+
+    /// Whether the database keeps a change log, answers for keys of requests with it.
+    pub(super) fn keeps_log(&self) -> bool {
+        self.dialect.forms().is_none_or(Forms::keeps_log)
     }
 
     /// Parameter: the key.

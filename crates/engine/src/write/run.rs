@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mainstay_lang::eval::CallerView;
-use mainstay_lang::schema::{ColumnId, Operation, Schema, TableId};
+use mainstay_lang::schema::{ColumnId, Operation, Schema, Table, TableId};
 use mainstay_lang::value::Value;
 use mainstay_sql::dialect::Lock;
 use mainstay_sql::statement::Statement;
@@ -392,6 +392,31 @@ impl<'a> Run<'a> {
         });
     }
 
+    /// Runs a statement that writes a row of a database that others made, and answers the row as it is then: defaults and triggers
+    /// may have had their say.
+    pub(super) async fn store_row_theirs(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        table: TableId,
+        places: &[(ColumnId, &str)],
+        path: &str,
+    ) -> Result<Option<Image>, Error> {
+        match self.values_as_stored(statement, params, Change::default()).await {
+            Ok(rows) => {
+                let stored = rows.into_iter().next().map(Image::from);
+                match &stored {
+                    Some(row) if self.prepared.is_triggered(table) => {
+                        let key = row[0].clone();
+                        Ok(self.images_by(table, ColumnId::ID, &key, None).await?.pop())
+                    }
+                    _ => Ok(stored),
+                }
+            }
+            Err(error) => Err(self.refused(error, table, places, path)),
+        }
+    }
+
     /// Whole rows whose column has a value, under a lock.
     pub(super) async fn images_by(
         &mut self,
@@ -486,6 +511,9 @@ fn refused(
         StoreError::Unique { columns, .. } => columns,
         // A row that was there when the caller was read is gone: refused like any that is not there.
         StoreError::ForeignKey => return find::refused(part_path),
+        StoreError::NotNull { column, .. } => {
+            return required(schema.table(table), column, part_path);
+        }
         _ => return error.into(),
     };
     let table = schema.table(table);
@@ -503,4 +531,17 @@ fn refused(
     let what = if names.len() > 1 { "these values in" } else { "this value in" };
     let message = format!("another {} has {what} {} already", table.name, names.join(", "));
     Error::at(Key::Unique, path.unwrap_or_else(|| part_path.to_owned()), "unique", message)
+}
+
+/// A column that has to have a value, and was given none.
+fn required(table: &Table, column: &str, part_path: &str) -> Error {
+    let declared = table.columns.iter().find(|declared| declared.db_name == column);
+    let (path, words) = match declared {
+        Some(declared) => (join_path(part_path, &declared.name), "is required by the database".to_owned()),
+        None => {
+            let words = "the database wants a value for its column";
+            (part_path.to_owned(), format!("{words} {column}, which the app does not declare"))
+        }
+    };
+    Error::at(Key::Invalid, path, "required", words)
 }

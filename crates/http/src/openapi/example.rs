@@ -9,8 +9,9 @@ use super::object;
 
 /// A row that could be created: what is required, and nothing else.
 pub(super) fn create(schema: &Schema, table: &Table) -> Value {
-    let columns = table.columns.iter().skip(3).filter(|column| {
-        !column.is_managed()
+    let columns = table.columns.iter().filter(|column| {
+        !column.is_given()
+            && !column.is_managed()
             && !column.nullable
             && column.default.is_none()
             && Some(column.id) != table.tenant
@@ -20,7 +21,8 @@ pub(super) fn create(schema: &Schema, table: &Table) -> Value {
 
 /// One column that could be changed.
 pub(super) fn update(schema: &Schema, table: &Table) -> Value {
-    let column = table.columns.iter().skip(3).find(|column| !column.is_managed() && !column.immutable);
+    let column =
+        table.columns.iter().find(|column| !column.is_given() && !column.is_managed() && !column.immutable);
     object(column.map(|column| (column.name.clone(), value(schema, column))))
 }
 

@@ -31,10 +31,13 @@ pub(super) struct TaggedRow {
 impl TaggedRow {
     /// Adds to `get` what the tag needs.
     pub(super) fn ask(table: &Table, get: &mut Vec<Get>) -> TaggedRow {
-        let is_flat = get.iter().all(|item| match item {
-            Get::All => true,
-            Get::Member(name, inner) => inner.is_empty() && table.column_named(name).is_some(),
-        });
+        // Where nobody keeps a version, a tag is of what is shown.
+        let has_version = table.updated.is_some();
+        let is_flat = has_version
+            && get.iter().all(|item| match item {
+                Get::All => true,
+                Get::Member(name, inner) => inner.is_empty() && table.column_named(name).is_some(),
+            });
         let shows_updated = get.iter().any(|item| match item {
             Get::All => true,
             Get::Member(name, _) => name == UPDATED,

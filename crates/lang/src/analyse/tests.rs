@@ -5,6 +5,7 @@ use crate::diagnostic::Severity;
 use crate::source::Sources;
 
 mod dump;
+mod existing;
 mod expressions;
 mod language;
 mod problems;

@@ -126,7 +126,9 @@ impl Marker<'_> {
                     self.line(token.span, Class::Plain);
                 }
             }
-            Member::Index { span, .. } | Member::Unique { span, .. } => self.line(*span, Class::Plain),
+            Member::Index { span, .. } | Member::Unique { span, .. } | Member::Without { span, .. } => {
+                self.line(*span, Class::Plain);
+            }
             Member::Order { items, span } => {
                 self.line(*span, Class::Plain);
                 for (name, _) in items.iter().filter(|(_, descending)| *descending) {

@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod stored;
+mod theirs;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -73,6 +74,28 @@ const fn function(
 
 /// Every scalar function. In the comments, `m` is a decimal's mantissa and `s` its scale.
 pub const FUNCTIONS: &[SqlFunction] = &[
+    // What others wrote, as the language has it; and the language's values as others write them.
+    function("ms_their_int", 1, |args| alone(args, theirs::int)),
+    function("ms_their_bool", 1, |args| alone(args, theirs::bool)),
+    function("ms_their_real", 1, |args| alone(args, theirs::real)),
+    function("ms_their_text", 1, |args| alone(args, theirs::text)),
+    function("ms_their_date", 1, |args| alone(args, theirs::date)),
+    function("ms_their_time", 1, |args| alone(args, theirs::time)),
+    function("ms_their_ts", 1, |args| alone(args, theirs::timestamp)),
+    function("ms_their_json", 1, |args| alone(args, theirs::json)),
+    function("ms_their_blob", 1, |args| alone(args, theirs::blob)),
+    function("ms_their_dec", 2, |args| match args {
+        [value, Int(scale)] => theirs::decimal(*value, *scale),
+        _ => other(args),
+    }),
+    function("ms_to_their_dec", 2, |args| match args {
+        [Int(mantissa), Int(scale)] => theirs::to_number(*mantissa, *scale),
+        _ => other(args),
+    }),
+    function("ms_to_their_ts", 2, |args| match args {
+        [Text(text), Int(code)] => theirs::to_instant(text, *code),
+        _ => other(args),
+    }),
     // Ints (durations too) or floats; both arguments of one kind. Division by zero is null.
     function("ms_add", 2, |args| arithmetic(ArithmeticOp::Add, args)),
     function("ms_sub", 2, |args| arithmetic(ArithmeticOp::Sub, args)),
@@ -237,6 +260,17 @@ fn arithmetic(op: ArithmeticOp, args: &[SqlArg<'_>]) -> Result<SqlResult, OpErro
     match args {
         [Int(a), Int(b)] => Ok(number::int(op, *a, *b)?.map_or(SqlResult::Null, SqlResult::Int)),
         [Real(a), Real(b)] => Ok(number::float(op, *a, *b)?.map_or(SqlResult::Null, SqlResult::Real)),
+        _ => other(args),
+    }
+}
+
+/// One argument, handed on.
+fn alone(
+    args: &[SqlArg<'_>],
+    call: fn(SqlArg<'_>) -> Result<SqlResult, OpError>,
+) -> Result<SqlResult, OpError> {
+    match args {
+        [value] => call(*value),
         _ => other(args),
     }
 }

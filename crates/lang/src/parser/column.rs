@@ -159,11 +159,29 @@ impl Parser<'_> {
             "min" => Some(ModifierKind::Min(self.operand())),
             "max" => Some(ModifierKind::Max(self.operand())),
             "was" => self.name("the name that it had before").map(ModifierKind::Was),
-            "db" => self.text("the name in the database, in quotes").map(ModifierKind::Db),
+            "db" => self.db_modifier(),
+            "generated" => {
+                let always = !self.peek().line_start && self.eat_word("always");
+                Some(ModifierKind::Generated { always })
+            }
+            "of" => {
+                self.expect(Kind::LeftParen, "`(` and the columns that the key is put together from");
+                Some(ModifierKind::Of(self.list(Kind::RightParen, |parser| parser.listed_name("a column"))))
+            }
             "match" => self.match_modifier(),
             "auto" => Some(self.auto_modifier()),
             _ => self.on_delete(),
         }
+    }
+
+    fn db_modifier(&mut self) -> Option<ModifierKind> {
+        let name = self.text("the name in the database, in quotes")?;
+        let mut columns = Vec::new();
+        if self.peek().kind == Kind::LeftParen && !self.peek().line_start {
+            self.bump();
+            columns = self.list(Kind::RightParen, |parser| parser.text("the name of a column, in quotes"));
+        }
+        Some(ModifierKind::Db(name, columns))
     }
 
     fn match_modifier(&mut self) -> Option<ModifierKind> {

@@ -80,7 +80,8 @@ impl Parser<'_> {
         let start = self.bump().span;
         let Some(name) = self.name("the name of the app") else { return };
         let title = self.text_if_any();
-        let app = App { name, title, span: start.to(self.last_span()) };
+        let existing = (!self.peek().line_start && self.eat_word("existing")).then(|| self.last_span());
+        let app = App { name, title, existing, span: start.to(self.last_span()) };
         match &file.app {
             Some(first) => {
                 let problem = Diagnostic::error("app.twice", app.span, "the app is named twice");

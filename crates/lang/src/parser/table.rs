@@ -50,6 +50,16 @@ impl Parser<'_> {
                 let duration = self.operand();
                 Some(Member::History { duration, span: start.to(self.last_span()) })
             }
+            Line::Without => {
+                let mut columns = Vec::new();
+                while let Some(name) = self.name("`created` or `updated`") {
+                    columns.push(name);
+                    if !self.eat(Kind::Comma) || self.begins_member() {
+                        break;
+                    }
+                }
+                Some(Member::Without { columns, span: start.to(self.last_span()) })
+            }
             Line::Allow => Some(Member::Allow(self.allow(start))),
             Line::Check => Some(Member::Check(self.check(start))),
             Line::Warn => Some(Member::Warn(self.check(start))),

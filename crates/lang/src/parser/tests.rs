@@ -73,6 +73,7 @@ fn members(file: &File) -> Vec<String> {
         Member::Index { columns, .. } => format!("INDEX {}", columns.len()),
         Member::Unique { columns, .. } => format!("UNIQUE {}", columns.len()),
         Member::Order { items, .. } => format!("ORDER {}", items.len()),
+        Member::Without { columns, .. } => format!("WITHOUT {}", columns.len()),
         Member::History { duration, .. } => format!("HISTORY {}", dump_expr(duration)),
         Member::Allow(allow) => format!("ALLOW {}", allow.operations.len()),
         Member::Check(check) => format!("CHECK {}", dump_expr(&check.condition)),

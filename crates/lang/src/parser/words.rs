@@ -12,6 +12,7 @@ use crate::types::SCALARS;
 pub(super) const MODIFIERS: &[&str] = &[
     "auto",
     "db",
+    "generated",
     "hidden",
     "immutable",
     "index",
@@ -19,6 +20,7 @@ pub(super) const MODIFIERS: &[&str] = &[
     "match",
     "max",
     "min",
+    "of",
     "on",
     "secret",
     "trim",
@@ -67,6 +69,7 @@ pub(super) enum Line {
     Event,
     Command,
     On,
+    Without,
 }
 
 impl Line {
@@ -82,6 +85,7 @@ impl Line {
         ("event", Line::Event),
         ("command", Line::Command),
         ("on", Line::On),
+        ("without", Line::Without),
     ];
 
     pub(super) fn named(word: &str) -> Option<Line> {
@@ -117,6 +121,7 @@ impl Parser<'_> {
                     || (behind.kind == Kind::LeftParen && !scalar))
             }
             Line::On => name && behind.kind == Kind::LeftBrace,
+            Line::Without => name && !typed,
         };
         stands.then_some(line)
     }

@@ -5,7 +5,7 @@
 
 use super::Resolver;
 use crate::diagnostic::Diagnostic;
-use crate::schema::{Column, ColumnId, Member, OnDelete, TableId};
+use crate::schema::{Column, ColumnId, Member, OnDelete, Stamp, TableId};
 use crate::source::Span;
 use crate::syntax::{self, Member as Line};
 use crate::types::Type;
@@ -15,14 +15,14 @@ impl<'a> Resolver<'a> {
     pub(super) fn columns(&mut self) {
         for (table, members) in self.tables() {
             let declared: Vec<&'a syntax::Column> = members.into_iter().filter_map(column_line).collect();
-            let id = declared.iter().copied().find(|column| column.name.text == "id");
-            self.given_columns(table, id);
+            let given = self.given_columns(table, &declared);
             for column in declared {
-                if id.is_some_and(|id| std::ptr::eq(id, column)) || self.is_to_many(column) {
+                if given.iter().any(|given| std::ptr::eq(*given, column)) || self.is_to_many(column) {
                     continue;
                 }
                 self.declared_column(table, column);
             }
+            self.key_columns(table);
             self.unique_column_db_names(table);
         }
     }
@@ -32,16 +32,33 @@ impl<'a> Resolver<'a> {
         column.ty.list && self.type_table(&column.ty).is_some()
     }
 
-    fn given_columns(&mut self, table: TableId, id: Option<&'a syntax::Column>) {
+    /// The columns that every table has; answers the lines that say more about them.
+    fn given_columns(&mut self, table: TableId, declared: &[&'a syntax::Column]) -> Vec<&'a syntax::Column> {
         let draft = &self.drafts[table.0 as usize];
         let (span, tenant) = (draft.name.span, draft.declaration.tenant);
+        let named = |name: &str| declared.iter().copied().find(|column| column.name.text == name);
+        let id = named("id");
+        let without = self.without(table);
+        let mut said: Vec<&'a syntax::Column> = id.into_iter().collect();
         let mut key = plain("id", Type::Uuid, id.map_or(span, |id| id.name.span));
         key.immutable = true;
         if let Some(declared) = id {
             self.key(table, &mut key, declared);
         }
-        let stamp = |name: &str| plain(name, Type::Timestamp, span);
-        let mut given = vec![key, stamp("created"), stamp("updated")];
+        let mut given = vec![key];
+        for (name, stamp) in [("created", Stamp::Created), ("updated", Stamp::Updated)] {
+            if without.contains(&stamp) {
+                continue;
+            }
+            let mut column = plain(name, Type::Timestamp, span);
+            column.stamp = Some(stamp);
+            // Elsewhere it is refused with the other names that are given already.
+            if let Some(declared) = named(name).filter(|_| self.schema.existing) {
+                self.stamp(&mut column, declared);
+                said.push(declared);
+            }
+            given.push(column);
+        }
         if let Some(span) = tenant {
             let mut tenant = plain("tenant", Type::Uuid, span);
             tenant.immutable = true;
@@ -51,10 +68,106 @@ impl<'a> Resolver<'a> {
         for mut column in given {
             column.id = next_column(&into.columns);
             into.members.insert(column.name.clone(), Member::Column(column.id));
-            if column.name == "tenant" {
-                into.tenant = Some(column.id);
+            match column.stamp {
+                Some(Stamp::Created) => into.created = Some(column.id),
+                Some(Stamp::Updated) => into.updated = Some(column.id),
+                None if column.name == "tenant" => into.tenant = Some(column.id),
+                None => {}
             }
             into.columns.push(column);
+        }
+        said
+    }
+
+    /// The stamps that a table of a database made by others does not have.
+    fn without(&mut self, table: TableId) -> Vec<Stamp> {
+        let mut without = Vec::new();
+        for line in self.drafts[table.0 as usize].members.clone() {
+            let Line::Without { columns, span } = line else { continue };
+            if !self.schema.existing {
+                let message = "every table has `created` and `updated`, but for those of a database that others made: \
+                               `app name existing` says that it is one";
+                self.error("existing.only", *span, message);
+                continue;
+            }
+            for name in columns {
+                match name.text.as_str() {
+                    "created" => without.push(Stamp::Created),
+                    "updated" => without.push(Stamp::Updated),
+                    _ => self.unknown(
+                        name,
+                        format!("a table can be without `created` or `updated`, not without `{}`", name.text),
+                        ["created", "updated"],
+                    ),
+                }
+            }
+        }
+        without
+    }
+
+    /// `updated timestamp db "last_update"`
+    fn stamp(&mut self, column: &mut Column, declared: &'a syntax::Column) {
+        column.docs.clone_from(&declared.docs);
+        column.span = declared.name.span;
+        let is_timestamp = self.value_type(&declared.ty) == Some(Type::Timestamp);
+        if !is_timestamp || declared.nullable {
+            let message = format!(
+                "`{0}` is the server's own: a timestamp that is never null. For a column that is something else choose \
+                 another name, and say `without {0}`",
+                column.name
+            );
+            self.error("type.argument", declared.ty.span, message);
+        }
+        for modifier in &declared.modifiers {
+            match &modifier.kind {
+                syntax::ModifierKind::Db(text, _) => {
+                    if let Some(name) = self.db_name(text) {
+                        column.db_name = name;
+                    }
+                }
+                _ => self.misplaced(modifier, "the server keeps this column by itself"),
+            }
+        }
+    }
+
+    /// `id text(n) of (order, product)`: the columns that the key is put together from. They never change, and lead to rows that
+    /// have simple keys.
+    fn key_columns(&mut self, table: TableId) {
+        let of = self.drafts[table.0 as usize].columns.first().filter(|(id, _)| *id == ColumnId::ID);
+        let modifiers = of.map(|(_, declared)| declared.modifiers.as_slice()).unwrap_or_default();
+        for modifier in modifiers {
+            let syntax::ModifierKind::Of(names) = &modifier.kind else { continue };
+            if !self.schema.existing {
+                let message = "a key is put together from columns only in a database that others made: \
+                               `app name existing` says that it is one";
+                self.error("existing.only", modifier.span, message);
+                continue;
+            }
+            if !matches!(self.schema.key_type(table), Type::Text { .. }) {
+                self.error(
+                    "type.argument",
+                    modifier.span,
+                    "a key that is put together from columns is `text(n)`",
+                );
+            }
+            for name in names {
+                let Some(id) = self.column_of(table, name) else { continue };
+                let column = &mut self.schema.tables[table.0 as usize].columns[id.0 as usize];
+                column.immutable = true;
+                let fits = matches!(
+                    column.ty,
+                    Type::Int | Type::Uuid | Type::Text { .. } | Type::Date | Type::Enum(_) | Type::Ref(_)
+                );
+                if column.id == ColumnId::ID || column.nullable || !fits {
+                    self.error(
+                        "type.argument",
+                        name.span,
+                        "a key is put together from required columns of int, uuid, text, date, enum or of references",
+                    );
+                    continue;
+                }
+                self.schema.tables[table.0 as usize].key_of.push(id);
+            }
         }
     }
 
@@ -111,7 +224,7 @@ impl<'a> Resolver<'a> {
         let names: Vec<(String, Span)> =
             self.schema.table(table).columns.iter().map(|c| (c.db_name.clone(), c.span)).collect();
         for (name, span) in names {
-            if let Some(first) = seen.insert(name.to_ascii_lowercase(), span) {
+            if let Some(first) = seen.insert(self.told_apart(&name), span) {
                 self.duplicate(span, format!("two columns are called `{name}` in the database"), first);
             }
         }
@@ -150,6 +263,8 @@ fn plain(name: &str, ty: Type, span: Span) -> Column {
         hidden: false,
         on_delete: OnDelete::Restrict,
         auto: None,
+        stamp: None,
+        generated: None,
         span,
     }
 }

@@ -14,7 +14,9 @@ impl<'a> Resolver<'a> {
         self.uses();
         // The platform's first: a clash is then reported at the app's own table.
         let files: &'a [Parsed] = self.files;
-        for platform in [true, false] {
+        // The platform's tables are not in a database that others made.
+        let platform_too: &[bool] = if self.schema.existing { &[false] } else { &[true, false] };
+        for &platform in platform_too {
             for file in files.iter().filter(|file| file.platform == platform) {
                 for item in &file.tree.items {
                     match item {
@@ -46,6 +48,7 @@ impl<'a> Resolver<'a> {
             }
             first = Some(app.span);
             self.style("an app", &app.name, Style::SnakeCase);
+            self.schema.existing = app.existing.is_some();
             self.schema.app.clone_from(&app.name.text);
             self.schema.title =
                 app.title.as_ref().map_or_else(|| app.name.text.clone(), |title| title.text.clone());
@@ -58,7 +61,14 @@ impl<'a> Resolver<'a> {
     fn uses(&mut self) {
         let files: &'a [Parsed] = self.files;
         for name in files.iter().flat_map(|file| &file.tree.uses) {
-            if capability::find(&name.text).is_none() {
+            let found = capability::find(&name.text);
+            if found.is_some_and(|found| found.has_tables && self.schema.existing) {
+                let message = format!(
+                    "`{}` stands on tables of the platform's, which a database that others made does not have",
+                    name.text
+                );
+                self.error("existing.without", name.span, message);
+            } else if found.is_none() {
                 let message = format!("the platform has no capability `{}`", name.text);
                 self.unknown(name, message, capability::CAPABILITIES.iter().map(|known| known.name));
             } else if !self.schema.uses.contains(&name.text) {
@@ -86,6 +96,9 @@ impl<'a> Resolver<'a> {
             was: declaration.was.as_ref().map(|was| was.text.clone()),
             docs: declaration.docs.clone(),
             columns: Vec::new(),
+            created: None,
+            updated: None,
+            key_of: Vec::new(),
             relations: Vec::new(),
             members: foldhash::HashMap::default(),
             label: None,
@@ -171,7 +184,7 @@ impl<'a> Resolver<'a> {
                     format!("`{db_name}` is a name that the platform or the database keeps for itself");
                 self.error("name.reserved", span, message);
             }
-            if let Some(first) = seen.insert(db_name.to_ascii_lowercase(), index) {
+            if let Some(first) = seen.insert(self.told_apart(&db_name), index) {
                 let first = self.schema.tables[first].span;
                 self.duplicate(span, format!("two tables are called `{db_name}` in the database"), first);
             }

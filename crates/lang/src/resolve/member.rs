@@ -3,7 +3,7 @@
 use super::{Resolver, Style};
 use crate::diagnostic::Diagnostic;
 use crate::reserved;
-use crate::schema::{ColumnId, Member, TableId};
+use crate::schema::{Member, TableId};
 use crate::syntax::Name;
 
 impl Resolver<'_> {
@@ -28,7 +28,7 @@ impl Resolver<'_> {
             return true;
         };
         let (first_span, given) = match first {
-            Member::Column(id) => (of.column(id).span, id <= ColumnId::UPDATED || of.tenant == Some(id)),
+            Member::Column(id) => (of.column(id).span, of.column(id).is_given() || of.tenant == Some(id)),
             Member::Relation(id) => (of.relation(id).span, false),
         };
         let owner = of.name.clone();

@@ -10,6 +10,15 @@ use crate::syntax::{self, Member as Line, ModifierKind, Name};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// What is said of a relation behind its type.
+struct RelationWords {
+    hidden: bool,
+    db_name: Option<String>,
+    was: Option<String>,
+    /// The columns of its link table that lead to this table and to the other.
+    sides: Option<(String, String)>,
+}
+
 impl<'a> Resolver<'a> {
     pub(super) fn relations(&mut self) {
         for (table, members) in self.tables() {
@@ -49,7 +58,7 @@ impl<'a> Resolver<'a> {
             let message = "many rows may be none, but never null: leave `?` away";
             self.error("modifier.misplaced", declared.span, message);
         }
-        let (hidden, db_name, was) = self.relation_modifiers(declared);
+        let RelationWords { hidden, db_name, was, sides } = self.relation_modifiers(declared);
         let db_name = db_name.unwrap_or(link_name);
         if declared.ty.by.is_none() && db_name.len() > naming::NAME_BYTES_MAX {
             let message = format!("the link table's name `{db_name}` is too long for databases");
@@ -67,7 +76,8 @@ impl<'a> Resolver<'a> {
                     "a stream changes only by its events: it cannot declare a many-to-many relation";
                 self.error("stream.relation", declared.ty.span, message);
             }
-            let (owner_column, target_column) = ("owner".to_owned(), "target".to_owned());
+            let (owner_column, target_column) =
+                sides.unwrap_or_else(|| ("owner".to_owned(), "target".to_owned()));
             RelationKind::Link(Arc::new(LinkTable {
                 db_name,
                 owner: table,
@@ -90,14 +100,18 @@ impl<'a> Resolver<'a> {
         self.drafts[table.0 as usize].relations.push((id, declared));
     }
 
-    fn relation_modifiers(&mut self, declared: &syntax::Column) -> (bool, Option<String>, Option<String>) {
+    fn relation_modifiers(&mut self, declared: &syntax::Column) -> RelationWords {
         let mut hidden = false;
         let mut was = None;
         let mut db_name = None;
+        let mut sides = None;
         for modifier in &declared.modifiers {
             match &modifier.kind {
                 ModifierKind::Hidden => hidden = true,
-                ModifierKind::Db(text) if declared.ty.by.is_none() => db_name = self.db_name(text),
+                ModifierKind::Db(text, columns) if declared.ty.by.is_none() => {
+                    db_name = self.db_name(text);
+                    sides = self.link_columns(columns, modifier.span);
+                }
                 ModifierKind::Was(name) if declared.ty.by.is_none() => was = Some(name.text.clone()),
                 ModifierKind::OnDelete(_) => self.misplaced(modifier, "it stands at the column that refers"),
                 kind => {
@@ -106,7 +120,21 @@ impl<'a> Resolver<'a> {
                 }
             }
         }
-        (hidden, db_name, was)
+        RelationWords { hidden, db_name, was, sides }
+    }
+
+    /// The columns that a link table of a database made by others has.
+    fn link_columns(&mut self, columns: &[syntax::Text], span: Span) -> Option<(String, String)> {
+        match columns {
+            [] => None,
+            [owner, target] => Some((self.db_name(owner)?, self.db_name(target)?)),
+            _ => {
+                let message =
+                    "a table between two others has two columns: first the one that leads to this table";
+                self.error("type.argument", span, message);
+                None
+            }
+        }
     }
 
     /// `T[] by name`: the name is a column of T that refers here, or a many-to-many relation of T that leads here.
@@ -161,7 +189,7 @@ impl<'a> Resolver<'a> {
 
     fn unique_link_names(&mut self) {
         let mut seen: HashMap<String, Span> =
-            self.schema.tables.iter().map(|table| (table.db_name.to_ascii_lowercase(), table.span)).collect();
+            self.schema.tables.iter().map(|table| (self.told_apart(&table.db_name), table.span)).collect();
         let links: Vec<(String, Span)> = self
             .schema
             .tables
@@ -173,7 +201,7 @@ impl<'a> Resolver<'a> {
             })
             .collect();
         for (name, span) in links {
-            if let Some(first) = seen.insert(name.to_ascii_lowercase(), span) {
+            if let Some(first) = seen.insert(self.told_apart(&name), span) {
                 self.duplicate(span, format!("two tables are called `{name}` in the database"), first);
             }
         }

@@ -252,9 +252,7 @@ impl Resolver<'_> {
             let Some(column) = self.column_of(table, name) else { continue };
             let declared = self.schema.table(table).column(column);
             let (ty, nullable) = (declared.ty.clone(), declared.nullable);
-            if column <= ColumnId::UPDATED
-                || declared.is_managed()
-                || self.schema.table(table).tenant == Some(column)
+            if declared.is_given() || declared.is_managed() || self.schema.table(table).tenant == Some(column)
             {
                 self.error("stream.fold", name.span, format!("`{}` is set by the platform", name.text));
                 continue;
@@ -299,8 +297,7 @@ impl Resolver<'_> {
             }
             let of = self.schema.table(table);
             for column in &of.columns {
-                let given =
-                    column.id <= ColumnId::UPDATED || column.is_managed() || of.tenant == Some(column.id);
+                let given = column.is_given() || column.is_managed() || of.tenant == Some(column.id);
                 if given || column.nullable || column.default.is_some() {
                     continue;
                 }

@@ -40,7 +40,7 @@ pub(crate) struct Written {
 /// Writes a backup.
 pub(crate) fn run(output: Output, app: &App, file: &Path) -> Result<()> {
     let loaded = load_settings(output, app)?;
-    let schema = check::schema(output, app)?;
+    let schema = check::own_schema(output, app)?;
     let options = store_options(&app.folder, &loaded.config, false)?;
     let subject = Subject { schema, sources: app::sources(app)?, options };
     let made = now();

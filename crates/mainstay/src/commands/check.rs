@@ -44,6 +44,20 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     }
 }
 
+/// The same of an app whose database Mainstay made: for what changes or copies databases as a whole, or needs the tables that are
+/// in no other.
+pub(crate) fn own_schema(output: Output, app: &App) -> Result<Arc<Schema>> {
+    let schema = schema(output, app)?;
+    if schema.existing {
+        bail!(
+            "{}: its database was made by others (`app {} existing`): Mainstay can do this in a database of its own alone",
+            app.folder.display(),
+            schema.app
+        );
+    }
+    Ok(schema)
+}
+
 /// The schema of an app that has no errors; warnings are `check`'s to show.
 pub(crate) fn schema(output: Output, app: &App) -> Result<Arc<Schema>> {
     let sources = app::sources(app)?;

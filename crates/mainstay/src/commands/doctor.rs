@@ -95,7 +95,7 @@ fn secret(config: &Config, folder: &Path) -> Result<String> {
 }
 
 fn backups(output: Output, config: &Config, app: &App) -> Result<String> {
-    let schema = check::schema(output, app)?;
+    let schema = check::own_schema(output, app)?;
     Plan::of(config, app, &schema.app)?.map_or(Ok("none are asked for".to_owned()), |plan| plan.health(now()))
 }
 

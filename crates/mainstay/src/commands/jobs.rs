@@ -7,6 +7,7 @@ use mainstay_jobs::{JobRow, Jobs, JobsError, Kept, State};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
+use super::check;
 use crate::cli::{App, JobsCommand, Which};
 use crate::output::{Output, Usage};
 use crate::runtime::Runtime;
@@ -72,6 +73,7 @@ pub(crate) fn run(output: Output, command: JobsCommand) -> Result<()> {
 }
 
 fn open(output: Output, app: &App) -> Result<(Runtime, Jobs)> {
+    check::own_schema(output, app)?;
     let runtime = Runtime::open(output, app)?;
     let jobs = Jobs::of_app(runtime.engine.clone(), |_| true);
     Ok((runtime, jobs))

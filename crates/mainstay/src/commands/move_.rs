@@ -35,7 +35,7 @@ pub(crate) fn run(output: Output, app: &App, from: &str, to: &str, mode: Mode) -
     if is_same(&from, &to) {
         return Err(Usage("--from and --to are the same database".to_owned()).into());
     }
-    let schema = check::schema(output, app)?;
+    let schema = check::own_schema(output, app)?;
     tokio_runtime()?.block_on(move_all(output, &loaded.config, &schema, from, to, mode))
 }
 

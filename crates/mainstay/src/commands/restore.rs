@@ -79,7 +79,7 @@ pub(crate) fn run(output: Output, app: &App, file: &Path, mode: &Mode) -> Result
         head.made,
         head.last_change
     ));
-    let now = check::schema(output, app)?;
+    let now = check::own_schema(output, app)?;
     let dialect = options.url.dialect();
     if Model::of(&now, dialect) != Model::of(&schema, dialect) {
         output.say("the app's tables have changed since: the database is to be brought in step with it");

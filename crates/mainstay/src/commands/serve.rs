@@ -50,7 +50,8 @@ async fn serve(
     let forgetting = tokio::spawn(forget_what_is_old(Arc::clone(&engine)));
     let backups = backups.map(|backups| tokio::spawn(backups.run()));
     let (told, stopping) = tokio::sync::oneshot::channel::<()>();
-    let working = config.jobs_work.then(|| {
+    // A database that others made has no queue.
+    let working = (config.jobs_work && !engine.schema().existing).then(|| {
         let jobs = workers::jobs(&engine, &config);
         tokio::spawn(async move {
             let stop = async {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use mainstay_store::DatabaseUrl;
 
+use super::check;
 use super::serve::stop_signal;
 use crate::cli::App;
 use crate::output::Output;
@@ -15,6 +16,7 @@ use crate::{logging, workers};
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let config = load_settings(output, app)?.config;
     logging::start(&config)?;
+    check::own_schema(output, app)?;
     // A SQLite file is taken by the server that may run beside this.
     let exclusive = matches!(database_url(&app.folder, &config)?, DatabaseUrl::Postgres(_));
     let tokio = tokio_runtime()?;

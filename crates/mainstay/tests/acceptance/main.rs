@@ -21,7 +21,9 @@ mod live;
 mod migrate;
 mod moving;
 mod postgres;
+mod pulled;
 mod support;
+mod triggers;
 
 /// Where the apps of these tests keep their rows, unless a flag says otherwise.
 pub(crate) const ON: DatabaseKind = DatabaseKind::Sqlite;

@@ -9,6 +9,9 @@
 mod catalogue;
 mod change;
 mod json;
+mod kept;
+mod pulled;
+mod triggers;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -18,13 +21,19 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use crate::catalogue::CatalogueQueries;
+use crate::catalogue::{CatalogueQueries, FoundColumn, FoundEnum};
+use crate::forms::{Form, Forms, Kept};
+use crate::pull::Candidate;
+use crate::triggers::TriggerSpelling;
 
 use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, TypeChange};
 
 /// PostgreSQL 14 or later, with a database encoded in UTF-8.
-#[derive(Clone, Copy, Debug)]
-pub struct Postgres;
+#[derive(Clone, Debug)]
+pub struct Postgres {
+    /// How a database that others made keeps its columns.
+    pub(super) forms: Option<Forms>,
+}
 
 /// The functions that statements call, in a schema of their own.
 const FUNCTIONS: &str = include_str!("postgres/functions.sql");
@@ -50,6 +59,12 @@ impl Dialect for Postgres {
             Type::Bytes => "::bytea",
             // Bound as text, so that whoever binds needs no form for it.
             Type::Json | Type::List(_) => "::text::json",
+            // What is said here would keep an index of a column that collates otherwise from being used for `=`.
+            Type::Text { .. } | Type::Enum(_) | Type::File | Type::Ref(_) | Type::Null
+                if self.forms.is_some() =>
+            {
+                "::text"
+            }
             Type::Text { .. } | Type::Enum(_) | Type::File | Type::Ref(_) | Type::Null => {
                 "::text COLLATE \"C\""
             }
@@ -84,6 +99,13 @@ impl Dialect for Postgres {
 
     fn operator(&self, operator: Operator<'_>) -> Cow<'static, str> {
         match operator {
+            // Columns of others may be of fewer bits than what is computed of them.
+            Operator::Arithmetic { op, left: Type::Int, right: Type::Int, result }
+                if self.forms.is_some() =>
+            {
+                let template = arithmetic(op, &Type::Int, &Type::Int, result);
+                template.replace("{0}", "{0}::bigint").replace("{1}", "{1}::bigint").into()
+            }
             Operator::Arithmetic { op, left, right, result } => arithmetic(op, left, right, result),
             // From zero, so that zero stays the one zero that there is.
             Operator::Negate(Type::Float) => "(0::float8 - {0})".into(),
@@ -97,6 +119,8 @@ impl Dialect for Postgres {
                 format!("(mainstay_1.scalar({{0}}{way}) COLLATE \"C\")").into()
             }
             Operator::Least(Type::Uuid) => "mainstay_1.min({0})".into(),
+            Operator::Least(ty) if self.ordered(ty).is_some() => "min({0} COLLATE \"C\")".into(),
+            Operator::Greatest(ty) if self.ordered(ty).is_some() => "max({0} COLLATE \"C\")".into(),
             Operator::Least(_) => "min({0})".into(),
             Operator::Greatest(Type::Uuid) => "mainstay_1.max({0})".into(),
             Operator::Greatest(_) => "max({0})".into(),
@@ -207,8 +231,13 @@ impl Dialect for Postgres {
     }
 
     fn compared(&self, ty: &Type) -> Option<&'static str> {
-        // `json` has no equality; there is one spelling of a value.
-        matches!(ty, Type::Json | Type::List(_)).then_some("({0}::text COLLATE \"C\")")
+        // `json` has no equality; there is one spelling of a value, but in databases that others write.
+        let template = if self.forms.is_some() {
+            "({0}::jsonb::text COLLATE \"C\")"
+        } else {
+            "({0}::text COLLATE \"C\")"
+        };
+        matches!(ty, Type::Json | Type::List(_)).then_some(template)
     }
 
     fn column(&self, _: &Schema, ty: &Type, nullable: bool, role: ColumnRole) -> String {
@@ -323,6 +352,43 @@ impl Dialect for Postgres {
 
     fn alters_columns(&self) -> bool {
         true
+    }
+
+    fn forms(&self) -> Option<&Forms> {
+        self.forms.as_ref()
+    }
+
+    fn with_forms(&self, forms: Forms) -> &'static dyn Dialect {
+        Box::leak(Box::new(Postgres { forms: Some(forms) }))
+    }
+
+    fn form(&self, kept: Kept<'_>) -> Option<Form> {
+        kept::form(kept)
+    }
+
+    fn candidates(&self, found: &FoundColumn, enums: &[FoundEnum]) -> Vec<Candidate> {
+        pulled::candidates(found, enums)
+    }
+
+    fn triggers(&self) -> TriggerSpelling {
+        triggers::SPELLING
+    }
+
+    fn trigger_json(&self, ty: &Type, form: Option<&Form>, value: &str) -> Option<String> {
+        Some(triggers::json(ty, form, value))
+    }
+
+    fn trigger_image(&self) -> &'static str {
+        "({0})::json"
+    }
+
+    fn key_part(&self, ty: &Type) -> Cow<'static, str> {
+        kept::key_part(ty).into()
+    }
+
+    fn ordered(&self, ty: &Type) -> Option<&'static str> {
+        let is_text = matches!(ty, Type::Text { .. } | Type::File | Type::Enum(_));
+        (is_text && self.forms.is_some()).then_some("({0} COLLATE \"C\")")
     }
 
     fn catalogue(&self) -> CatalogueQueries {

@@ -7,6 +7,9 @@
 
 mod catalogue;
 mod change;
+mod kept;
+mod pulled;
+mod triggers;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -17,13 +20,19 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
-use crate::catalogue::CatalogueQueries;
+use crate::catalogue::{CatalogueQueries, FoundColumn, FoundEnum};
+use crate::forms::{Form, Forms, Kept};
+use crate::pull::Candidate;
+use crate::triggers::TriggerSpelling;
 
 use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, TypeChange};
 
 /// The embedded database, 3.46 or later.
-#[derive(Clone, Copy, Debug)]
-pub struct Sqlite;
+#[derive(Clone, Debug)]
+pub struct Sqlite {
+    /// How a database that others made keeps its columns.
+    pub(super) forms: Option<Forms>,
+}
 
 impl Dialect for Sqlite {
     fn kind(&self) -> &'static str {
@@ -178,6 +187,46 @@ impl Dialect for Sqlite {
 
     fn alters_columns(&self) -> bool {
         false
+    }
+
+    fn forms(&self) -> Option<&Forms> {
+        self.forms.as_ref()
+    }
+
+    fn with_forms(&self, forms: Forms) -> &'static dyn Dialect {
+        Box::leak(Box::new(Sqlite { forms: Some(forms) }))
+    }
+
+    fn form(&self, kept: Kept<'_>) -> Option<Form> {
+        kept::form(kept)
+    }
+
+    fn is_bare_key(&self, form: &Form) -> bool {
+        form.write.is_none() && form.read.as_deref() == Some("({0} COLLATE BINARY)")
+    }
+
+    fn sample(&self, ty: &Type) -> Option<&'static str> {
+        (*ty == Type::Timestamp).then_some("CAST({0} AS TEXT), typeof({0})")
+    }
+
+    fn candidates(&self, found: &FoundColumn, _: &[FoundEnum]) -> Vec<Candidate> {
+        pulled::candidates(found)
+    }
+
+    fn triggers(&self) -> TriggerSpelling {
+        triggers::SPELLING
+    }
+
+    fn trigger_json(&self, ty: &Type, form: Option<&Form>, value: &str) -> Option<String> {
+        triggers::json(ty, form.is_some(), value)
+    }
+
+    fn trigger_image(&self) -> &'static str {
+        "{0}"
+    }
+
+    fn key_part(&self, ty: &Type) -> Cow<'static, str> {
+        kept::key_part(ty).into()
     }
 
     fn catalogue(&self) -> CatalogueQueries {

@@ -154,8 +154,10 @@ impl Planner<'_> {
             }
             w.text(if separator == ", " { " " } else { "" });
             w.text("ORDER BY ");
-            w.scope_column(scope, ColumnId::CREATED);
-            w.text(", ");
+            if let Some(created) = table.created {
+                w.scope_column(scope, created);
+                w.text(", ");
+            }
             w.scope_column(scope, ColumnId::ID);
             w.text(")");
         })

@@ -63,6 +63,16 @@ impl Writer<'_> {
         self.concat_slice(&pieces.done);
     }
 
+    /// The same by an operator that every release has.
+    pub(crate) fn joined_pieces(&mut self, pieces: &Pieces) {
+        self.text("(");
+        self.separated(" || ", &pieces.done, |w, piece| match piece {
+            Piece::Literal(text) => w.quoted(text),
+            Piece::Sql(sql) => w.text(sql),
+        });
+        self.text(")");
+    }
+
     fn concat_slice(&mut self, pieces: &[Piece]) {
         self.text("concat(");
         if pieces.len() <= ARGUMENTS_MAX {

@@ -59,7 +59,10 @@ impl Writer<'_> {
         if with_key {
             let key = values.last().expect("the key comes last in a cursor");
             items.push(Item {
-                by: self.capture(|w| w.scope_column(scope, ColumnId::ID)),
+                by: self.capture(|w| {
+                    let id = w.capture(|w| w.scope_column(scope, ColumnId::ID));
+                    w.in_order(w.schema.key_type(select.table), &id);
+                }),
                 value: self.capture(|w| w.expr(key)),
                 descending: false,
                 nulls_first: false,

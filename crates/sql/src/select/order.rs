@@ -46,15 +46,19 @@ impl Writer<'_> {
         });
         if with_key {
             self.text(if items.is_empty() { "" } else { ", " });
-            self.scope_column(scope, ColumnId::ID);
+            let key = self.capture(|w| w.scope_column(scope, ColumnId::ID));
+            let ty = self.schema.key_type(self.table_of(scope));
+            self.in_order(ty, &key);
         }
     }
 
     /// What is sorted by: an enum's place in the declared order, any other value itself.
     pub(super) fn sort_value(&mut self, by: &Expr) {
-        let Type::Enum(of) = &by.ty else { return self.expr(by) };
         let value = self.capture(|w| w.expr(by));
-        self.rank_of(of, &value);
+        match &by.ty {
+            Type::Enum(of) => self.rank_of(of, &value),
+            ty => self.in_order(ty, &value),
+        }
     }
 
     /// `LIMIT` and `OFFSET`; one row more than asked for when that tells whether more follow.

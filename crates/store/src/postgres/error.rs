@@ -123,6 +123,13 @@ fn of_server(error: &DbError) -> Failure {
             table: error.table().unwrap_or_default().to_owned(),
             column: error.column().unwrap_or_default().to_owned(),
         },
+        // What a cast says that was made to fail when a value is none of its column's type.
+        SqlState::INVALID_TEXT_REPRESENTATION if misfit(error.message()).is_some() => {
+            StoreError::Misfit { detail: misfit(error.message()).unwrap_or_default() }
+        }
+        SqlState::RAISE_EXCEPTION | SqlState::STRING_DATA_RIGHT_TRUNCATION | SqlState::GENERATED_ALWAYS => {
+            StoreError::Check { constraint: error.message().to_owned() }
+        }
         SqlState::CHECK_VIOLATION => {
             StoreError::Check { constraint: error.constraint().unwrap_or_default().to_owned() }
         }
@@ -142,6 +149,12 @@ fn of_server(error: &DbError) -> Failure {
 
 pub(super) fn too_many_connections() -> StoreError {
     StoreError::Busy { reason: "the database takes no more connections" }
+}
+
+/// `invalid input syntax for type bigint: "the column length holds …"`
+fn misfit(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once('"')?;
+    rest.strip_suffix('"').filter(|words| words.starts_with("the column ")).map(str::to_owned)
 }
 
 fn words(error: &DbError) -> String {

@@ -88,7 +88,7 @@ fn is_true(row: &Row, column: usize) -> Result<bool, StoreError> {
 
 /// Copies JSON and answers how many nested rows stand in it.
 fn write_raw(out: &mut Vec<u8>, sent: &PgType, raw: &[u8]) -> Result<u64, StoreError> {
-    if matches!(*sent, PgType::INT8 | PgType::INT4 | PgType::NUMERIC) {
+    if matches!(*sent, PgType::INT8 | PgType::INT4 | PgType::INT2 | PgType::NUMERIC) {
         // An aggregate of integers is JSON as well, though the server does not send it as text.
         serde_json::to_writer(out, &values::int(sent, raw)?).expect(INFALLIBLE);
         return Ok(0);

@@ -231,5 +231,5 @@ fn utf8(raw: &[u8]) -> Result<&str, StoreError> {
 
 /// A result that is not of the type that the statement promised.
 pub(super) fn mismatch(sent: &PgType, ty: &Type) -> StoreError {
-    StoreError::Other(format!("the database sent a {sent} that is no {ty}"))
+    StoreError::Misfit { detail: format!("the database sent a {sent} that is no {ty}") }
 }

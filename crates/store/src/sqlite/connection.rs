@@ -44,14 +44,17 @@ pub(crate) struct Session {
 impl Session {
     /// Opens the connection that writes; makes the file.
     pub(crate) fn open_writer(path: &Path, options: &StoreOptions) -> Result<Session, StoreError> {
-        let mut session = Session::open(path, options, OpenFlags::SQLITE_OPEN_CREATE)?;
+        let make = if options.existing { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
+        let mut session = Session::open(path, options, make)?;
         let connection = &mut session.connection;
         if connection.is_readonly("main").map_err(|error| explain_open(path, connection, &error))? {
             return Err(StoreError::ReadOnly {
                 detail: format!("{} may not be written by this user", path.display()),
             });
         }
-        set_journal(path, connection)?;
+        if !options.existing {
+            set_journal(path, connection)?;
+        }
         let synchronous = match options.synchronous {
             Synchronous::Full => "FULL",
             Synchronous::Normal => "NORMAL",
@@ -88,7 +91,7 @@ impl Session {
         // A connection is used by one thread at a time, so SQLite's own mutexes are not needed.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
         let connection =
-            Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, &error))?;
+            Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, options, &error))?;
         let mut session = Session { connection, meter: Arc::default() };
         prepare(&mut session, options).map_err(|error| explain_open(path, &session.connection, &error))?;
         Ok(session)
@@ -102,8 +105,9 @@ fn prepare(session: &mut Session, options: &StoreOptions) -> rusqlite::Result<()
     for (config, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
-        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
-        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+        // Triggers of others may take double quotes for those of a text.
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, options.existing),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, options.existing),
         // Otherwise a bound value that a plan might have looked at, a `LIMIT ?` to begin with, makes SQLite parse and plan
         // the whole statement anew at each run.
         (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
@@ -168,7 +172,12 @@ fn explain_open(path: &Path, connection: &Connection, error: &rusqlite::Error) -
     convert_plain(connection, error)
 }
 
-fn cannot_open(path: &Path, error: &rusqlite::Error) -> StoreError {
+fn cannot_open(path: &Path, options: &StoreOptions, error: &rusqlite::Error) -> StoreError {
+    if options.existing && !path.exists() {
+        let detail =
+            format!("{}: there is no such database, and the app wants one that is there", path.display());
+        return StoreError::Io { detail };
+    }
     if path.is_dir() {
         let detail = format!("{} is a folder; a database is a file in it", path.display());
         return StoreError::Io { detail };

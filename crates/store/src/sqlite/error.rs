@@ -35,6 +35,9 @@ pub(crate) fn convert_plain(connection: &Connection, error: &Error) -> StoreErro
             StoreError::NotNull { table: table.to_owned(), column: column.to_owned() }
         }
         ffi::SQLITE_CONSTRAINT_CHECK => StoreError::Check { constraint: named(&detail).to_owned() },
+        ffi::SQLITE_CONSTRAINT_TRIGGER | ffi::SQLITE_CONSTRAINT_DATATYPE => {
+            StoreError::Check { constraint: detail }
+        }
         extended => by_primary_code(extended & 0xff, detail),
     }
 }

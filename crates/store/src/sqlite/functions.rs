@@ -136,6 +136,7 @@ fn raise_op(meter: &Meter, error: OpError) -> rusqlite::Error {
         meter,
         match error {
             OpError::Overflow { .. } | OpError::PatternTooLong => StoreError::Arithmetic(words),
+            OpError::Misfit { .. } => StoreError::Misfit { detail: words },
             OpError::Argument => StoreError::Other(words),
         },
     )

@@ -190,7 +190,8 @@ impl Inner {
         let calls_max = self.options.inline_steps_max / PROGRESS_STEPS;
         reader.session.meter.start(limits.rows, Pace::Inline { calls_max });
         // Other processes' commits are seen only by who looks for them, which is who has the folder.
-        let result = match self.options.exclusive {
+        // Without a write-ahead log a snapshot that is kept keeps everybody from writing, so none is where the journal is not ours.
+        let result = match self.options.exclusive && !self.options.existing {
             true => reader.read(batch, limits, &self.commits),
             false => reader.session.read_batch(batch, limits),
         };

@@ -78,5 +78,7 @@ pub(crate) fn real(stored: ValueRef<'_>) -> Option<f64> {
 
 /// A result that is not of the type that the statement promised.
 pub(crate) fn mismatch(stored: ValueRef<'_>, ty: &Type) -> StoreError {
-    StoreError::Other(format!("the database holds a {} where a {ty} should be", stored.data_type()))
+    StoreError::Misfit {
+        detail: format!("the database holds a {} where a {ty} should be", stored.data_type()),
+    }
 }

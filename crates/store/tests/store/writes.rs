@@ -134,7 +134,12 @@ async fn a_lost_transaction_is_run_again_without_its_culprit() {
     let results = in_one_group(&test, vec![insert(1), insert(1), insert(13), insert(2)]).await;
     assert_eq!(
         results,
-        [Ok(()), Err(taken("number", &["n"])), Err(StoreError::Other("thirteen".to_owned())), Ok(())]
+        [
+            Ok(()),
+            Err(taken("number", &["n"])),
+            Err(StoreError::Check { constraint: "thirteen".to_owned() }),
+            Ok(())
+        ]
     );
     assert_eq!(test.all_numbers().await, [1, 2]);
     assert!(test.store.metrics().reruns >= 2);
@@ -348,7 +353,7 @@ async fn a_statement_with_too_few_values_is_not_run(on: On) {
     assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
     let wrong_type = query("SELECT 'x'", vec![], ResultShape::Values(vec![Type::Int]));
     let result = test.write(job(vec![wrong_type])).await;
-    assert!(matches!(result, Err(StoreError::Other(_))), "{result:?}");
+    assert!(matches!(result, Err(StoreError::Misfit { .. })), "{result:?}");
 }
 
 each_database!(

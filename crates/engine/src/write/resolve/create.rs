@@ -80,6 +80,10 @@ impl<'a> Planner<'a> {
         field: &Field,
         path: &str,
     ) -> Result<Option<NewValue>, Error> {
+        if column.id == ColumnId::ID && !table.key_of.is_empty() {
+            self.problems.add(path, "managed", "is put together from other columns");
+            return Ok(None);
+        }
         if column.is_managed() || (Some(column.id) == table.tenant && !self.gives_tenant) {
             self.problems.add(path, "managed", "is kept by the server");
             return Ok(None);
@@ -126,9 +130,17 @@ impl<'a> Planner<'a> {
             return;
         }
         for column in &table.columns {
+            // Of keys in databases that others made nobody here draws numbers.
+            let is_drawn = match column.ty {
+                Type::Text { .. } => false,
+                Type::Int => !self.schema.existing,
+                _ => true,
+            };
+            let is_key = column.id == ColumnId::ID;
             let is_generated = column.is_managed()
+                || column.generated.is_some()
                 || Some(column.id) == table.tenant
-                || column.id == ColumnId::ID && !matches!(column.ty, Type::Text { .. });
+                || is_key && (is_drawn || !table.key_of.is_empty());
             let is_named = part.fields.iter().any(|(name, _)| *name == column.name);
             let is_needed = !column.nullable && column.default.is_none() && !is_generated;
             if is_needed && !is_named && given != Some(column.name.as_str()) {

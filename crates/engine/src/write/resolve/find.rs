@@ -158,7 +158,7 @@ impl<'a> Planner<'a> {
             params: resolver.params.into_values(),
             key,
             is_relation: role != Role::Plain,
-            if_updated: self.version(part),
+            if_updated: self.version(table, part),
         })
     }
 
@@ -172,8 +172,13 @@ impl<'a> Planner<'a> {
         Value::from_json(raw.get(), &table.column(ColumnId::ID).ty).ok()
     }
 
-    fn version(&mut self, part: &Part) -> Option<Timestamp> {
+    fn version(&mut self, table: &Table, part: &Part) -> Option<Timestamp> {
         let text = part.if_updated.as_ref()?;
+        if table.updated.is_none() {
+            let words = format!("{} has no `updated`, so there is no version to test", table.name);
+            self.problems.add(join_path(&part.path, "if_updated"), "version", words);
+            return None;
+        }
         let version = Timestamp::parse(text);
         if version.is_none() {
             let path = join_path(&part.path, "if_updated");

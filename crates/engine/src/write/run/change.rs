@@ -5,7 +5,7 @@ use mainstay_lang::value::{Timestamp, Value};
 
 use super::step::Assigning;
 use super::{After, Run};
-use crate::error::Error;
+use crate::error::{Error, Key};
 use crate::write::plan::{Assign, Step};
 use crate::write::rows::Image;
 use crate::write::rules::Change;
@@ -57,7 +57,7 @@ impl Run<'_> {
         path: &str,
     ) -> Result<bool, Error> {
         let mut named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
-        let (mut next, mut changed) = self.changed(current, changes);
+        let (mut next, mut changed) = self.changed(table, current, changes);
         let mut now = current.clone();
         if !changed.is_empty() && self.hooks_of(table).is_some() {
             let mut row = next.to_vec();
@@ -70,7 +70,7 @@ impl Run<'_> {
             let Some(image) = self.rows.current(table, current) else { return Ok(false) };
             now = image;
             let changes = named.iter().map(|column| (*column, row[column.0 as usize].clone())).collect();
-            (next, changed) = self.changed(&now, changes);
+            (next, changed) = self.changed(table, &now, changes);
         }
         let current = &now;
         self.hold_parents(table, &[current, &next], Some(&changed)).await?;
@@ -78,6 +78,8 @@ impl Run<'_> {
         self.require(table, Operation::Update, &named, current, change, path).await?;
         self.store(table, current, &next, &changed, places, path).await?;
         if !changed.is_empty() {
+            // Triggers of others may have made another row of it.
+            let next = self.rows.current(table, current).unwrap_or(next);
             self.note_update(table, current, &next);
         }
         let old = current.clone();
@@ -93,17 +95,25 @@ impl Run<'_> {
         changes: Vec<(ColumnId, Value)>,
         path: &str,
     ) -> Result<(), Error> {
-        let (next, changed) = self.changed(current, changes);
+        let (next, changed) = self.changed(table, current, changes);
         self.hold_parents(table, &[current, &next], Some(&changed)).await?;
         self.store(table, current, &next, &changed, &[], path).await?;
         if !changed.is_empty() {
+            // Triggers of others may have made another row of it.
+            let next = self.rows.current(table, current).unwrap_or(next);
             self.note_update(table, current, &next);
         }
         Ok(())
     }
 
     /// The row after a change, and the columns that differ. A row that stays as it was keeps its version.
-    fn changed(&self, current: &Image, changes: Vec<(ColumnId, Value)>) -> (Image, Vec<ColumnId>) {
+    fn changed(
+        &self,
+        table: TableId,
+        current: &Image,
+        changes: Vec<(ColumnId, Value)>,
+    ) -> (Image, Vec<ColumnId>) {
+        let updated = self.schema().table(table).updated;
         let mut next = current.to_vec();
         let mut changed = Vec::with_capacity(changes.len() + 1);
         for (column, value) in changes {
@@ -113,16 +123,25 @@ impl Run<'_> {
                 changed.push(column);
             }
         }
-        if !changed.is_empty() {
-            let version = &mut next[ColumnId::UPDATED.0 as usize];
+        if let Some(updated) = updated.filter(|_| !changed.is_empty()) {
+            let version = &mut next[updated.0 as usize];
             let least = match version {
                 Value::Timestamp(last) => last.0.saturating_add(1),
                 _ => i64::MIN,
             };
             *version = Value::Timestamp(Timestamp(self.ctx.now.0.max(least)));
-            changed.push(ColumnId::UPDATED);
+            changed.push(updated);
         }
         (Image::from(next), changed)
+    }
+
+    /// A row as it was stored, with the columns that wait for theirs as they will be.
+    fn with_waiting(&self, stored: &Image, next: &Image, waiting: &[ColumnId]) -> Image {
+        let mut row = stored.to_vec();
+        for column in waiting {
+            row[column.0 as usize] = next[column.0 as usize].clone();
+        }
+        Image::from(row)
     }
 
     pub(super) async fn store(
@@ -144,7 +163,18 @@ impl Run<'_> {
         let key = std::iter::once(&current[0]);
         let params: Vec<Value> =
             key.chain(stored.iter().map(|column| &next[column.0 as usize])).cloned().collect();
-        self.store_row(&statement, &params, table, places, path).await?;
-        self.rows.note(table, Some(current.clone()), Some(next.clone()), path)
+        let next = if self.schema().existing && !stored.is_empty() {
+            match self.store_row_theirs(&statement, &params, table, places, path).await? {
+                Some(found) => self.with_waiting(&found, next, &waiting),
+                None => {
+                    let words = "a trigger of the database keeps the row as it was";
+                    return Err(Error::new(Key::Check, words));
+                }
+            }
+        } else {
+            self.store_row(&statement, &params, table, places, path).await?;
+            next.clone()
+        };
+        self.rows.note(table, Some(current.clone()), Some(next), path)
     }
 }

@@ -1,7 +1,7 @@
 //! A new row: its values, its defaults, its counters.
 
 use mainstay_lang::eval::Env;
-use mainstay_lang::schema::{Column, ColumnId, Operation, Table};
+use mainstay_lang::schema::{Column, ColumnId, Generated, Operation, Table};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use uuid::{Timestamp, Uuid};
@@ -14,6 +14,16 @@ use crate::write::plan::Step;
 use crate::write::rows::{Image, Kind, RowKey};
 use crate::write::rules::Change;
 use crate::write::value::{self, Problems};
+
+/// The columns of a new row that its database shall give.
+fn left_out(table: &Table, row: &[Value], named: &[ColumnId]) -> Vec<ColumnId> {
+    let is_left_out = |column: &&Column| match column.generated {
+        Some(Generated::Always) => true,
+        Some(Generated::ByDefault) => row[column.id.0 as usize].is_null() && !named.contains(&column.id),
+        None => false,
+    };
+    table.columns.iter().filter(is_left_out).map(|column| column.id).collect()
+}
 
 impl<'a> Run<'a> {
     /// Makes the row of a step; `given` fills the column that refers to the row around.
@@ -49,7 +59,20 @@ impl<'a> Run<'a> {
         self.hold_parents(step.table, &[&row], None).await?;
         let places: Vec<_> =
             step.assigns.iter().map(|assign| (assign.column, assign.path.as_str())).collect();
-        self.store_new_row(&row, step.table, &places, &step.path).await?;
+        let row = if self.schema().existing {
+            let left_out = left_out(table, &row, &named);
+            let statement = self.prepared.insert_without(step.table, &left_out);
+            let stored = self.store_row_theirs(&statement, &row, step.table, &places, &step.path).await?;
+            stored.ok_or_else(|| {
+                Error::new(
+                    Key::Check,
+                    format!("a trigger of the database keeps {} from being made", table.name),
+                )
+            })?
+        } else {
+            self.store_new_row(&row, step.table, &places, &step.path).await?;
+            row
+        };
         self.rows.note(step.table, None, Some(row.clone()), &step.path)?;
         self.creating.push((step.table, RowKey::of(&row[0])));
         let after = After {
@@ -76,8 +99,9 @@ impl<'a> Run<'a> {
         named: &[ColumnId],
         path: &str,
     ) -> Result<(), Error> {
-        row[ColumnId::CREATED.0 as usize] = Value::Timestamp(self.ctx.now);
-        row[ColumnId::UPDATED.0 as usize] = Value::Timestamp(self.ctx.now);
+        for stamp in [table.created, table.updated].into_iter().flatten() {
+            row[stamp.0 as usize] = Value::Timestamp(self.ctx.now);
+        }
         if let Some(tenant) = table.tenant
             && row[tenant.0 as usize].is_null()
         {
@@ -118,6 +142,9 @@ impl<'a> Run<'a> {
     async fn fill_key(&mut self, table: &Table, row: &mut [Value]) -> Result<(), Error> {
         let is_given = !row[0].is_null();
         match table.columns[0].ty {
+            // The database gives it, or it is put together from others.
+            _ if table.columns[0].generated.is_some() || !table.key_of.is_empty() => Ok(()),
+            Type::Int if is_given && self.schema().existing => Ok(()),
             Type::Int if is_given => self.counter_raise(table, row[0].clone()).await,
             Type::Int => {
                 row[0] = self.next_key(table).await?;

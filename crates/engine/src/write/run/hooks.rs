@@ -148,7 +148,8 @@ impl<'a> Run<'a> {
         let mut problems = Problems::default();
         for column in declared.columns.iter().filter(|column| column.id != ColumnId::ID) {
             let value = &row[column.id.0 as usize];
-            if value.is_null() && !column.nullable && column.auto.is_none() {
+            let is_given_later = column.auto.is_some() || column.generated.is_some();
+            if value.is_null() && !column.nullable && !is_given_later {
                 let path = crate::document::join_path(path, &column.name);
                 value::check(column, self.schema().storage_type(&column.ty), value, &path, &mut problems);
             }
@@ -188,7 +189,7 @@ impl<'a> Run<'a> {
         if let Some(after) = self.afters.last_mut() {
             after.named.extend(changed);
         }
-        Ok(next)
+        Ok(self.rows.current(table, &next).unwrap_or(next))
     }
 
     /// Notes an update that hooks are to be told of.

@@ -119,8 +119,8 @@ impl<'a> Run<'a> {
         'a: 'p,
     {
         let images = self.find(step, find, place).await?;
-        if let Some(version) = find.if_updated
-            && images.iter().any(|image| image[ColumnId::UPDATED.0 as usize] != Value::Timestamp(version))
+        if let (Some(version), Some(updated)) = (find.if_updated, self.schema().table(step.table).updated)
+            && images.iter().any(|image| image[updated.0 as usize] != Value::Timestamp(version))
         {
             let message = "the row was changed since it was read; its `updated` is another one now";
             return Err(Error::at(Key::Version, format!("{}/if_updated", step.path), "version", message));

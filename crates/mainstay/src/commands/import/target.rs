@@ -164,7 +164,7 @@ fn column<'t>(table: &'t Table, name: &str) -> Result<&'t Column, String> {
 
 /// `created` and `updated` are the server's own, so an export can be imported again.
 fn is_stamp(column: &Column) -> bool {
-    column.id == ColumnId::CREATED || column.id == ColumnId::UPDATED
+    column.stamp.is_some()
 }
 
 /// A cell's JSON; `None`: empty.

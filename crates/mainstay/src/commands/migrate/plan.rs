@@ -34,7 +34,7 @@ const NAME_BYTES_MAX: usize = 48;
 pub(crate) fn run(output: Output, app: &App, args: &PlanArgs) -> Result<()> {
     let loaded = load_settings(output, app)?;
     let own = database_url(&app.folder, &loaded.config)?.dialect();
-    let schema = check::schema(output, app)?;
+    let schema = check::own_schema(output, app)?;
     let mut hints = hints(args)?;
     let kinds = migrations::kinds(&app.folder, own, args.kind.as_deref());
     let all = kinds

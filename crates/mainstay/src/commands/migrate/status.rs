@@ -16,7 +16,7 @@ use crate::runtime::{load_settings, open_store, tokio_runtime};
 /// Prints a line for each file, then what differs.
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let loaded = load_settings(output, app)?;
-    let schema = check::schema(output, app)?;
+    let schema = check::own_schema(output, app)?;
     let tokio = tokio_runtime()?;
     tokio.block_on(async {
         let store = open_store(app, &loaded.config, false)?;

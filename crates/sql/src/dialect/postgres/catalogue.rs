@@ -19,7 +19,9 @@ ORDER BY t.relname",
     columns: "
 SELECT t.relname::text, a.attname::text,
     format_type(a.atttypid, a.atttypmod)
-        || CASE WHEN a.attcollation = 'pg_catalog.\"C\"'::regcollation THEN ' COLLATE \"C\"' ELSE '' END,
+        || CASE WHEN a.attcollation IN (0, 'pg_catalog.\"default\"'::regcollation) THEN ''
+            WHEN a.attcollation = 'pg_catalog.\"C\"'::regcollation THEN ' COLLATE \"C\"'
+            ELSE ' COLLATE other' END,
     CASE WHEN y.typtype = 'd' THEN format_type(y.typbasetype, y.typtypmod) END,
     NOT a.attnotnull,
     CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,

@@ -1,6 +1,6 @@
 //! How answers and states of a database compare.
 
-use mainstay_lang::schema::{ColumnId, Schema};
+use mainstay_lang::schema::{Schema, Stamp};
 use serde_json::Value as Json;
 
 use crate::naive::{World, order};
@@ -18,7 +18,7 @@ pub(super) fn difference(schema: &Schema, before: &World, expected: &World, foun
         for (expected, found) in expected.rows(table.id).iter().zip(found.rows(table.id)) {
             let before = before.row(table.id, &expected[0]);
             for (at, column) in table.columns.iter().enumerate() {
-                let same = match (column.id == ColumnId::UPDATED, before) {
+                let same = match (column.stamp == Some(Stamp::Updated), before) {
                     (true, Some(before)) if before[at] != expected[at] => {
                         order(&found[at], &before[at]) == Some(std::cmp::Ordering::Greater)
                     }
