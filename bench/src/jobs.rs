@@ -39,14 +39,19 @@ pub(crate) fn run(server: &str, count: usize, pending: usize) -> Result<()> {
     finish(Command::new("npm").args(["install", "--silent", "graphile-worker"]).current_dir(folder.path()))?;
     std::fs::write(folder.path().join("peer.js"), PEER)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder around the benchmark")?;
-    finish(Command::new("cargo").args(["build", "--release", "-p", "mainstay-jobs", "--example", "jobs_rate"]).current_dir(root))?;
+    finish(
+        Command::new("cargo")
+            .args(["build", "--release", "-p", "mainstay-jobs", "--example", "jobs_rate"])
+            .current_dir(root),
+    )?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let own = target.join("release/examples/jobs_rate");
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); 3];
     for round in 0..ROUNDS {
         let on_new = |name: &str, command: &mut dyn FnMut(&str) -> Command| -> Result<Value> {
             let name = format!("bench_{name}_{round}");
-            let sql = |sql: String| finish(Command::new("psql").args([&format!("{server}/postgres"), "-qc", &sql]));
+            let sql =
+                |sql: String| finish(Command::new("psql").args([&format!("{server}/postgres"), "-qc", &sql]));
             sql(format!("DROP DATABASE IF EXISTS {name}"))?;
             sql(format!("CREATE DATABASE {name}"))?;
             let said = finish(&mut command(&format!("{server}/{name}")));

@@ -5,6 +5,11 @@
 //! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- postgres` does the same on
 //! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, `cargo run --release -- jobs URL COUNT PENDING`
 //! jobs beside graphile-worker, and `cargo run --release -- move URL ROWS` `mainstay move` beside `psql`.
+
+mod data;
+mod hand;
+mod jobs;
+mod live;
 mod moving;
 mod peers;
 mod postgres;
@@ -29,10 +34,6 @@ fn main() -> Result<()> {
         ["postgres", "--rounds", rounds, "--seconds", seconds] => {
             postgres::run(rounds.parse()?, seconds.parse()?)
         }
-        ["live"] => live::run(),
-        ["move", server, rows] => moving::run(server, rows.parse()?),
-        ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
-        _ => bail!(
         ["live"] => live::run(),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
