@@ -18,6 +18,7 @@ const USAGE: &str = "\
 cargo xtask test            everything: format, lints, tests, documents, fuzzing in short, the API's document
 cargo xtask test --quick    format, lints, tests
 cargo xtask tidy            the house rules that no lint knows
+cargo xtask pooled          the tests on PostgreSQL by way of PgBouncer
 cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
 cargo xtask oracle [CASES]  the random tests, so many cases each (1000000), optimised
 cargo xtask mutate [WORD…]  whether the oracle notices when a rule is not asked: every mutant, or those about a word
@@ -40,12 +41,12 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["test"] => {
             quick()?;
-            steps::pooled_tests()?;
             steps::doc_tests()?;
             steps::fuzz(&Fuzzing::Runs(2000))?;
             steps::api(steps::CONFORMANCE)
         }
         ["test", "--quick"] => quick(),
+        ["pooled"] => steps::pooled_tests(),
         ["tidy"] => tidy::run(),
         ["fuzz"] => steps::fuzz(&Fuzzing::Seconds(60)),
         ["fuzz", seconds] => steps::fuzz(&Fuzzing::Seconds(seconds.parse()?)),
