@@ -116,6 +116,13 @@ fn caller(key: &DecodingKey, headers: &HeaderMap) -> Result<String, StatusCode> 
         .map_err(|_| StatusCode::UNAUTHORIZED)
 }
 
+/// The task that a caller may make: one of the caller's own.
+fn new_task(key: &DecodingKey, headers: &HeaderMap, body: &[u8]) -> Result<NewTask, StatusCode> {
+    let user = caller(key, headers)?;
+    let new: NewTask = serde_json::from_slice(body).map_err(|_| StatusCode::BAD_REQUEST)?;
+    if new.owner == user { Ok(new) } else { Err(StatusCode::FORBIDDEN) }
+}
+
 fn json(body: &impl Serialize) -> Response {
     match serde_json::to_vec(body) {
         Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
@@ -207,16 +214,10 @@ async fn artists(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: axum::body::Bytes) -> Response {
-    let user = match caller(&shared.key, &headers) {
-        Ok(user) => user,
+    let new = match new_task(&shared.key, &headers, &body) {
+        Ok(new) => new,
         Err(status) => return status.into_response(),
     };
-    let Ok(new) = serde_json::from_slice::<NewTask>(&body) else {
-        return StatusCode::BAD_REQUEST.into_response();
-    };
-    if new.owner != user {
-        return StatusCode::FORBIDDEN.into_response();
-    }
     let (answer, answered) = oneshot::channel();
     if shared.writer.try_send((new, now(), answer)).is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();

@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
-use super::{NewTask, caller, json};
+use super::{json, new_task};
 
 /// As many as Mainstay has unless it is told otherwise.
 const READERS: usize = 2;
@@ -172,17 +172,11 @@ async fn artists(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let user = match caller(&shared.key, &headers) {
-        Ok(user) => user,
+    let new = match new_task(&shared.key, &headers, &body) {
+        Ok(new) => new,
         Err(status) => return status.into_response(),
     };
-    let Ok(new) = serde_json::from_slice::<NewTask>(&body) else {
-        return StatusCode::BAD_REQUEST.into_response();
-    };
-    if new.owner != user {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    let Ok(owner) = Uuid::parse_str(&user) else { return StatusCode::FORBIDDEN.into_response() };
+    let Ok(owner) = Uuid::parse_str(&new.owner) else { return StatusCode::FORBIDDEN.into_response() };
     let (id, now) = (Uuid::now_v7(), Timestamp::now());
     let task = Task { id, created: now, updated: now, title: new.title, done: false, rank: new.rank, owner };
     let Some(lease) = shared.writer().await else {

@@ -139,7 +139,7 @@ impl Counters {
     fn note(&self, event: &str) {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         // One of a few is timed, all are counted.
-        if count % 8 == 0 {
+        if count.is_multiple_of(8) {
             let now = Instant::now();
             *self.last.lock() = Some(now);
             let sent = event.split_once("\"sent\":").map(|(_, rest)| rest);
