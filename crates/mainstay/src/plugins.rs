@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use mainstay_engine::plugin::Plugins;
 use mainstay_jobs::JobsPlugin;
 use mainstay_lang::parser::parse_file;
+use mainstay_lang::schema::Schema;
 use mainstay_lang::source::Sources;
 use mainstay_mail::{Allowed, MailOptions, MailPlugin, Smtp, Way};
 
-use crate::app;
 use crate::cli::App;
 use crate::settings::Config;
 
@@ -18,21 +18,23 @@ use crate::settings::Config;
 const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The plugins of an app under its settings: the platform's, then its own.
-pub(crate) fn of_app(app: &App, config: &Config) -> Result<Plugins> {
-    let files = app::stay_files(&app.folder)?;
-    let mail = uses(&files, "mail").then(|| mail_options(&app.folder, config)).transpose()?;
-    Ok(plugins(app, &files, mail))
+pub(crate) fn of_app(app: &App, schema: &Schema, config: &Config) -> Result<Plugins> {
+    let mail = is_used(&schema.uses, "mail").then(|| mail_options(&app.folder, config)).transpose()?;
+    Ok(plugins(app, &schema.uses, mail))
 }
 
 /// What the platform and the plugins add to the sources of an app, whatever its settings.
 pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources> {
-    let mail = uses(files, "mail").then(|| captured(&app.folder, "app@localhost")).transpose()?;
-    Ok(plugins(app, files, mail).sources())
+    // What is wrong with a file is told by whoever reads all of them.
+    let trees = files.iter().map(|(_, text)| parse_file(0, text).0);
+    let used: Vec<String> = trees.flat_map(|tree| tree.uses).map(|name| name.text).collect();
+    let mail = is_used(&used, "mail").then(|| captured(&app.folder, "app@localhost")).transpose()?;
+    Ok(plugins(app, &used, mail).sources())
 }
 
-fn plugins(app: &App, files: &[(PathBuf, String)], mail: Option<MailOptions>) -> Plugins {
+fn plugins(app: &App, used: &[String], mail: Option<MailOptions>) -> Plugins {
     let mut plugins = Plugins::default();
-    plugins.add(JobsPlugin { is_shown: uses(files, "jobs") });
+    plugins.add(JobsPlugin { is_shown: is_used(used, "jobs") });
     if let Some(mail) = mail {
         plugins.add(MailPlugin::new(mail));
     }
@@ -40,9 +42,8 @@ fn plugins(app: &App, files: &[(PathBuf, String)], mail: Option<MailOptions>) ->
     plugins
 }
 
-/// What is wrong with a file is told by whoever reads all of them.
-fn uses(files: &[(PathBuf, String)], name: &str) -> bool {
-    files.iter().any(|(_, text)| parse_file(0, text).0.uses.iter().any(|used| used.text == name))
+fn is_used(used: &[String], name: &str) -> bool {
+    used.iter().any(|used| used == name)
 }
 
 fn captured(folder: &Path, from: &str) -> Result<MailOptions> {

@@ -83,7 +83,8 @@ pub(crate) async fn open_engine(
     };
     let options = Options { may_change, limits };
     let has_migrations = may_change.by_migrations_alone;
-    let opened = Engine::open_with(schema, store, options, &plugins::of_app(app, config)?).await;
+    let plugins = plugins::of_app(app, &schema, config)?;
+    let opened = Engine::open_with(schema, store, options, &plugins).await;
     opened.map_err(|error| unfit(error, &app.folder, has_migrations))
 }
 
