@@ -153,7 +153,7 @@ impl Engine {
         let started = Instant::now();
         let result = async {
             match (self.has_hooks, writes) {
-                (true, _) => self.execute_by(ctx, operation, None, along).await,
+                (true, _) => Box::pin(self.execute_by(ctx, operation, None, along)).await,
                 (false, true) => {
                     write::execute(self, ctx, operation, None, along).await.map(|done| done.response)
                 }

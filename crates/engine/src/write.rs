@@ -226,7 +226,7 @@ impl Job {
 
     async fn carry_out<'r>(&'r self, run: &mut Run<'r>) -> Result<(Response, bool), Error> {
         if let Some(idempotency) = &self.idempotency
-            && let Some(kept) = run.kept_answer(idempotency).await?
+            && let Some(kept) = Box::pin(run.kept_answer(idempotency)).await?
         {
             return Ok((kept, true));
         }
@@ -237,7 +237,7 @@ impl Job {
         let planned = match &self.planned {
             Some(planned) => planned,
             None => {
-                seen = self.planned_by_hooks(run).await?;
+                seen = Box::pin(self.planned_by_hooks(run)).await?;
                 &seen
             }
         };
@@ -251,8 +251,8 @@ impl Job {
             && let Some(answers) = late.take()
         {
             let hooking = &hooked.hooking;
-            let mut response = planned.answer(run, answers).await?;
-            hooking.results(run, &hooking.shared.documents, &mut response).await?;
+            let mut response = Box::pin(planned.answer(run, answers)).await?;
+            Box::pin(hooking.results(run, &hooking.shared.documents, &mut response)).await?;
             let hooks = &self.planning.hooks.request.on_response;
             response = hooking.call_all(run, hooks, (None, "on_response", ""), response).await?;
             run.settle().await?;
@@ -276,7 +276,7 @@ impl Job {
             run.keep_answer(idempotency, &response).await?;
         }
         if let Some(along) = &self.along {
-            run.along(along).await?;
+            Box::pin(run.along(along)).await?;
         }
         if let Some(end) = self.planning.writes.marks.as_ref().and_then(|marks| marks.end.as_ref()) {
             run.later(end, &[]).await?;

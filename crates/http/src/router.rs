@@ -226,8 +226,10 @@ async fn answer(
     check_host(request.version(), request.headers())?;
     if routes.is_empty() {
         return match &app.mounted {
-            Some(router) => mount::serve(app, router, Arc::clone(&observation.request_id), request).await,
-            None => files::serve(app, request).await,
+            Some(router) => {
+                Box::pin(mount::serve(app, router, Arc::clone(&observation.request_id), request)).await
+            }
+            None => Box::pin(files::serve(app, request)).await,
         };
     }
     let (parts, body) = request.into_parts();

@@ -30,6 +30,9 @@ pub struct Store {
 }
 
 /// Which one it is. Every method of the store goes to the one of the same name.
+///
+/// The futures of PostgreSQL's are large, and whoever waits for a method carries the larger one of both in its own, so they are
+/// boxed: what is an allocation beside a way to a server would be kilobytes to be moved about for every request on SQLite.
 #[derive(Debug)]
 pub(crate) enum Database {
     Sqlite(Sqlite),
@@ -73,7 +76,7 @@ impl Store {
     pub async fn read(&self, batch: Vec<Query>, limits: ReadLimits) -> Result<Vec<Outcome>, StoreError> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.read(batch, limits).await,
-            Database::Postgres(postgres) => postgres.read(batch, limits).await,
+            Database::Postgres(postgres) => Box::pin(postgres.read(batch, limits)).await,
         }
     }
 
@@ -87,7 +90,7 @@ impl Store {
     ) -> Result<Vec<Outcome>, StoreError> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.read(batch, limits).await,
-            Database::Postgres(postgres) => postgres.read_aged(batch, limits, since).await,
+            Database::Postgres(postgres) => Box::pin(postgres.read_aged(batch, limits, since)).await,
         }
     }
 
@@ -110,7 +113,7 @@ impl Store {
     {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write(deadline, job).await,
-            Database::Postgres(postgres) => postgres.write(deadline, job).await,
+            Database::Postgres(postgres) => Box::pin(postgres.write(deadline, job)).await,
         }
     }
 
@@ -124,7 +127,7 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write_alone(deadline, job).await,
             // Each transaction has a connection of its own.
-            Database::Postgres(postgres) => postgres.write(deadline, job).await,
+            Database::Postgres(postgres) => Box::pin(postgres.write(deadline, job)).await,
         }
     }
 
@@ -138,7 +141,7 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write_waiting(deadline, job).await,
             // Each transaction has a connection of its own.
-            Database::Postgres(postgres) => postgres.write(deadline, job).await,
+            Database::Postgres(postgres) => Box::pin(postgres.write(deadline, job)).await,
         }
     }
 
@@ -147,7 +150,7 @@ impl Store {
     pub async fn execute_script(&self, statements: Vec<String>) -> Result<(), StoreError> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.execute_script(statements).await,
-            Database::Postgres(postgres) => postgres.execute_script(statements).await,
+            Database::Postgres(postgres) => Box::pin(postgres.execute_script(statements)).await,
         }
     }
 
@@ -155,7 +158,7 @@ impl Store {
     pub async fn explain(&self, query: &Query) -> Result<Vec<String>, StoreError> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.explain(query),
-            Database::Postgres(postgres) => postgres.explain(query).await,
+            Database::Postgres(postgres) => Box::pin(postgres.explain(query)).await,
         }
     }
 
@@ -163,7 +166,7 @@ impl Store {
     pub async fn health(&self) -> Result<Health, StoreError> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.health(),
-            Database::Postgres(postgres) => postgres.health().await,
+            Database::Postgres(postgres) => Box::pin(postgres.health()).await,
         }
     }
 
@@ -171,7 +174,7 @@ impl Store {
     pub async fn integrity_check(&self) -> Result<Vec<String>, StoreError> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.integrity_check().await,
-            Database::Postgres(postgres) => postgres.integrity_check().await,
+            Database::Postgres(postgres) => Box::pin(postgres.integrity_check()).await,
         }
     }
 
@@ -204,7 +207,7 @@ impl Store {
     pub async fn close(&self) {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.close().await,
-            Database::Postgres(postgres) => postgres.close().await,
+            Database::Postgres(postgres) => Box::pin(postgres.close()).await,
         }
     }
 }

@@ -57,7 +57,7 @@ impl Run<'_> {
         collect(rows, &mut wanted);
         let mut read = Read::default();
         for (shown, keys) in wanted {
-            self.read_shown(shown, &keys, &mut read).await?;
+            Box::pin(self.read_shown(shown, &keys, &mut read)).await?;
         }
         let mut out = String::new();
         self.write_rows(&mut out, rows, &read);

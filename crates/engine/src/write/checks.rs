@@ -38,7 +38,7 @@ impl<'a> Run<'a> {
                 continue;
             }
             let name = if due.check.warns { "warn" } else { "check" };
-            self.note_check((due.check.table, check, name), &due.row, &due.path).await?;
+            Box::pin(self.note_check((due.check.table, check, name), &due.row, &due.path)).await?;
             let message = check.message.clone();
             if !due.check.warns {
                 let error = FieldError { path: due.path, key: "check".to_owned(), message };
@@ -47,7 +47,8 @@ impl<'a> Run<'a> {
                 }
                 continue;
             }
-            let warning = Warning { id: self.warning_id(&due, check).await?, message, path: due.path };
+            let warning =
+                Warning { id: Box::pin(self.warning_id(&due, check)).await?, message, path: due.path };
             if !accepted.contains(&warning.id) && !warnings.contains(&warning) {
                 warnings.push(warning);
             }
@@ -102,7 +103,7 @@ impl<'a> Run<'a> {
             }
         }
         for (way, images, path) in walks {
-            for row in self.walk_back(&way.steps, images, &path).await? {
+            for row in Box::pin(self.walk_back(&way.steps, images, &path)).await? {
                 add(way.check, &row, &path);
             }
         }
@@ -115,8 +116,8 @@ impl<'a> Run<'a> {
                 let is_owner = matches!(kind, RelationKind::Link(_));
                 let near = if is_owner { &change.owner } else { &change.target };
                 let images: Vec<Image> =
-                    self.image(*from, near, Some(Lock::Hold)).await?.into_iter().collect();
-                for row in self.walk_back(before, images, &change.path).await? {
+                    Box::pin(self.image(*from, near, Some(Lock::Hold))).await?.into_iter().collect();
+                for row in Box::pin(self.walk_back(before, images, &change.path)).await? {
                     add(way.check, &row, &change.path);
                 }
             }

@@ -68,7 +68,7 @@ impl Run<'_> {
             return Ok(());
         }
         for reach in self.prepared.reaches(table, test) {
-            self.hold_reach(reach, row, change).await?;
+            Box::pin(self.hold_reach(reach, row, change)).await?;
         }
         Ok(())
     }

@@ -95,7 +95,7 @@ impl Planned {
                             run.step(step, Place::default()).await.map(PartAnswer::Rows)?
                         }
                         PartPlan::Read(prepared, params) => {
-                            PartAnswer::Read(read(run, prepared, params).await?)
+                            PartAnswer::Read(Box::pin(read(run, prepared, params)).await?)
                         }
                     });
                 }

@@ -44,6 +44,17 @@ impl Run<'_> {
             };
             return local.test(&env).map_err(|error| Error::new(Key::Arithmetic, error.to_string()));
         }
+        Box::pin(self.asked_truth(table, test, row, change)).await
+    }
+
+    /// The same, asked of the database.
+    async fn asked_truth(
+        &mut self,
+        table: TableId,
+        test: &Test,
+        row: &Image,
+        change: Change<'_>,
+    ) -> Result<Option<bool>, Error> {
         let statement = self.prepared.test_statement(table, test).clone();
         if self.may_see_waiting(&test.condition) {
             self.settle().await?;
@@ -89,7 +100,7 @@ impl Run<'_> {
         }
         let rule = self.guard().rule(table, operation);
         if !self.allows(table, &rule, row, change).await? {
-            self.note_refusal(table, operation, None, row, change, path).await?;
+            Box::pin(self.note_refusal(table, operation, None, row, change, path)).await?;
             let name = &self.schema().table(table).name;
             let message = format!("you may not {} this {name}", verb(operation));
             return Err(Error::at(Key::Forbidden, path, "rule", message));
@@ -97,7 +108,7 @@ impl Run<'_> {
         for column in named {
             let Some(rule) = self.guard().column_rule(table, operation, *column) else { continue };
             if !self.allows(table, rule, row, change).await? {
-                self.note_refusal(table, operation, Some(*column), row, change, path).await?;
+                Box::pin(self.note_refusal(table, operation, Some(*column), row, change, path)).await?;
                 let name = &self.schema().table(table).column(*column).name;
                 let verb = if operation == Operation::Create { "give" } else { "change" };
                 return Err(Error::at(Key::Forbidden, path, "rule", format!("you may not {verb} `{name}`")));

@@ -37,7 +37,8 @@ impl Run<'_> {
                 else {
                     continue;
                 };
-                let Some(owner) = self.image(change.link.owner, &change.owner, Some(Lock::Hold)).await?
+                let Some(owner) =
+                    Box::pin(self.image(change.link.owner, &change.owner, Some(Lock::Hold))).await?
                 else {
                     continue;
                 };
@@ -53,7 +54,8 @@ impl Run<'_> {
         for reference in references {
             let table = self.schema().table(reference.to);
             let Some(tenant) = table.tenant else { continue };
-            let Some(row) = self.image(reference.to, &reference.key, Some(Lock::Hold)).await? else {
+            let Some(row) = Box::pin(self.image(reference.to, &reference.key, Some(Lock::Hold))).await?
+            else {
                 continue;
             };
             if row[tenant.0 as usize] != reference.tenant {

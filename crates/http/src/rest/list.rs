@@ -24,7 +24,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let part = part(&parameters)?;
     if stream::is_asked_for(&call) {
         let name = table.name.clone();
-        return stream::run(call, name, part).await;
+        return Box::pin(stream::run(call, name, part)).await;
     }
     let explain = call.explain(&parameters)?;
     let operation = Operation { explain, ..operation(&call, table, vec![part], &[])? };

@@ -21,7 +21,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     if stream::is_asked_for(&call) {
         let fields = vec![by_id(app.schema(), table, &call)?];
         let (part, name) = (Part { fields, get: Some(get), ..Part::default() }, table.name.clone());
-        return stream::run(call, name, part).await;
+        return Box::pin(stream::run(call, name, part)).await;
     }
     let tagged = TaggedRow::ask(table, &mut get);
     let part = Part { fields: vec![by_id(app.schema(), table, &call)?], get: Some(get), ..Part::default() };

@@ -49,7 +49,7 @@ impl<'a> Run<'a> {
         }
         self.fill(table, &mut row, &named, &step.path).await?;
         if !self.planning.hooks.table(step.table).on_processing.is_empty() {
-            named.extend(self.processing(step.table, None, &mut row, &step.path).await?);
+            named.extend(Box::pin(self.processing(step.table, None, &mut row, &step.path)).await?);
             self.require_values(step.table, &row, &step.path)?;
         }
         if self.has_waiting(step.table) {
@@ -62,7 +62,8 @@ impl<'a> Run<'a> {
         let row = if self.schema().existing {
             let left_out = left_out(table, &row, &named);
             let statement = self.prepared.insert_without(step.table, &left_out);
-            let stored = self.store_row_theirs(&statement, &row, step.table, &places, &step.path).await?;
+            let stored =
+                Box::pin(self.store_row_theirs(&statement, &row, step.table, &places, &step.path)).await?;
             stored.ok_or_else(|| {
                 Error::new(
                     Key::Check,
@@ -134,7 +135,7 @@ impl<'a> Run<'a> {
         problems.into_result()?;
         self.fill_key(table, row).await?;
         for column in table.columns.iter().filter(|column| column.auto.is_some()) {
-            row[column.id.0 as usize] = self.next_number(table, column, row).await?;
+            row[column.id.0 as usize] = Box::pin(self.next_number(table, column, row)).await?;
         }
         Ok(())
     }
@@ -145,9 +146,9 @@ impl<'a> Run<'a> {
             // The database gives it, or it is put together from others.
             _ if table.columns[0].generated.is_some() || !table.key_of.is_empty() => Ok(()),
             Type::Int if is_given && self.schema().existing => Ok(()),
-            Type::Int if is_given => self.counter_raise(table, row[0].clone()).await,
+            Type::Int if is_given => Box::pin(self.counter_raise(table, row[0].clone())).await,
             Type::Int => {
-                row[0] = self.next_key(table).await?;
+                row[0] = Box::pin(self.next_key(table)).await?;
                 Ok(())
             }
             _ if is_given => Ok(()),

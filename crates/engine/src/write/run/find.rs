@@ -85,8 +85,8 @@ impl Run<'_> {
         if is_self && self.ctx.caller.sees_self.get().is_some() {
             return Ok(());
         }
-        if self.find_key(table, key, &Among::All, lock).await?.is_empty() {
-            self.note_unreadable(table, key, path).await?;
+        if Box::pin(self.find_key(table, key, &Among::All, lock)).await?.is_empty() {
+            Box::pin(self.note_unreadable(table, key, path)).await?;
             return Err(refused(path));
         }
         if is_self {

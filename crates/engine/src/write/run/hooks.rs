@@ -159,10 +159,22 @@ impl<'a> Run<'a> {
 
     /// Tells hooks of a new row, and writes what they set in it.
     pub(super) async fn created(&mut self, table: TableId, row: Image, path: &str) -> Result<Image, Error> {
-        let Some((hooking, hooks)) = self.hooks_of(table) else { return Ok(row) };
-        if hooks.on_create.is_empty() {
-            return Ok(row);
+        match self.hooks_of(table) {
+            Some((hooking, hooks)) if !hooks.on_create.is_empty() => {
+                Box::pin(self.tell_created(hooking, hooks, table, row, path)).await
+            }
+            _ => Ok(row),
         }
+    }
+
+    async fn tell_created(
+        &mut self,
+        hooking: &Hooking,
+        hooks: &TableHooks,
+        table: TableId,
+        row: Image,
+        path: &str,
+    ) -> Result<Image, Error> {
         // Nobody is told of a row that the database refuses.
         self.send_put_off().await?;
         let site = (Some(table), "on_create", path);

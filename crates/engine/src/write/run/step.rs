@@ -98,11 +98,11 @@ impl<'a> Run<'a> {
             let mark = self.afters.len();
             let mut rows = match &step.source {
                 Source::Create => vec![self.create(step, place.given).await?],
-                Source::Find(find) => self.change(step, find, &place).await?,
+                Source::Find(find) => Box::pin(self.change(step, find, &place)).await?,
             };
             self.ask_afters(mark).await?;
             if step.deletes {
-                self.delete_found(step, &mut rows).await?;
+                Box::pin(self.delete_found(step, &mut rows)).await?;
             }
             Ok(rows)
         })
@@ -170,7 +170,7 @@ impl<'a> Run<'a> {
         for list in &step.lists {
             for (image, row) in images.iter().zip(&mut *rows) {
                 let Some(current) = self.rows.current(step.table, image) else { continue };
-                let found = self.list(step.table, &current, list).await?;
+                let found = Box::pin(self.list(step.table, &current, list)).await?;
                 if list.is_shown {
                     row.nest(&table.relation(list.relation).name, true, found);
                 }

@@ -134,9 +134,11 @@ impl Run<'_> {
 
     /// Writes what waits.
     pub(in crate::write) async fn settle(&mut self) -> Result<(), Error> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
+        // Almost nothing ever waits, and every question asks: they are not to carry the rest of this with them.
+        if self.waiting.is_empty() { Ok(()) } else { Box::pin(self.settle_waiting()).await }
+    }
+
+    async fn settle_waiting(&mut self) -> Result<(), Error> {
         let all = std::mem::take(&mut self.waiting);
         let places: HashMap<(TableId, RowKey), usize> =
             all.iter().enumerate().map(|(place, row)| ((row.table, RowKey::of(&row.key)), place)).collect();
