@@ -1,16 +1,19 @@
 //! The limit: what a good engineer would write by hand for these five requests with axum and rusqlite.
 //!
 //! Point reads and lists run inline on the async worker with cached statements; writes go to one thread that commits in
-//! groups. Tokens are verified, the rule is in the SQL, answers have the same members.
+//! groups. Tokens are verified, the rule is in the SQL, answers have the same members. A create comes in two kinds: with the
+//! SQL of Mainstay's, which writes a line of the change log beside the row, and with the row alone.
 
 mod postgres;
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +26,7 @@ use tokio::sync::oneshot;
 struct Shared {
     database: String,
     key: DecodingKey,
-    writer: SyncSender<(NewTask, String, oneshot::Sender<Result<Task, String>>)>,
+    writer: SyncSender<Job>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +88,7 @@ fn routes(database: &str, key: DecodingKey) -> Router {
     Router::new()
         .route("/items/{id}", get(item))
         .route("/tasks", get(tasks).post(create))
+        .route("/tasks/logged", post(create_logged))
         .route("/artists", post(artists))
         .with_state(shared)
 }
@@ -213,13 +217,28 @@ async fn artists(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: axum::body::Bytes) -> Response {
-    let new = match new_task(&shared.key, &headers, &body) {
+/// Whether a row's line of the change log is written with it.
+#[derive(Clone, Copy, PartialEq)]
+enum Log {
+    Line,
+    Nothing,
+}
+
+async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    write(&shared, &headers, &body, Log::Nothing).await
+}
+
+async fn create_logged(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    write(&shared, &headers, &body, Log::Line).await
+}
+
+async fn write(shared: &Shared, headers: &HeaderMap, body: &[u8], log: Log) -> Response {
+    let new = match new_task(&shared.key, headers, body) {
         Ok(new) => new,
         Err(status) => return status.into_response(),
     };
     let (answer, answered) = oneshot::channel();
-    if shared.writer.try_send((new, now(), answer)).is_err() {
+    if shared.writer.try_send(Job { new, at: now(), log, answer }).is_err() {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     match answered.await {
@@ -228,7 +247,12 @@ async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: axu
     }
 }
 
-type Job = (NewTask, String, oneshot::Sender<Result<Task, String>>);
+struct Job {
+    new: NewTask,
+    at: String,
+    log: Log,
+    answer: oneshot::Sender<Result<Task, String>>,
+}
 
 /// Takes what waits, inserts it in one transaction, answers after the commit.
 fn write_groups(database: &str, jobs: &Receiver<Job>) {
@@ -241,26 +265,7 @@ fn write_groups(database: &str, jobs: &Receiver<Job>) {
         connection.execute_batch("BEGIN IMMEDIATE").expect("one writer");
         let done: Vec<_> = group
             .into_iter()
-            .map(|(new, at, answer)| {
-                let id = uuid::Uuid::now_v7().to_string();
-                let inserted = connection
-                    .prepare_cached(
-                        r#"INSERT INTO "Task" ("id", "created", "updated", "title", "done", "rank", "owner")
-                           VALUES (?1, ?2, ?2, ?3, 0, ?4, ?5)"#,
-                    )
-                    .and_then(|mut insert| insert.execute(params![id, at, new.title, new.rank, new.owner]))
-                    .map(|_| Task {
-                        id,
-                        created: at.clone(),
-                        updated: at,
-                        title: new.title,
-                        done: false,
-                        rank: new.rank,
-                        owner: new.owner,
-                    })
-                    .map_err(|error| error.to_string());
-                (inserted, answer)
-            })
+            .map(|job| (insert(&connection, job.new, job.at, job.log), job.answer))
             .collect();
         let committed = connection.execute_batch("COMMIT").map_err(|error| error.to_string());
         for (inserted, answer) in done {
@@ -270,9 +275,49 @@ fn write_groups(database: &str, jobs: &Receiver<Job>) {
     }
 }
 
+fn insert(connection: &Connection, new: NewTask, at: String, log: Log) -> Result<Task, String> {
+    let id = uuid::Uuid::now_v7().to_string();
+    let NewTask { title, rank, owner } = new;
+    let task = Task { id, created: at.clone(), updated: at, title, done: false, rank, owner };
+    let inserted = connection
+        .prepare_cached(
+            r#"INSERT INTO "Task" ("id", "created", "updated", "title", "done", "rank", "owner")
+               VALUES (?1, ?2, ?2, ?3, 0, ?4, ?5)"#,
+        )
+        .and_then(|mut insert| {
+            insert.execute(params![task.id, task.created, task.title, task.rank, task.owner])
+        })
+        .and_then(|_| if log == Log::Line { insert_line(connection, &task) } else { Ok(()) });
+    inserted.map(|()| task).map_err(|error| error.to_string())
+}
+
+/// The line of the change log that Mainstay writes with a new row, in the same transaction.
+fn insert_line(connection: &Connection, task: &Task) -> rusqlite::Result<()> {
+    let tx = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let after = serde_json::to_string(task).unwrap_or_default();
+    let mut insert = connection.prepare_cached(
+        r#"INSERT INTO "_change" ("tx", "at", "actor", "tenant", "table", "row", "kind", "before", "after")
+           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"#,
+    )?;
+    let nothing: Option<&str> = None;
+    let tx = i64::try_from(tx).unwrap_or(i64::MAX);
+    insert.execute(params![
+        tx,
+        task.created,
+        task.owner,
+        nothing,
+        "Task",
+        task.id,
+        "create",
+        nothing,
+        after
+    ])?;
+    Ok(())
+}
+
 /// `2026-01-31T10:00:00.000000Z`
 fn now() -> String {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, micros) = (since.as_secs(), since.subsec_micros());
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     // Civil from days, Howard Hinnant, <https://howardhinnant.github.io/date_algorithms.html>.

@@ -56,25 +56,25 @@ pub(crate) fn run(rounds: u32, seconds: u32) -> Result<()> {
     let scenarios = [
         Scenario {
             name: "PostgreSQL: get by id, beside hand-written",
-            target: 0.85,
+            target: Some(0.85),
             ours: Request::script(ours.url("/"), "pick.lua", paths("ours", "/api/Item/")?),
             theirs: Box::new(Request::script(hand.url("/"), "pick.lua", paths("hand", "/items/")?)),
         },
         Scenario {
             name: "PostgreSQL: nested read, beside hand-written",
-            target: 0.85,
+            target: Some(0.85),
             ours: ask_nested(),
             theirs: Box::new(Request::script(hand.url("/artists"), "post.lua", "{}".to_owned())),
         },
         Scenario {
             name: "PostgreSQL: nested read, beside json_agg",
-            target: 0.8,
+            target: Some(0.8),
             ours: ask_nested(),
             theirs: Box::new(pgbench),
         },
         Scenario {
             name: "PostgreSQL: create by rule, beside hand-written",
-            target: 0.8,
+            target: Some(0.8),
             ours: Request::script(ours.url("/api/Task"), "post.lua", task(&data)).header(bearer.clone()),
             theirs: Box::new(Request::script(hand.url("/tasks"), "post.lua", task(&data)).header(bearer)),
         },
