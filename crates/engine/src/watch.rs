@@ -35,7 +35,7 @@ const KEYWORDS: &[&str] = &["get", "params", "where"];
 #[derive(Clone, Debug)]
 pub struct Watch {
     /// The plan: conditions with the rules in them, outputs with their guards, no order and no limit.
-    pub select: Select,
+    pub select: Arc<Select>,
     /// The values of its parameters.
     pub params: Vec<Value>,
 }
@@ -86,7 +86,7 @@ impl Engine {
         let mut resolver = Resolver::new(&self.catalog, guard, &self.limits);
         let mut select = resolver.watched(table.id, part)?;
         self.without_hidden(&mut select, &part.path)?;
-        Ok(Watch { select, params: resolver.params.into_values() })
+        Ok(Watch { select: Arc::new(select), params: resolver.params.into_values() })
     }
 
     /// Reads watched rows, all in one snapshot, and says where the change log stood in it. Rows come in no order.
@@ -154,7 +154,7 @@ impl Engine {
         let mut select = Select::of(table);
         select.outputs.push(key);
         select.outputs.extend(outputs);
-        let watch = Watch { select, params: Vec::new() };
+        let watch = Watch { select: Arc::new(select), params: Vec::new() };
         let query = self.reading_query(&Reading { ctx, watch: &watch, among: Among::Keys(keys) });
         let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: ctx.deadline };
         match self.store.read(vec![query], limits).await?.into_iter().next() {
@@ -198,7 +198,7 @@ impl Engine {
     }
 
     fn reading_query(&self, reading: &Reading<'_>) -> Query {
-        let mut select = reading.watch.select.clone();
+        let mut select = Select::clone(&reading.watch.select);
         let mut params = reading.watch.params.clone();
         match reading.among {
             Among::All(max) => select.limit = Some(int(i64::try_from(max).unwrap_or(i64::MAX))),

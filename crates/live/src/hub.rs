@@ -176,6 +176,7 @@ pub(crate) async fn run(
         engine,
         limits,
         key,
+        plans: Arc::default(),
         results,
         places: Arc::new(Semaphore::new(READS_MAX)),
     };

@@ -1,6 +1,6 @@
 //! What the hub counts. Handles are looked up once.
 
-use metrics::{Counter, Gauge, counter, gauge};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::view::View;
 
@@ -12,6 +12,8 @@ pub(crate) struct Meters {
     pub(crate) events: Counter,
     /// Subscriptions that ended because their client was too slow.
     pub(crate) lagged: Counter,
+    /// Seconds from the request that wrote a line to finding it.
+    pub(crate) lag: Histogram,
     connections: Gauge,
     depth: Gauge,
     /// Subscriptions: found by keys and decided from images; found by keys and read again; asked of every change.
@@ -27,6 +29,7 @@ impl Meters {
             changes: counter!("mainstay_live_changes_total"),
             events: counter!("mainstay_live_events_total"),
             lagged: counter!("mainstay_live_lagged_total"),
+            lag: histogram!("mainstay_live_lag_seconds"),
             connections: gauge!("mainstay_live_connections"),
             depth: gauge!("mainstay_live_queue_depth_max"),
             routed: subscriptions("keys"),

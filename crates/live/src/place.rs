@@ -5,6 +5,9 @@
 //! so that nobody reads the log from a place that somebody else was given. It says of which database it is a place: in another
 //! one, such as what a restore has filled, the same numbers stand for other changes.
 
+use std::io::Write as _;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mainstay_engine::Position;
@@ -42,7 +45,9 @@ impl Place {
 
 /// The key of all seals of a server; nodes that share it take each other's places.
 #[derive(Clone)]
-pub struct SealKey {
+pub struct SealKey(Arc<Hashes>);
+
+struct Hashes {
     inner: Sha256,
     outer: Sha256,
 }
@@ -68,13 +73,13 @@ impl SealKey {
             hash.update(block);
             hash
         };
-        SealKey { inner: padded(0x36), outer: padded(0x5c) }
+        SealKey(Arc::new(Hashes { inner: padded(0x36), outer: padded(0x5c) }))
     }
 
     fn tag(&self, bytes: &[u8]) -> [u8; TAG_BYTES] {
-        let mut inner = self.inner.clone();
+        let mut inner = self.0.inner.clone();
         inner.update(bytes);
-        let mut outer = self.outer.clone();
+        let mut outer = self.0.outer.clone();
         outer.update(inner.finalize());
         let mut tag = [0; TAG_BYTES];
         tag.copy_from_slice(&outer.finalize()[..TAG_BYTES]);
@@ -105,18 +110,18 @@ impl Seal {
         Seal { key: key.clone(), origin, binding }
     }
 
-    /// The place as text.
-    pub(crate) fn write(&self, place: &Place) -> String {
+    /// Writes the place as text behind another one.
+    pub(crate) fn write_to(&self, place: &Place, text: &mut String) {
         let to = place.to.as_ref().map_or("", Position::text);
-        let text = format!("{}|{}|{}|{}", place.at.0, place.from.text(), to, place.seq);
-        let mut bytes = Vec::with_capacity(TAG_BYTES + ORIGIN_BYTES + BINDING_BYTES + text.len());
+        let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(&[0; TAG_BYTES]);
         bytes.extend_from_slice(&self.origin);
         bytes.extend_from_slice(&self.binding);
-        bytes.extend_from_slice(text.as_bytes());
+        // Writing to memory does not fail.
+        let _ = write!(bytes, "{}|{}|{to}|{}", place.at.0, place.from.text(), place.seq);
         let tag = self.key.tag(&bytes[TAG_BYTES..]);
         bytes[..TAG_BYTES].copy_from_slice(&tag);
-        URL_SAFE_NO_PAD.encode(bytes)
+        URL_SAFE_NO_PAD.encode_string(bytes, text);
     }
 
     /// A place that was written; `None`: for another caller, subscription or schema, or for this caller as it was before.
@@ -171,7 +176,8 @@ mod tests {
     fn a_place_comes_back_to_those_it_was_given_to_alone() {
         let key = SealKey::derive(&[1; 32]);
         let seal = Seal::new(&key, "one", &[b"ann", b"Alert"]);
-        let text = seal.write(&place());
+        let mut text = String::new();
+        seal.write_to(&place(), &mut text);
         assert_eq!(seal.read(&text).unwrap(), Some(place()));
         // Pieces are told apart by their lengths.
         assert_eq!(Seal::new(&key, "one", &[b"annA", b"lert"]).read(&text).unwrap(), None);
@@ -184,7 +190,8 @@ mod tests {
     #[test]
     fn a_place_that_was_changed_is_refused() {
         let seal = Seal::new(&SealKey::derive(&[1; 32]), "one", &[]);
-        let text = seal.write(&place());
+        let mut text = String::new();
+        seal.write_to(&place(), &mut text);
         for at in 0..text.len() {
             let mut changed = text.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };

@@ -46,7 +46,14 @@ pub struct Seq {
 impl Seq {
     /// The place as text, which a later `since` may be.
     pub fn text(&self) -> String {
-        self.seal.write(&self.place)
+        let mut text = String::new();
+        self.write_to(&mut text);
+        text
+    }
+
+    /// Writes the place behind a text.
+    pub fn write_to(&self, text: &mut String) {
+        self.seal.write_to(&self.place, text);
     }
 }
 

@@ -92,8 +92,8 @@ impl Registry {
     }
 
     /// The subscriptions of the table itself that the images of a change find, each once.
-    pub(crate) fn routed(&self, change: &Change) -> BTreeSet<SubId> {
-        let mut found = BTreeSet::new();
+    pub(crate) fn routed(&self, change: &Change) -> Vec<SubId> {
+        let mut found = Vec::new();
         let ChangeKind::Row { before, after } = &change.kind else { return found };
         for pattern in self.routes.get(&change.table).into_iter().flatten() {
             let By::Columns(columns) = &pattern.by else { continue };
@@ -107,6 +107,9 @@ impl Registry {
                 }
             }
         }
+        // There may be a thousand of them, found in runs that are in order: faster than a tree.
+        found.sort();
+        found.dedup();
         found
     }
 

@@ -6,6 +6,9 @@
 //!
 //! A view is made for a caller as it was read at one time. It never changes; when the caller does, another takes its place.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
 use mainstay_engine::bind::CallerEyes;
 use mainstay_engine::ctx::Ctx;
 use mainstay_engine::error::{Error, Key};
@@ -16,6 +19,7 @@ use mainstay_lang::expr::{Expr, Node, Root};
 use mainstay_lang::schema::{ColumnId, Schema, TableId};
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::{OutputKind, Select};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::clause::{self, Route};
@@ -39,21 +43,59 @@ pub(crate) struct View {
     /// Who sees it; clock and deadline are those of whoever reads.
     pub(crate) ctx: Ctx,
     /// Where its rows are found; none: it has none, ever.
-    pub(crate) routes: Vec<Route>,
-    pub(crate) local: Option<Local>,
+    pub(crate) routes: Box<[Route]>,
+    pub(crate) local: Option<Arc<Local>>,
     pub(crate) trails: Vec<Trail>,
     pub(crate) boundaries: Vec<Boundary>,
     /// A hash of everything about the caller that a rule may read.
     pub(crate) caller_hash: [u8; 8],
+    /// Local views that have the same see the same of every image.
+    pub(crate) likeness: Likeness,
 }
 
-/// A row judged and shown from its image.
+/// A hash of everything that decides what a local view shows.
+pub(crate) type Likeness = [u8; 16];
+
+/// A row judged and shown from its image, for any caller and any parameters.
 #[derive(Debug)]
 pub(crate) struct Local {
     filter: Vec<Compiled>,
     members: Vec<Member>,
     /// Columns that have to be known.
     reads: Vec<ColumnId>,
+}
+
+/// Plans that local views have in common: most subscriptions differ in their caller and their parameters alone, and a plan takes
+/// far more memory than these do.
+#[derive(Debug, Default)]
+pub(crate) struct Plans(Mutex<HashMap<Likeness, Plan>>);
+
+#[derive(Debug)]
+struct Plan {
+    select: Weak<Select>,
+    local: Weak<Local>,
+}
+
+impl Plans {
+    /// The plan and what is made of it, those that there are if others have the same. `None`: it is not local.
+    fn share(&self, schema: &Schema, watch: &mut Watch) -> Option<Arc<Local>> {
+        let print = short_hash(Sha256::new().chain_update(format!("{:?}", watch.select)));
+        let mut plans = self.0.lock();
+        if let Some(known) = plans.get(&print)
+            && let (Some(select), Some(local)) = (known.select.upgrade(), known.local.upgrade())
+        {
+            watch.select = select;
+            return Some(local);
+        }
+        let local = Arc::new(Local::new(schema, &watch.select)?);
+        if plans.len() == plans.capacity() {
+            // Before it grows, those that nobody has any more make room.
+            plans.retain(|_, plan| plan.select.strong_count() > 0);
+        }
+        let plan = Plan { select: Arc::downgrade(&watch.select), local: Arc::downgrade(&local) };
+        plans.insert(print, plan);
+        Some(local)
+    }
 }
 
 #[derive(Debug)]
@@ -78,10 +120,11 @@ impl View {
     ///
     /// # Errors
     /// Whatever is wrong with the request.
-    pub(crate) fn new(engine: &Engine, ctx: Ctx, request: &Request) -> Result<View, Error> {
-        let watch = engine.watch(&ctx, &request.table, &request.part)?;
+    pub(crate) fn new(engine: &Engine, plans: &Plans, ctx: Ctx, request: &Request) -> Result<View, Error> {
+        let mut watch = engine.watch(&ctx, &request.table, &request.part)?;
         let schema = engine.schema();
-        let (routes, boundaries) = {
+        let caller_hash = caller_hash(&ctx);
+        let (routes, boundaries, likeness) = {
             let eyes = CallerEyes::new(engine.catalog(), &ctx);
             let value_of = |of: &Expr| {
                 if !is_fixed(of) {
@@ -91,14 +134,14 @@ impl View {
                 let env = Env { params: &watch.params, ..Env::of_row(&[], &eyes, ctx.now) };
                 compiled.eval(&env).ok().map(Scalar::into_value)
             };
-            let routes = clause::routes(&watch.select.filter, &value_of);
-            (routes, clock::boundaries(schema, &watch.select, &watch.params, &eyes)?)
+            let routes = clause::routes(&watch.select.filter, &value_of).into();
+            let boundaries = clock::boundaries(schema, &watch.select, &watch.params, &eyes)?;
+            (routes, boundaries, likeness(&watch, &caller_hash, &value_of))
         };
-        let local = if boundaries.is_empty() { Local::new(schema, &watch.select) } else { None };
+        let local = if boundaries.is_empty() { plans.share(schema, &mut watch) } else { None };
         let trails = if local.is_some() { Vec::new() } else { trail::trails(schema, &watch.select) };
-        let caller_hash = caller_hash(&ctx);
         let table = watch.select.table;
-        Ok(View { table, watch, ctx, routes, local, trails, boundaries, caller_hash })
+        Ok(View { table, watch, ctx, routes, local, trails, boundaries, caller_hash, likeness })
     }
 
     /// What the caller sees of an image of a row; `None`: nothing.
@@ -206,6 +249,36 @@ pub(crate) fn is_fixed(of: &Expr) -> bool {
     fixed
 }
 
+/// The plan, and what its caller's parts are worth: callers of one team are alike where the team alone is asked for.
+fn likeness(watch: &Watch, caller_hash: &[u8; 8], value_of: &dyn Fn(&Expr) -> Option<Value>) -> Likeness {
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?}{:?}", watch.select, watch.params));
+    let conditions = watch.select.filter.iter();
+    let guards = watch.select.outputs.iter().filter_map(|output| output.guard.as_ref());
+    for of in conditions.chain(guards) {
+        of.walk(&mut |part| {
+            let is_of_caller = match &part.node {
+                Node::Caller(_) => true,
+                Node::Column { row, .. } => row.root == Root::User,
+                _ => false,
+            };
+            match value_of(part) {
+                _ if !is_of_caller => {}
+                Some(value) => hash.update(format!("{value:?}")),
+                // Like nobody but oneself.
+                None => hash.update(caller_hash),
+            }
+        });
+    }
+    short_hash(hash)
+}
+
+fn short_hash(hash: Sha256) -> Likeness {
+    let mut short = [0; 16];
+    short.copy_from_slice(&hash.finalize()[..16]);
+    short
+}
+
 fn caller_hash(ctx: &Ctx) -> [u8; 8] {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
@@ -228,3 +301,6 @@ fn caller_hash(ctx: &Ctx) -> [u8; 8] {
     short.copy_from_slice(&hash.finalize()[..8]);
     short
 }
+
+#[cfg(test)]
+mod tests;

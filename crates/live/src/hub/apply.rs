@@ -8,7 +8,7 @@ use std::time::Instant;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::{ChangeKind, Engine, Position, WatchedRow};
 
-use super::dispatch::key_alone;
+use super::dispatch::{Judged, key_alone};
 use super::{Active, Batch, Buffer, Hub};
 use crate::place::Place;
 use crate::queue::{ChangeOf, Event, EventKind, Seq};
@@ -111,7 +111,7 @@ impl Hub {
                 queue.tell(Event { tag, kind: EventKind::Ready { seq, rows } });
                 for batch in &replayed {
                     for change in &batch.changes {
-                        self.judge(id, batch, change);
+                        self.judge(id, batch, change, &mut Judged::default());
                     }
                 }
             }
@@ -181,7 +181,7 @@ impl Hub {
             };
             there.push(key);
             if let Some(change) = change
-                && !self.tell(id, change, row.text.clone(), place.clone())
+                && !self.tell(id, change, Arc::from(&*row.text), place.clone())
             {
                 return self.lag(id, place);
             }
@@ -195,14 +195,14 @@ impl Hub {
     }
 
     /// Sends a change; `false`: there is no room for it.
-    pub(super) fn tell(&mut self, id: SubId, change: ChangeOf, row: Box<str>, place: Place) -> bool {
+    pub(super) fn tell(&mut self, id: SubId, change: ChangeOf, row: Arc<str>, place: Place) -> bool {
         let Some(sub) = self.subs.get(&id) else { return true };
         let (Some(active), Some(session)) = (&sub.active, self.sessions.get(&sub.session)) else {
             return true;
         };
         self.meters.events.increment(1);
         let seq = Seq { place, seal: active.seal.clone() };
-        let kind = EventKind::Change { change, seq, row: row.into(), found: Instant::now() };
+        let kind = EventKind::Change { change, seq, row, found: Instant::now() };
         session.queue.offer(Event { tag: sub.tag.clone(), kind })
     }
 

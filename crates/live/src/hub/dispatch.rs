@@ -3,7 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use mainstay_engine::{Change, ChangeKind};
+use mainstay_engine::error::Error;
+use mainstay_engine::{Change, ChangeKind, Engine};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
 
@@ -13,13 +14,17 @@ use crate::place::Place;
 use crate::queue::ChangeOf;
 use crate::registry::SubId;
 use crate::trail::Start;
-use crate::view::Unshown;
-use crate::work::Job;
+use crate::view::{Likeness, Local, Unshown, View};
+use crate::work::{Job, now};
 
 impl Hub {
     /// Tells everybody who is concerned by some lines.
     pub(super) fn dispatch(&mut self, batch: &Arc<Batch>) {
         self.meters.changes.increment(batch.changes.len() as u64);
+        let found = now();
+        for change in &batch.changes {
+            self.meters.lag.record(found.0.saturating_sub(change.at.0).max(0) as f64 / 1e6);
+        }
         self.freeze_touched(batch);
         let mut overflown = Vec::new();
         for id in &self.buffering {
@@ -37,8 +42,9 @@ impl Hub {
         let mut job = Job::default();
         let schema = self.engine().schema().clone();
         for change in &batch.changes {
+            let mut judged = Judged::default();
             for id in self.registry.routed(change) {
-                self.routed(id, batch, change, &mut job);
+                self.routed(id, batch, change, &mut job, &mut judged);
             }
             if matches!(change.kind, ChangeKind::Row { .. }) && self.registry.has_ways(change.table) {
                 job.row(change.table, &change.key);
@@ -95,11 +101,11 @@ impl Hub {
     }
 
     /// A change of the table of a subscription, unless that is being read.
-    fn routed(&mut self, id: SubId, batch: &Batch, change: &Change, job: &mut Job) {
+    fn routed(&mut self, id: SubId, batch: &Batch, change: &Change, job: &mut Job, judged: &mut Judged) {
         let Some(sub) = self.subs.get(&id) else { return };
         let (Some(active), None) = (&sub.active, &sub.buffer) else { return };
         if active.view.local.is_some() {
-            self.judge(id, batch, change);
+            self.judge(id, batch, change, judged);
         } else if !self.registry.has_ways(change.table) {
             job.key(id, sub.epoch, &active.view, &change.key);
         }
@@ -113,7 +119,7 @@ impl Hub {
         let epoch = sub.epoch;
         if change.table == view.table && matches!(change.kind, ChangeKind::Row { .. }) {
             if view.local.is_some() {
-                self.judge(id, batch, change);
+                self.judge(id, batch, change, &mut Judged::default());
             } else {
                 job.key(id, epoch, &view, &change.key);
             }
@@ -124,41 +130,76 @@ impl Hub {
         }
     }
 
-    /// Decides from the images of a change what it is to a local view.
-    pub(super) fn judge(&mut self, id: SubId, batch: &Batch, change: &Change) {
-        let ChangeKind::Row { before, after } = &change.kind else { return };
+    /// Decides from the images of a change what it is to a local view; views that are alike see the same.
+    pub(super) fn judge(&mut self, id: SubId, batch: &Batch, change: &Change, judged: &mut Judged) {
         let Some(sub) = self.subs.get(&id) else { return };
         let Some(active) = &sub.active else { return };
-        let view = active.view.clone();
+        let view = &active.view;
         let Some(local) = &view.local else { return };
-        if let (Some(before), Some(after)) = (before, after)
-            && local.is_untouched(before, after)
-        {
-            return;
-        }
-        let engine = self.engine().clone();
-        let shown = view.show(&engine, local, before.as_ref()).and_then(|before| {
-            let after = view.show(&engine, local, after.as_ref())?;
-            Ok((before, after))
-        });
+        let verdict = match judged.verdicts.get(&view.likeness) {
+            Some(verdict) => verdict.clone(),
+            None => {
+                let verdict = verdict(self.engine(), view, local, change);
+                judged.verdicts.insert(view.likeness, verdict.clone());
+                verdict
+            }
+        };
         // Of the line's time, not of now: it may be told long after, and what follows it is forgotten by its own time.
         let place = |seq| Place { at: change.at, from: batch.from.clone(), to: Some(batch.to.clone()), seq };
-        let told = match shown {
-            Ok((None, None)) => return,
-            Ok((Some(before), Some(after))) if before == after => return,
-            Ok((None, Some(after))) => (ChangeOf::Enter, after),
-            Ok((Some(_), Some(after))) => (ChangeOf::Update, after),
-            Ok((Some(_), None)) => (ChangeOf::Leave, key_alone(&change.key.to_json())),
-            Err(Unshown::Missing) => return self.lag(id, place(change.seq - 1)),
-            Err(Unshown::Failed(error)) => return self.end(id, error),
-        };
-        if !self.tell(id, told.0, told.1, place(change.seq)) {
-            self.lag(id, place(change.seq - 1));
+        match verdict {
+            Verdict::Nothing => {}
+            Verdict::Tell(of, row) => {
+                if !self.tell(id, of, row, place(change.seq)) {
+                    self.lag(id, place(change.seq - 1));
+                }
+            }
+            Verdict::Missing => self.lag(id, place(change.seq - 1)),
+            Verdict::Failed(error) => self.end(id, error),
         }
     }
 }
 
+/// What a change was found to be to local views, for as long as that one change is looked at.
+#[derive(Default)]
+pub(super) struct Judged {
+    verdicts: HashMap<Likeness, Verdict>,
+}
+
+#[derive(Clone)]
+enum Verdict {
+    /// It does not show.
+    Nothing,
+    /// The row, as it is to be sent.
+    Tell(ChangeOf, Arc<str>),
+    /// The images do not say: whoever wants to know has to read.
+    Missing,
+    /// It cannot be computed.
+    Failed(Error),
+}
+
+fn verdict(engine: &Engine, view: &View, local: &Local, change: &Change) -> Verdict {
+    let ChangeKind::Row { before, after } = &change.kind else { return Verdict::Nothing };
+    if let (Some(before), Some(after)) = (before, after)
+        && local.is_untouched(before, after)
+    {
+        return Verdict::Nothing;
+    }
+    let shown = view.show(engine, local, before.as_ref()).and_then(|before| {
+        let after = view.show(engine, local, after.as_ref())?;
+        Ok((before, after))
+    });
+    match shown {
+        Ok((None, None)) => Verdict::Nothing,
+        Ok((Some(before), Some(after))) if before == after => Verdict::Nothing,
+        Ok((None, Some(after))) => Verdict::Tell(ChangeOf::Enter, after.into()),
+        Ok((Some(_), Some(after))) => Verdict::Tell(ChangeOf::Update, after.into()),
+        Ok((Some(_), None)) => Verdict::Tell(ChangeOf::Leave, key_alone(&change.key.to_json())),
+        Err(Unshown::Missing) => Verdict::Missing,
+        Err(Unshown::Failed(error)) => Verdict::Failed(error),
+    }
+}
+
 /// What is told of a row that has left.
-pub(super) fn key_alone(key: &str) -> Box<str> {
+pub(super) fn key_alone(key: &str) -> Arc<str> {
     format!("{{\"id\":{key}}}").into()
 }
