@@ -58,9 +58,10 @@ const LIVE_SUBSCRIPTIONS: &str = "mainstay_live_subscriptions";
 const LIVE_QUEUE_DEPTH: &str = "mainstay_live_queue_depth_max";
 const LIVE_CHANGES: &str = "mainstay_live_changes_total";
 const LIVE_EVENTS: &str = "mainstay_live_events_total";
+const LIVE_LAG: &str = "mainstay_live_lag_seconds";
 const LIVE_LAGGED: &str = "mainstay_live_lagged_total";
 /// Seconds from finding a change in the log to having written its frame.
-pub(crate) const LIVE_SEND: &str = "mainstay_live_send_seconds";
+const LIVE_SEND: &str = "mainstay_live_send_seconds";
 
 /// What jobs are measured by. Counted by `mainstay-jobs`.
 const JOBS: &str = "mainstay_jobs_total";
@@ -111,6 +112,11 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (LIVE_CHANGES, Measure::Counter, "Lines of the change log that were looked at for listeners."),
     (LIVE_EVENTS, Measure::Counter, "Changes that were put on their way to a listener."),
     (LIVE_LAGGED, Measure::Counter, "Subscriptions that ended because their listener was too slow."),
+    (
+        LIVE_LAG,
+        Measure::Histogram,
+        "Seconds from the clock of the request that made a change to finding it in the log.",
+    ),
     (LIVE_SEND, Measure::Histogram, "Seconds from finding a change in the log to having written its frame."),
     (JOBS, Measure::Counter, "Attempts of jobs that ended, by name and outcome."),
     (JOB_SECONDS, Measure::Histogram, "Seconds of an attempt, by name."),
@@ -173,6 +179,15 @@ fn recorder() -> Option<&'static PrometheusHandle> {
             Some(handle)
         })
         .as_ref()
+}
+
+/// Seconds from finding a change in the log to having written its frame, looked up once.
+pub(crate) fn live_send() -> &'static Histogram {
+    static SEND: OnceLock<Histogram> = OnceLock::new();
+    SEND.get_or_init(|| {
+        recorder();
+        metrics::histogram!(LIVE_SEND)
+    })
 }
 
 /// What every request is counted in, looked up once: finding a metric by its labels costs as much as reading a row.

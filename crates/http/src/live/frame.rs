@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use axum::http::{HeaderMap, StatusCode};
 use mainstay_engine::document;
 use mainstay_engine::error::{Error, Key};
-use mainstay_live::{ChangeOf, Event, EventKind, Request, Seq};
+use mainstay_live::{Event, EventKind, Request, Seq};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -158,27 +158,54 @@ fn subscription(json: &str) -> Result<Request, Error> {
 
 /// An event as a frame: the members behind its id.
 pub(super) fn members(event: &EventKind, request_id: &str) -> String {
+    let mut text = String::new();
+    write_members(&mut text, event, request_id);
+    text
+}
+
+fn write_members(text: &mut String, event: &EventKind, request_id: &str) {
+    let mut with_place = |before: &str, seq: &Seq| {
+        text.push_str(before);
+        seq.write_to(text);
+        text.push('"');
+    };
     match event {
-        EventKind::Ready { seq, rows: Some(rows) } => {
-            format!("\"ready\":\"{}\",\"rows\":[{rows}]", seq.text())
+        EventKind::Ready { seq, rows } => {
+            with_place("\"ready\":\"", seq);
+            if let Some(rows) = rows {
+                text.extend([",\"rows\":[", rows, "]"]);
+            }
         }
-        EventKind::Ready { seq, rows: None } => format!("\"ready\":\"{}\"", seq.text()),
-        EventKind::Change { change, seq, row, .. } => changed(*change, seq, row),
-        EventKind::Lagged { since } => format!("\"lagged\":true,\"since\":\"{}\"", since.text()),
+        EventKind::Change { change, seq, row, .. } => {
+            text.extend(["\"change\":\"", change.name(), "\",\"seq\":\""]);
+            seq.write_to(text);
+            text.extend(["\",\"row\":", row]);
+        }
+        EventKind::Lagged { since } => with_place("\"lagged\":true,\"since\":\"", since),
         EventKind::Ended(error) => {
             let (status, body) = problem::document(error, request_id);
-            format!("\"status\":{},\"body\":{body}", status.as_u16())
+            // Writing to a string does not fail.
+            let _ = write!(text, "\"status\":{},\"body\":{body}", status.as_u16());
         }
     }
 }
 
-fn changed(change: ChangeOf, seq: &Seq, row: &str) -> String {
-    format!("\"change\":\"{}\",\"seq\":\"{}\",\"row\":{row}", change.name(), seq.text())
-}
+/// Bytes of a frame beside its row, roughly.
+const FRAME_BYTES: usize = 256;
 
 /// An event for a client that has given it an id.
 pub(super) fn event(event: &Event, request_id: &str) -> String {
-    framed(&event.tag, &members(&event.kind, request_id))
+    let row = match &event.kind {
+        EventKind::Change { row, .. } => row.len(),
+        EventKind::Ready { rows, .. } => rows.as_ref().map_or(0, |rows| rows.len()),
+        EventKind::Lagged { .. } | EventKind::Ended(_) => 0,
+    };
+    // Thousands of these are made of one change.
+    let mut text = String::with_capacity(FRAME_BYTES + row);
+    text.extend(["{\"id\":", &event.tag, ","]);
+    write_members(&mut text, &event.kind, request_id);
+    text.push('}');
+    text
 }
 
 /// What was refused.

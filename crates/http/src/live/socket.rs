@@ -19,7 +19,7 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use mainstay_engine::error::{Error, Key};
 use mainstay_live::{Closed, Connection, Event, EventKind};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 use tower::ServiceExt;
 
 use super::frame::{self, RequestFrame, Said};
@@ -27,7 +27,7 @@ use super::{device, is_welcome, who};
 use crate::app::App;
 use crate::call::Call;
 use crate::credentials::{Ends, REQUEST_ID};
-use crate::metrics::LIVE_SEND;
+use crate::metrics::live_send;
 use crate::router::Entry;
 
 /// Requests of one socket that are under way at a time.
@@ -134,7 +134,7 @@ impl Socket {
     async fn serve(mut self, websocket: WebSocket) {
         let (mut sink, mut frames) = websocket.split();
         let mut stopping = self.app.stopping();
-        let mut ping = interval(PING);
+        let mut ping = interval_at(tokio::time::Instant::now() + PING, PING);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         loop {
@@ -223,8 +223,8 @@ impl Socket {
             sink.feed(Message::Text(text.into())).await?;
         }
         sink.flush().await?;
-        let send = metrics::histogram!(LIVE_SEND);
-        found.into_iter().for_each(|at: Instant| send.record(at.elapsed().as_secs_f64()));
+        let now = Instant::now();
+        found.into_iter().for_each(|at: Instant| live_send().record((now - at).as_secs_f64()));
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use super::{device, frame, is_welcome, who};
 use crate::app::Stopping;
 use crate::call::Call;
 use crate::credentials::Ends;
-use crate::metrics::LIVE_SEND;
+use crate::metrics::live_send;
 
 /// How often something is sent when there is nothing to tell, so that whoever stands between does not hang up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -119,7 +119,7 @@ impl Listener {
         };
         self.is_over = matches!(event.kind, EventKind::Ended(_) | EventKind::Lagged { .. });
         if let EventKind::Change { found, .. } = event.kind {
-            metrics::histogram!(LIVE_SEND).record(Instant::now().duration_since(found).as_secs_f64());
+            live_send().record(Instant::now().duration_since(found).as_secs_f64());
         }
         let id = place.map(|place| format!("id: {place}\n")).unwrap_or_default();
         // JSON has no line breaks but escaped ones, if it was made here.

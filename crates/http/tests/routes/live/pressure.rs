@@ -114,3 +114,42 @@ async fn nonsense_disturbs_nobody() {
     assert!(latest < Duration::from_secs(5), "{latest:?}");
     talk.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_computed_ends_alone() {
+    let desk = Desk::open().await;
+    desk.make("/api/Grant", json!({"user": desk.users[0], "permission": "cost"})).await;
+    let mut calm = desk.socket(&desk.users[0]).await;
+    calm.subscribe(1, json!({"Task": {"get": ["title"]}}), None).await;
+    calm.subscribe(2, json!({"Note": {"get": ["text"]}}), None).await;
+    // One is decided from the images in the log, the other one by a read.
+    let mut wrong = desk.socket(&desk.users[0]).await;
+    let too_much = |column: &str| format!("{column} + 9223372036854775807 > 0");
+    wrong.subscribe(1, json!({"Task": {"where": too_much("cost")}}), None).await;
+    wrong.subscribe(2, json!({"Note": {"where": too_much("task.cost")}}), None).await;
+    wrong.subscribe(3, json!({"Task": {"get": ["title"]}}), None).await;
+    let row = json!({"title": "Paint", "team": desk.teams[0], "cost": 5});
+    let task = desk.make("/api/Task", row).await;
+    desk.make("/api/Note", json!({"task": task["id"], "text": "Red"})).await;
+    let mut heard = [wrong.hear().await, wrong.hear().await, wrong.hear().await];
+    heard.sort_by_key(|frame| frame["id"].as_u64());
+    for ended in &heard[..2] {
+        let said = (&ended["status"], &ended["body"]["key"]);
+        assert_eq!(said, (&json!(422), &json!("expression.overflow")), "{ended}");
+    }
+    assert_eq!(told(&heard[2]).1["title"], "Paint");
+    assert_eq!(told(&calm.hear_of(&json!(1), 1).await[0]).1["title"], "Paint");
+    assert_eq!(told(&calm.hear_of(&json!(2), 1).await[0]).1["text"], "Red");
+    let mut latest = Duration::ZERO;
+    for round in 0..20 {
+        let started = Instant::now();
+        desk.change("/api/Task", &task, json!({"title": round.to_string()})).await;
+        for socket in [&mut calm, &mut wrong] {
+            assert_eq!(told(&socket.hear().await).1["title"], round.to_string());
+        }
+        latest = latest.max(started.elapsed());
+    }
+    assert!(latest < Duration::from_secs(5), "{latest:?}");
+    // What has ended is ended: its id may ask for something else.
+    wrong.subscribe(1, json!({"Note": {"get": ["text"]}}), None).await;
+}
