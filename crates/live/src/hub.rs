@@ -30,6 +30,7 @@ use mainstay_engine::error::Error;
 use mainstay_engine::{Change, Engine, Position};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::metrics::Meters;
@@ -163,6 +164,7 @@ pub(crate) struct Hub {
 /// Runs a hub until nobody can speak to it any more.
 pub(crate) async fn run(
     engine: Arc<Engine>,
+    requests: Handle,
     limits: Limits,
     key: SealKey,
     mut commands: mpsc::Receiver<Command>,
@@ -174,13 +176,14 @@ pub(crate) async fn run(
     let reader = Reader {
         schema_print: crate::schema_print(engine.schema()),
         engine,
+        requests,
         limits,
         key,
         plans: Arc::default(),
         results,
         places: Arc::new(Semaphore::new(READS_MAX)),
     };
-    let mut tester = tokio::spawn(work::test(reader.clone(), jobs_taken));
+    let mut tester = reader.requests.spawn(work::test(reader.clone(), jobs_taken));
     let mut hub = Hub::new(reader, jobs);
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -256,7 +259,10 @@ impl Hub {
             let Some(Cursor { from, within }) = &self.cursor else { return true };
             let (from, to) = (from.clone(), within.as_ref().map(|(to, _)| to.clone()));
             let behind = within.as_ref().map_or(0, |(_, seq)| *seq);
-            let tail = match self.engine().tail(&from, to.as_ref(), behind, PAGE).await {
+            let engine = self.engine().clone();
+            let place = (from.clone(), to);
+            let read = async move { engine.tail(&place.0, place.1.as_ref(), behind, PAGE).await };
+            let tail = match self.reader.ask(read).await {
                 Ok(tail) => tail,
                 Err(error) => {
                     tracing::warn!(%error, "the change log cannot be followed at the moment");
@@ -269,7 +275,7 @@ impl Hub {
                 None => Cursor { from: tail.to.clone(), within: None },
             });
             if !tail.changes.is_empty() {
-                self.dispatch(&Arc::new(Batch { from, to: tail.to, changes: tail.changes }));
+                self.dispatch(&Arc::new(Batch { from, to: tail.to, changes: tail.changes })).await;
             }
             if is_last {
                 return true;
@@ -280,7 +286,8 @@ impl Hub {
     /// Begins to follow the log, or stops when nobody listens.
     async fn follow(&mut self) -> Result<(), Error> {
         if self.cursor.is_none() {
-            let from = self.engine().position().await?;
+            let engine = self.engine().clone();
+            let from = self.reader.ask(async move { engine.position().await }).await?;
             self.cursor = Some(Cursor { from, within: None });
         }
         Ok(())
@@ -322,9 +329,9 @@ impl Hub {
         }
         let asked: Vec<(SubId, u32)> = list.iter().map(|of| (of.sub, of.epoch)).collect();
         let is_anew = caller.is_none();
-        let reading = tokio::spawn(self.reader.clone().read(session, who, caller, list));
+        let reading = self.reader.requests.spawn(self.reader.clone().read(session, who, caller, list));
         let results = self.reader.results.clone();
-        tokio::spawn(async move {
+        self.reader.requests.spawn(async move {
             if let Err(panic) = reading.await {
                 let failed = Error::internal(panic);
                 let snapshots = asked.into_iter().map(|(sub, epoch)| (sub, epoch, Err(failed.clone())));
@@ -383,7 +390,7 @@ impl Hub {
     fn end(&mut self, id: SubId, error: Error) {
         let Some(sub) = self.subs.get(&id) else { return };
         if let Some(session) = self.sessions.get(&sub.session) {
-            session.queue.tell(Event { tag: sub.tag.clone(), kind: EventKind::Ended(error) });
+            session.queue.tell(Event { tag: sub.tag.clone(), kind: EventKind::Ended(Box::new(error)) });
         }
         self.remove(id);
     }
@@ -392,7 +399,7 @@ impl Hub {
     fn lag(&mut self, id: SubId, place: Place) {
         let Some(sub) = self.subs.get(&id) else { return };
         if let (Some(session), Some(active)) = (self.sessions.get(&sub.session), &sub.active) {
-            let since = Seq { place, seal: active.seal.clone() };
+            let since = Seq { place: Arc::new(place), seal: active.seal.clone() };
             session.queue.tell(Event { tag: sub.tag.clone(), kind: EventKind::Lagged { since } });
         }
         self.meters.lagged.increment(1);

@@ -10,6 +10,7 @@ mod place;
 mod presence;
 mod queue;
 mod registry;
+mod threads;
 mod trail;
 mod view;
 mod work;
@@ -33,6 +34,7 @@ pub use view::Request;
 use hub::{Command, SessionId};
 use presence::Presence;
 use queue::Queue;
+use threads::Threads;
 
 /// How much subscribers may ask for.
 #[derive(Clone, Debug)]
@@ -99,6 +101,7 @@ pub struct Live {
     next: Arc<AtomicU64>,
     presence: Option<Presence>,
     limits: Limits,
+    threads: Arc<Threads>,
 }
 
 /// Commands that may wait for the hub; who has more to say waits.
@@ -110,13 +113,23 @@ impl Live {
         let (commands, taken) = mpsc::channel(COMMANDS_MAX);
         let (gone, left) = mpsc::unbounded_channel();
         let presence = Presence::start(&engine, limits.presence_lease);
-        let hub = tokio::spawn(hub::run(engine, limits.clone(), key, taken, left));
+        let threads = Arc::new(Threads::start());
+        let hub = threads.spawn(hub::run(engine, threads.requests().clone(), limits.clone(), key, taken, left));
         tokio::spawn(async move {
-            if let Err(panic) = hub.await {
-                tracing::error!(%panic, "subscriptions have ended and can be made no more until a restart");
+            match hub.await {
+                Err(ended) if ended.is_panic() => {
+                    tracing::error!(%ended, "subscriptions have ended and can be made no more until a restart");
+                }
+                _ => {}
             }
         });
-        Live { commands, gone, next: Arc::default(), presence, limits }
+        Live { commands, gone, next: Arc::default(), presence, limits, threads }
+    }
+
+    /// Runs what tells somebody of changes, on threads that stand back behind those of requests. What it does for a request
+    /// of that somebody does not belong there.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.threads.spawn(task);
     }
 
     /// A connection for somebody, from a device by its own words.

@@ -14,6 +14,9 @@ use tokio::sync::Notify;
 
 use crate::place::{Place, Seal};
 
+/// Events that an empty queue keeps room for.
+const KEPT_CAPACITY: usize = 16;
+
 /// What has become of a row for a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChangeOf {
@@ -39,7 +42,7 @@ impl ChangeOf {
 /// A place that can be told.
 #[derive(Clone, Debug)]
 pub struct Seq {
-    pub(crate) place: Place,
+    pub(crate) place: Arc<Place>,
     pub(crate) seal: Arc<Seal>,
 }
 
@@ -93,7 +96,7 @@ pub enum EventKind {
         since: Seq,
     },
     /// The subscription was refused, or has ended.
-    Ended(Error),
+    Ended(Box<Error>),
 }
 
 /// Why nothing comes any more.
@@ -180,6 +183,10 @@ impl Queue {
         let mut state = self.state.lock();
         let event = state.events.pop_front()?;
         state.bytes -= event.bytes();
+        if state.events.is_empty() && state.events.capacity() > KEPT_CAPACITY {
+            // Who was behind once does not need the room for ever.
+            state.events = VecDeque::new();
+        }
         Some(event)
     }
 
@@ -215,7 +222,7 @@ mod tests {
     use super::{Closed, Event, EventKind, Queue};
 
     fn event(tag: &str) -> Event {
-        Event { tag: Arc::from(tag), kind: EventKind::Ended(Error::new(Key::NotFound, "")) }
+        Event { tag: Arc::from(tag), kind: EventKind::Ended(Box::new(Error::new(Key::NotFound, ""))) }
     }
 
     #[tokio::test]

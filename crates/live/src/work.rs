@@ -14,6 +14,7 @@ use mainstay_engine::error::{Error, Key, Kind};
 use mainstay_engine::{Among, Change, Engine, Position, Reading, WatchedRow};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::{Timestamp, Value};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock::{Boundary, midnight_after};
@@ -102,6 +103,8 @@ pub(crate) struct ToRead {
 #[derive(Clone)]
 pub(crate) struct Reader {
     pub(crate) engine: Arc<Engine>,
+    /// Where the database is asked from.
+    pub(crate) requests: Handle,
     pub(crate) limits: Limits,
     pub(crate) key: SealKey,
     pub(crate) plans: Arc<Plans>,
@@ -111,6 +114,14 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// Asks the database from where requests do.
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.requests.spawn(question).await.map_err(Error::internal)?
+    }
+
     /// Reads the rows of some subscriptions of one session; first its caller, unless that is known.
     pub(crate) async fn read(
         self,

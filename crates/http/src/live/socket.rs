@@ -5,8 +5,10 @@
 //! does not read is not listened to. It writes within a time limit, so that one that is dead takes no place for long.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
@@ -14,11 +16,12 @@ use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use axum::response::Response;
-use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use mainstay_engine::error::{Error, Key};
 use mainstay_live::{Closed, Connection, Event, EventKind};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
 use tower::ServiceExt;
 
@@ -88,12 +91,15 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
         .write_buffer_size(WRITE_BUFFER_BYTES);
     let request_id = Arc::clone(&ctx.request_id);
     let who = who(&ctx);
+    let of_requests = Handle::current();
     Ok(upgrade.on_upgrade(move |websocket| async move {
         let connection = app.live.connect(who, device).await;
         let entry = Entry::new(&app);
+        let live = app.live.clone();
         let socket = Socket {
             app,
             entry,
+            of_requests,
             connection,
             authorization,
             request_id,
@@ -102,8 +108,10 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
             pending: HashSet::new(),
             requests: FuturesUnordered::new(),
         };
-        socket.serve(websocket).await;
-        drop(place);
+        live.spawn(async move {
+            socket.serve(websocket).await;
+            drop(place);
+        });
     }))
 }
 
@@ -118,7 +126,27 @@ struct Socket {
     subscribed: HashMap<Box<str>, Arc<str>>,
     /// Those of which nothing was sent yet.
     pending: HashSet<Arc<str>>,
-    requests: FuturesUnordered<BoxFuture<'static, String>>,
+    /// Where requests run: not where this socket is served, which stands back behind them.
+    of_requests: Handle,
+    requests: FuturesUnordered<UnderWay>,
+}
+
+/// A request under way; it is given up with its socket, as one by HTTP is with its connection.
+struct UnderWay(JoinHandle<String>);
+
+impl Future for UnderWay {
+    type Output = Option<String>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<String>> {
+        // A handler that panics is answered where it runs; without an answer the server stops.
+        self.0.poll_unpin(context).map(Result::ok)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What is to be done with the socket.
@@ -151,7 +179,7 @@ impl Socket {
                     Err(Closed::Session(why)) => Then::Close(CREDENTIALS_ENDED, why),
                     Err(Closed::Stopping) => Then::Close(GOING_AWAY, "The server stops."),
                 },
-                Some(answer) = self.requests.next() => Then::Say(answer),
+                Some(answer) = self.requests.next() => answer.map_or(Then::Nothing, Then::Say),
                 message = frames.next(), if listens => {
                     heard = Instant::now();
                     match message {
@@ -241,7 +269,7 @@ impl Socket {
             Said::Request(request) => match self.request(&request) {
                 Ok(request) => {
                     let answer = answer(self.entry.clone(), request, id.to_owned());
-                    self.requests.push(answer.boxed());
+                    self.requests.push(UnderWay(self.of_requests.spawn(answer)));
                     Then::Nothing
                 }
                 Err(error) => Then::Say(frame::refusal(id, &error, &self.request_id)),
@@ -280,10 +308,11 @@ impl Socket {
                 .map_err(|_| Error::new(Key::Credentials, "The token is not valid here."))?;
             headers.insert(header::AUTHORIZATION, value);
         }
-        let app = &self.app;
-        let (ctx, ends) =
-            app.credentials.context(&app.engine, &headers, Arc::clone(&self.request_id)).await?;
-        self.authorization = headers.remove(header::AUTHORIZATION);
+        let authorization = headers.get(header::AUTHORIZATION).cloned();
+        let (app, request_id) = (Arc::clone(&self.app), Arc::clone(&self.request_id));
+        let read = async move { app.credentials.context(&app.engine, &headers, request_id).await };
+        let (ctx, ends) = self.of_requests.spawn(read).await.map_err(Error::internal)??;
+        self.authorization = authorization;
         self.ends = ends;
         self.connection.identify(who(&ctx)).await;
         Ok(())

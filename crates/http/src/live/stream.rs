@@ -50,7 +50,7 @@ pub(crate) async fn run(call: Call, table: String, part: Part) -> Result<Respons
     let connection = call.app.live.connect(who(&call.ctx), device(None, &call.headers)).await;
     connection.subscribe(Arc::from("events"), Request { table, part }, since).await;
     let first = match connection.next().await {
-        Ok(Event { kind: EventKind::Ended(error), .. }) => return Err(error),
+        Ok(Event { kind: EventKind::Ended(error), .. }) => return Err(*error),
         Ok(event) => event,
         Err(Closed::Session(why)) => return Err(Error::new(Key::Credentials, why)),
         Err(Closed::Stopping) => return Err(Error::new(Key::Overloaded, "The server stops.")),
@@ -129,7 +129,7 @@ impl Listener {
 
     fn over(&mut self, why: &str) -> String {
         self.is_over = true;
-        let error = EventKind::Ended(Error::new(Key::Credentials, why));
+        let error = EventKind::Ended(Box::new(Error::new(Key::Credentials, why)));
         format!("data: {{{}}}\n\n", frame::members(&error, &self.request_id))
     }
 }

@@ -105,13 +105,13 @@ impl Hub {
         match before {
             None => {
                 let (seq, rows, replayed) = match replay {
-                    Some((since, batches)) => (Seq { place: since, seal }, None, batches),
-                    None => (Seq { place, seal }, rows.map(joined), Vec::new()),
+                    Some((since, batches)) => (Seq { place: Arc::new(since), seal }, None, batches),
+                    None => (Seq { place: Arc::new(place), seal }, rows.map(joined), Vec::new()),
                 };
                 queue.tell(Event { tag, kind: EventKind::Ready { seq, rows } });
                 for batch in &replayed {
                     for change in &batch.changes {
-                        self.judge(id, batch, change, &mut Judged::default());
+                        self.judge(id, &mut Judged::of(batch, change));
                     }
                 }
             }
@@ -170,7 +170,7 @@ impl Hub {
 
     /// Sends what differs between what was sent and what is.
     fn tell_difference(&mut self, id: SubId, held: &Held, rows: &[WatchedRow], position: &Position) {
-        let place = Place::at(now(), position);
+        let place = Arc::new(Place::at(now(), position));
         let mut there: Vec<Box<str>> = Vec::with_capacity(rows.len());
         for row in rows {
             let key: Box<str> = row.key.to_json().into();
@@ -183,19 +183,19 @@ impl Hub {
             if let Some(change) = change
                 && !self.tell(id, change, Arc::from(&*row.text), place.clone())
             {
-                return self.lag(id, place);
+                return self.lag(id, Place::clone(&place));
             }
         }
         there.sort_unstable();
         for key in held.keys().filter(|key| there.binary_search(key).is_err()) {
             if !self.tell(id, ChangeOf::Leave, key_alone(key), place.clone()) {
-                return self.lag(id, place);
+                return self.lag(id, Place::clone(&place));
             }
         }
     }
 
     /// Sends a change; `false`: there is no room for it.
-    pub(super) fn tell(&mut self, id: SubId, change: ChangeOf, row: Arc<str>, place: Place) -> bool {
+    pub(super) fn tell(&self, id: SubId, change: ChangeOf, row: Arc<str>, place: Arc<Place>) -> bool {
         let Some(sub) = self.subs.get(&id) else { return true };
         let (Some(active), Some(session)) = (&sub.active, self.sessions.get(&sub.session)) else {
             return true;

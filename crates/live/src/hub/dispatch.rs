@@ -17,9 +17,12 @@ use crate::trail::Start;
 use crate::view::{Likeness, Local, Unshown, View};
 use crate::work::{Job, now};
 
+/// Subscribers who are told before others may run.
+const TOLD_TOGETHER: usize = 256;
+
 impl Hub {
     /// Tells everybody who is concerned by some lines.
-    pub(super) fn dispatch(&mut self, batch: &Arc<Batch>) {
+    pub(super) async fn dispatch(&mut self, batch: &Arc<Batch>) {
         self.meters.changes.increment(batch.changes.len() as u64);
         let found = now();
         for change in &batch.changes {
@@ -41,10 +44,17 @@ impl Hub {
         }
         let mut job = Job::default();
         let schema = self.engine().schema().clone();
+        let mut told = 0;
         for change in &batch.changes {
-            let mut judged = Judged::default();
-            for id in self.registry.routed(change) {
-                self.routed(id, batch, change, &mut job, &mut judged);
+            let mut judged = Judged::of(batch, change);
+            for some in self.registry.routed(change).chunks(TOLD_TOGETHER) {
+                if told + some.len() > TOLD_TOGETHER {
+                    // Those who were told are let through to send it.
+                    tokio::task::yield_now().await;
+                    told = 0;
+                }
+                told += some.len();
+                some.iter().for_each(|id| self.routed(*id, &mut job, &mut judged));
             }
             if matches!(change.kind, ChangeKind::Row { .. }) && self.registry.has_ways(change.table) {
                 job.row(change.table, &change.key);
@@ -101,13 +111,13 @@ impl Hub {
     }
 
     /// A change of the table of a subscription, unless that is being read.
-    fn routed(&mut self, id: SubId, batch: &Batch, change: &Change, job: &mut Job, judged: &mut Judged) {
+    fn routed(&mut self, id: SubId, job: &mut Job, judged: &mut Judged<'_>) {
         let Some(sub) = self.subs.get(&id) else { return };
         let (Some(active), None) = (&sub.active, &sub.buffer) else { return };
         if active.view.local.is_some() {
-            self.judge(id, batch, change, judged);
-        } else if !self.registry.has_ways(change.table) {
-            job.key(id, sub.epoch, &active.view, &change.key);
+            self.judge(id, judged);
+        } else if !self.registry.has_ways(judged.change.table) {
+            job.key(id, sub.epoch, &active.view, &judged.change.key);
         }
     }
 
@@ -119,7 +129,7 @@ impl Hub {
         let epoch = sub.epoch;
         if change.table == view.table && matches!(change.kind, ChangeKind::Row { .. }) {
             if view.local.is_some() {
-                self.judge(id, batch, change, &mut Judged::default());
+                self.judge(id, &mut Judged::of(batch, change));
             } else {
                 job.key(id, epoch, &view, &change.key);
             }
@@ -131,7 +141,7 @@ impl Hub {
     }
 
     /// Decides from the images of a change what it is to a local view; views that are alike see the same.
-    pub(super) fn judge(&mut self, id: SubId, batch: &Batch, change: &Change, judged: &mut Judged) {
+    pub(super) fn judge(&mut self, id: SubId, judged: &mut Judged<'_>) {
         let Some(sub) = self.subs.get(&id) else { return };
         let Some(active) = &sub.active else { return };
         let view = &active.view;
@@ -139,30 +149,40 @@ impl Hub {
         let verdict = match judged.verdicts.get(&view.likeness) {
             Some(verdict) => verdict.clone(),
             None => {
-                let verdict = verdict(self.engine(), view, local, change);
+                let verdict = verdict(self.engine(), view, local, judged.change);
                 judged.verdicts.insert(view.likeness, verdict.clone());
                 verdict
             }
         };
-        // Of the line's time, not of now: it may be told long after, and what follows it is forgotten by its own time.
-        let place = |seq| Place { at: change.at, from: batch.from.clone(), to: Some(batch.to.clone()), seq };
-        match verdict {
-            Verdict::Nothing => {}
-            Verdict::Tell(of, row) => {
-                if !self.tell(id, of, row, place(change.seq)) {
-                    self.lag(id, place(change.seq - 1));
-                }
-            }
-            Verdict::Missing => self.lag(id, place(change.seq - 1)),
-            Verdict::Failed(error) => self.end(id, error),
+        let is_told = match verdict {
+            Verdict::Nothing => true,
+            Verdict::Tell(of, row) => self.tell(id, of, row, judged.place.clone()),
+            Verdict::Missing => false,
+            Verdict::Failed(error) => return self.end(id, *error),
+        };
+        if !is_told {
+            // Back to before this change, to be told of it later.
+            let place = Place::clone(&judged.place);
+            self.lag(id, Place { seq: place.seq - 1, ..place });
         }
     }
 }
 
 /// What a change was found to be to local views, for as long as that one change is looked at.
-#[derive(Default)]
-pub(super) struct Judged {
+pub(super) struct Judged<'c> {
+    change: &'c Change,
+    /// Behind the change.
+    place: Arc<Place>,
     verdicts: HashMap<Likeness, Verdict>,
+}
+
+impl<'c> Judged<'c> {
+    pub(super) fn of(batch: &Batch, change: &'c Change) -> Judged<'c> {
+        // Of the line's time, not of now: it may be told long after, and what follows it is forgotten by its own time.
+        let (from, to) = (batch.from.clone(), Some(batch.to.clone()));
+        let place = Arc::new(Place { at: change.at, from, to, seq: change.seq });
+        Judged { change, place, verdicts: HashMap::new() }
+    }
 }
 
 #[derive(Clone)]
@@ -174,7 +194,7 @@ enum Verdict {
     /// The images do not say: whoever wants to know has to read.
     Missing,
     /// It cannot be computed.
-    Failed(Error),
+    Failed(Box<Error>),
 }
 
 fn verdict(engine: &Engine, view: &View, local: &Local, change: &Change) -> Verdict {
@@ -195,7 +215,7 @@ fn verdict(engine: &Engine, view: &View, local: &Local, change: &Change) -> Verd
         Ok((Some(_), Some(after))) => Verdict::Tell(ChangeOf::Update, after.into()),
         Ok((Some(_), None)) => Verdict::Tell(ChangeOf::Leave, key_alone(&change.key.to_json())),
         Err(Unshown::Missing) => Verdict::Missing,
-        Err(Unshown::Failed(error)) => Verdict::Failed(error),
+        Err(Unshown::Failed(error)) => Verdict::Failed(Box::new(error)),
     }
 }
 

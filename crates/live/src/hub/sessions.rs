@@ -85,7 +85,7 @@ impl Hub {
         let followed = self.follow().await;
         let limits = self.reader.limits.clone();
         let Some(session) = self.sessions.get(&id) else { return };
-        let refused = |error: Error| Event { tag: tag.clone(), kind: EventKind::Ended(error) };
+        let refused = |error: Error| Event { tag: tag.clone(), kind: EventKind::Ended(Box::new(error)) };
         if let Err(error) = followed {
             return session.queue.tell(refused(error));
         }
