@@ -25,21 +25,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_engine::ctx::Caller;
 use mainstay_engine::error::Error;
 use mainstay_engine::{Change, Engine, Position};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinError;
 
+use crate::Limits;
 use crate::metrics::Meters;
 use crate::place::{Place, Seal, SealKey};
 use crate::queue::{Closed, Event, EventKind, Queue, Seq};
 use crate::registry::{Registry, SubId};
-use crate::view::{Request, View};
+use crate::request::Request;
+use crate::view::View;
+use crate::who::{Standing, Who};
 use crate::work::{self, Job, Reader, ToRead, Work, now};
-use crate::{Limits, Who};
 
 /// A connection's number.
 pub(crate) type SessionId = u64;
@@ -98,7 +100,7 @@ struct Session {
     who: Who,
     queue: Arc<Queue>,
     /// None until it was read.
-    caller: Option<Arc<Caller>>,
+    standing: Option<Arc<Standing>>,
     is_loading: bool,
     /// Whether the caller may have changed since it began to be read.
     again: bool,
@@ -114,25 +116,33 @@ struct Subscription {
     session: SessionId,
     tag: Arc<str>,
     request: Arc<Request>,
-    since: Option<String>,
     /// What was read before this number changed is of no use.
     epoch: u32,
     active: Option<Active>,
     /// While its rows are being read: what has happened meanwhile.
-    buffer: Option<Buffer>,
+    buffer: Option<Box<Buffer>>,
 }
 
 /// What a subscription has been told by.
 struct Active {
     view: Arc<View>,
     seal: Arc<Seal>,
-    /// The rows that it was told, by key, as hashes; none: its view is local.
-    held: Option<HashMap<Box<str>, u64>>,
+    /// None: its view is local.
+    held: Option<Box<Held>>,
+}
+
+/// What is remembered of a view that is not local.
+struct Held {
+    /// The rows that were told: a hash of each text by key.
+    rows: HashMap<Box<str>, u64>,
+    /// When to look again.
     wake: Option<Timestamp>,
 }
 
 #[derive(Default)]
 struct Buffer {
+    /// The place from which a new subscription goes on.
+    since: Option<String>,
     batches: Vec<Arc<Batch>>,
     lines: usize,
     is_reading: bool,
@@ -203,7 +213,9 @@ pub(crate) async fn run(
             _ = poll.tick() => hub.measure(),
             ended = &mut tester => {
                 // Without it rows would stay as they are and nobody would know: better that everybody comes back.
-                tracing::error!(?ended, "the task that reads changed rows has ended; all subscriptions end with it");
+                if !ended.as_ref().is_err_and(JoinError::is_cancelled) {
+                    tracing::error!(?ended, "the task that reads changed rows has ended; all subscriptions end with it");
+                }
                 break;
             }
             () = tokio::time::sleep(until_wake) => hub.wake(),
@@ -310,13 +322,15 @@ impl Hub {
     }
 
     /// Begins to read the rows of some subscriptions of a session.
-    fn read(&mut self, session: SessionId, caller: Option<Arc<Caller>>, subs: &[SubId]) {
+    fn read(&mut self, session: SessionId, standing: Option<Arc<Standing>>, subs: &[SubId]) {
         let Some(who) = self.sessions.get(&session).map(|session| session.who.clone()) else { return };
         let mut list = Vec::with_capacity(subs.len());
         for id in subs {
             let Some(sub) = self.subs.get_mut(id) else { continue };
             sub.epoch += 1;
-            sub.buffer.get_or_insert_default().is_reading = true;
+            let buffer = sub.buffer.get_or_insert_default();
+            buffer.is_reading = true;
+            let since = buffer.since.clone();
             self.buffering.insert(*id);
             let local = sub.active.as_ref().filter(|active| active.held.is_none());
             list.push(ToRead {
@@ -324,20 +338,20 @@ impl Hub {
                 epoch: sub.epoch,
                 request: sub.request.clone(),
                 old: local.map(|active| active.view.clone()),
-                since: sub.since.clone(),
+                since,
             });
         }
         let asked: Vec<(SubId, u32)> = list.iter().map(|of| (of.sub, of.epoch)).collect();
-        let is_anew = caller.is_none();
-        let reading = self.reader.requests.spawn(self.reader.clone().read(session, who, caller, list));
+        let is_anew = standing.is_none();
+        let reading = self.reader.requests.spawn(self.reader.clone().read(session, who, standing, list));
         let results = self.reader.results.clone();
         self.reader.requests.spawn(async move {
             if let Err(panic) = reading.await {
                 let failed = Error::internal(panic);
                 let snapshots = asked.into_iter().map(|(sub, epoch)| (sub, epoch, Err(failed.clone())));
-                let caller = is_anew.then(|| Err(failed.clone()));
+                let standing = is_anew.then(|| Err(failed.clone()));
                 // Without a hub nobody waits for it.
-                results.send(Work::Read { session, caller, snapshots: snapshots.collect() }).ok();
+                results.send(Work::Read { session, standing, snapshots: snapshots.collect() }).ok();
             }
         });
     }
@@ -363,10 +377,11 @@ impl Hub {
     fn deactivate(&mut self, id: SubId, active: &Active) {
         self.registry.remove(id, &active.view);
         self.meters.count(&active.view, -1.0);
-        if let Some(at) = active.wake {
+        let Some(held) = &active.held else { return };
+        if let Some(at) = held.wake {
             self.wakes.remove(&(at, id));
         }
-        for key in active.held.iter().flat_map(HashMap::keys) {
+        for key in held.rows.keys() {
             self.release(id, active.view.table, key);
         }
     }
@@ -422,7 +437,7 @@ impl Hub {
             self.wakes.remove(&(at, id));
             let Some(sub) = self.subs.get_mut(&id) else { continue };
             if let Some(active) = &mut sub.active {
-                active.wake = None;
+                active.held.iter_mut().for_each(|held| held.wake = None);
                 // One that is being read finds its next moment itself.
                 if sub.buffer.is_none() {
                     job.all(id, sub.epoch, &active.view);

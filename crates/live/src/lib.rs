@@ -7,29 +7,31 @@ mod hub;
 mod keys;
 mod metrics;
 mod place;
+mod plans;
 mod presence;
 mod queue;
 mod registry;
+mod request;
 mod threads;
 mod trail;
 mod view;
+mod who;
 mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mainstay_engine::Engine;
-use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_lang::schema::Schema;
-use mainstay_lang::value::{Timestamp, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 pub use advise::advise;
 pub use place::SealKey;
 pub use queue::{ChangeOf, Closed, Event, EventKind, Seq};
-pub use view::Request;
+pub use request::Request;
+pub use who::Who;
 
 use hub::{Command, SessionId};
 use presence::Presence;
@@ -66,33 +68,6 @@ impl Default for Limits {
     }
 }
 
-/// Who listens. What that one may see is read, and read again when it changes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Who {
-    /// The key of the user's row; none: nobody in particular.
-    pub user: Option<Value>,
-    /// Whether every rule is passed.
-    pub admin: bool,
-    /// The tenant that is listened to.
-    pub tenant: Option<Value>,
-    /// The session behind the credentials.
-    pub session: Option<Value>,
-}
-
-impl Who {
-    /// A context without a time; whoever reads gives it one.
-    pub(crate) fn ctx(&self, caller: Arc<Caller>) -> Ctx {
-        Ctx {
-            caller,
-            tenant: self.tenant.clone(),
-            session: self.session.clone(),
-            now: Timestamp(0),
-            deadline: Instant::now() + Duration::from_secs(30),
-            request_id: "live".into(),
-        }
-    }
-}
-
 /// The subscriptions of a process.
 #[derive(Clone, Debug)]
 pub struct Live {
@@ -114,7 +89,8 @@ impl Live {
         let (gone, left) = mpsc::unbounded_channel();
         let presence = Presence::start(&engine, limits.presence_lease);
         let threads = Arc::new(Threads::start());
-        let hub = threads.spawn(hub::run(engine, threads.requests().clone(), limits.clone(), key, taken, left));
+        let hub =
+            threads.spawn(hub::run(engine, threads.requests().clone(), limits.clone(), key, taken, left));
         tokio::spawn(async move {
             match hub.await {
                 Err(ended) if ended.is_panic() => {

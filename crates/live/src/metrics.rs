@@ -40,8 +40,8 @@ impl Meters {
 
     /// Counts a subscription in or out.
     pub(crate) fn count(&self, view: &View, by: f64) {
-        let is_scanned = view.routes.iter().any(|route| route.by.is_everything());
-        let gauge = match (is_scanned, view.local.is_some()) {
+        let is_scanned = view.routes.iter().any(|route| route.by().is_everything());
+        let gauge = match (is_scanned, view.local().is_some()) {
             (true, _) => &self.scanned,
             (false, true) => &self.routed,
             (false, false) => &self.read,

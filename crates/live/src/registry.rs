@@ -4,6 +4,8 @@
 //! somebody's route has, which the app's rules and filters decide, not the number of subscribers.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 use mainstay_engine::{Change, ChangeKind};
 use mainstay_lang::schema::TableId;
@@ -22,11 +24,73 @@ pub(crate) struct Registry {
     trails: HashMap<TableId, Vec<Followed>>,
 }
 
+/// A route of a subscription, as it is kept for as long as that is: a hash of each key. Two keys of one hash find what waits under
+/// either, which is judged anyway.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    by: Arc<By>,
+    keys: Box<[u64]>,
+}
+
+impl Entry {
+    pub(crate) fn new(by: Arc<By>, keys: &[Box<str>]) -> Entry {
+        Entry { by, keys: keys.iter().map(|key| hash_of(key)).collect() }
+    }
+
+    /// What its keys are made of.
+    pub(crate) fn by(&self) -> &By {
+        &self.by
+    }
+}
+
+fn hash_of(key: &str) -> u64 {
+    static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    HASHES.hash_one(key)
+}
+
 /// The subscriptions whose routes are made of the same.
 #[derive(Debug)]
 struct Pattern {
-    by: By,
-    subs: HashMap<Box<str>, BTreeSet<SubId>>,
+    by: Arc<By>,
+    subs: HashMap<u64, Subs>,
+}
+
+/// The subscriptions under one key: often one alone.
+#[derive(Debug)]
+enum Subs {
+    One(SubId),
+    Many(BTreeSet<SubId>),
+}
+
+impl Subs {
+    fn insert(&mut self, sub: SubId) {
+        match self {
+            Subs::One(one) if *one == sub => {}
+            Subs::One(one) => *self = Subs::Many(BTreeSet::from([*one, sub])),
+            Subs::Many(many) => {
+                many.insert(sub);
+            }
+        }
+    }
+
+    /// Takes one out; `true`: there is none left.
+    fn remove(&mut self, sub: SubId) -> bool {
+        match self {
+            Subs::One(one) => *one == sub,
+            Subs::Many(many) => {
+                many.remove(&sub);
+                many.is_empty()
+            }
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = SubId> {
+        let (one, many) = match self {
+            Subs::One(one) => (Some(*one), None),
+            Subs::Many(many) => (None, Some(many)),
+        };
+        one.into_iter().chain(many.into_iter().flat_map(|many| many.iter().copied()))
+    }
 }
 
 /// The subscriptions that depend on what a trail leads to.
@@ -48,10 +112,10 @@ impl Registry {
                 }
             };
             for key in &route.keys {
-                patterns[at].subs.entry(key.clone()).or_default().insert(sub);
+                patterns[at].subs.entry(*key).or_insert(Subs::One(sub)).insert(sub);
             }
         }
-        for trail in &view.trails {
+        for trail in view.trails() {
             for table in trail.tables() {
                 let followed = self.trails.entry(table).or_default();
                 match followed.iter_mut().find(|followed| followed.trail == *trail) {
@@ -70,17 +134,14 @@ impl Registry {
                 let pattern = patterns.iter_mut().find(|pattern| pattern.by == route.by);
                 let Some(pattern) = pattern else { continue };
                 for key in &route.keys {
-                    if let Some(subs) = pattern.subs.get_mut(key) {
-                        subs.remove(&sub);
-                        if subs.is_empty() {
-                            pattern.subs.remove(key);
-                        }
+                    if pattern.subs.get_mut(key).is_some_and(|subs| subs.remove(sub)) {
+                        pattern.subs.remove(key);
                     }
                 }
             }
             patterns.retain(|pattern| !pattern.subs.is_empty());
         }
-        for trail in &view.trails {
+        for trail in view.trails() {
             for table in trail.tables() {
                 let Some(followed) = self.trails.get_mut(&table) else { continue };
                 if let Some(known) = followed.iter_mut().find(|known| known.trail == *trail) {
@@ -96,14 +157,14 @@ impl Registry {
         let mut found = Vec::new();
         let ChangeKind::Row { before, after } = &change.kind else { return found };
         for pattern in self.routes.get(&change.table).into_iter().flatten() {
-            let By::Columns(columns) = &pattern.by else { continue };
+            let By::Columns(columns) = &*pattern.by else { continue };
             for image in before.iter().chain(after) {
                 // What is not known could be anything.
                 if columns.iter().any(|column| image.missing.contains(column)) {
-                    found.extend(pattern.subs.values().flatten());
+                    found.extend(pattern.subs.values().flat_map(Subs::iter));
                 } else {
-                    let key = key_of(columns, &image.values);
-                    found.extend(pattern.subs.get(&key).into_iter().flatten());
+                    let key = hash_of(&key_of(columns, &image.values));
+                    found.extend(pattern.subs.get(&key).into_iter().flat_map(Subs::iter));
                 }
             }
         }
@@ -116,21 +177,21 @@ impl Registry {
     /// What the keys are made of by which rows of a table find subscriptions.
     pub(crate) fn keys(&self, table: TableId) -> Vec<By> {
         let patterns = self.routes.get(&table).into_iter().flatten();
-        patterns.map(|pattern| pattern.by.clone()).collect()
+        patterns.map(|pattern| By::clone(&pattern.by)).collect()
     }
 
     /// Whether some subscription is found by what no image says.
     pub(crate) fn has_ways(&self, table: TableId) -> bool {
         let mut patterns = self.routes.get(&table).into_iter().flatten();
-        patterns.any(|pattern| matches!(pattern.by, By::Way(_)))
+        patterns.any(|pattern| matches!(*pattern.by, By::Way(_)))
     }
 
     /// The subscriptions that a row finds by its keys.
     pub(crate) fn found(&self, table: TableId, row: &RowKeys) -> BTreeSet<SubId> {
         let mut found = BTreeSet::new();
         for pattern in self.routes.get(&table).into_iter().flatten() {
-            for (_, key) in row.keys.iter().filter(|(by, _)| *by == pattern.by) {
-                found.extend(pattern.subs.get(key).into_iter().flatten());
+            for (_, key) in row.keys.iter().filter(|(by, _)| *by == *pattern.by) {
+                found.extend(pattern.subs.get(&hash_of(key)).into_iter().flat_map(Subs::iter));
             }
         }
         found
@@ -139,7 +200,7 @@ impl Registry {
     /// Every subscription to a table.
     pub(crate) fn all(&self, table: TableId) -> BTreeSet<SubId> {
         let patterns = self.routes.get(&table).into_iter().flatten();
-        patterns.flat_map(|pattern| pattern.subs.values()).flatten().copied().collect()
+        patterns.flat_map(|pattern| pattern.subs.values()).flat_map(Subs::iter).collect()
     }
 
     /// The trails that may end at a change, with those who follow them.

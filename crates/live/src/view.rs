@@ -6,49 +6,37 @@
 //!
 //! A view is made for a caller as it was read at one time. It never changes; when the caller does, another takes its place.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use mainstay_engine::bind::CallerEyes;
-use mainstay_engine::ctx::Ctx;
 use mainstay_engine::error::{Error, Key};
-use mainstay_engine::part::Part;
 use mainstay_engine::{Change, Engine, Image, Watch};
 use mainstay_lang::eval::{Compiled, Env, Scalar};
 use mainstay_lang::expr::{Expr, Node, Root};
 use mainstay_lang::schema::{ColumnId, Schema, TableId};
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::{OutputKind, Select};
-use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::clause::{self, Route};
+use crate::clause;
 use crate::clock::{self, Boundary};
-use crate::trail::{self, Reach, Trail};
-
-/// What is asked for: a table and a part about its rows.
-#[derive(Debug)]
-pub struct Request {
-    /// The table's name.
-    pub table: String,
-    /// Constraints, `where`, `get`.
-    pub part: Part,
-}
+use crate::plans::{Plan, Plans};
+use crate::registry::Entry;
+use crate::request::Request;
+use crate::trail::{Reach, Trail};
+use crate::who::Standing;
 
 /// What one caller sees through one subscription.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) table: TableId,
     pub(crate) watch: Watch,
-    /// Who sees it; clock and deadline are those of whoever reads.
-    pub(crate) ctx: Ctx,
+    /// Who sees it.
+    pub(crate) standing: Arc<Standing>,
     /// Where its rows are found; none: it has none, ever.
-    pub(crate) routes: Box<[Route]>,
-    pub(crate) local: Option<Arc<Local>>,
-    pub(crate) trails: Vec<Trail>,
-    pub(crate) boundaries: Vec<Boundary>,
-    /// A hash of everything about the caller that a rule may read.
-    pub(crate) caller_hash: [u8; 8],
+    pub(crate) routes: Box<[Entry]>,
+    pub(crate) boundaries: Box<[Boundary]>,
+    plan: Arc<Plan>,
     /// Local views that have the same see the same of every image.
     pub(crate) likeness: Likeness,
 }
@@ -63,39 +51,6 @@ pub(crate) struct Local {
     members: Vec<Member>,
     /// Columns that have to be known.
     reads: Vec<ColumnId>,
-}
-
-/// Plans that local views have in common: most subscriptions differ in their caller and their parameters alone, and a plan takes
-/// far more memory than these do.
-#[derive(Debug, Default)]
-pub(crate) struct Plans(Mutex<HashMap<Likeness, Plan>>);
-
-#[derive(Debug)]
-struct Plan {
-    select: Weak<Select>,
-    local: Weak<Local>,
-}
-
-impl Plans {
-    /// The plan and what is made of it, those that there are if others have the same. `None`: it is not local.
-    fn share(&self, schema: &Schema, watch: &mut Watch) -> Option<Arc<Local>> {
-        let print = short_hash(Sha256::new().chain_update(format!("{:?}", watch.select)));
-        let mut plans = self.0.lock();
-        if let Some(known) = plans.get(&print)
-            && let (Some(select), Some(local)) = (known.select.upgrade(), known.local.upgrade())
-        {
-            watch.select = select;
-            return Some(local);
-        }
-        let local = Arc::new(Local::new(schema, &watch.select)?);
-        if plans.len() == plans.capacity() {
-            // Before it grows, those that nobody has any more make room.
-            plans.retain(|_, plan| plan.select.strong_count() > 0);
-        }
-        let plan = Plan { select: Arc::downgrade(&watch.select), local: Arc::downgrade(&local) };
-        plans.insert(print, plan);
-        Some(local)
-    }
 }
 
 #[derive(Debug)]
@@ -120,28 +75,52 @@ impl View {
     ///
     /// # Errors
     /// Whatever is wrong with the request.
-    pub(crate) fn new(engine: &Engine, plans: &Plans, ctx: Ctx, request: &Request) -> Result<View, Error> {
-        let mut watch = engine.watch(&ctx, &request.table, &request.part)?;
+    pub(crate) fn new(
+        engine: &Engine,
+        plans: &Plans,
+        standing: &Arc<Standing>,
+        request: &Request,
+    ) -> Result<View, Error> {
+        let (name, part) = request.part()?;
+        let ctx = &standing.ctx;
+        let mut watch = engine.watch(ctx, &name, &part)?;
+        watch.params.shrink_to_fit();
         let schema = engine.schema();
-        let caller_hash = caller_hash(&ctx);
-        let (routes, boundaries, likeness) = {
-            let eyes = CallerEyes::new(engine.catalog(), &ctx);
-            let value_of = |of: &Expr| {
-                if !is_fixed(of) {
-                    return None;
-                }
-                let compiled = Compiled::new(of).ok()?;
-                let env = Env { params: &watch.params, ..Env::of_row(&[], &eyes, ctx.now) };
-                compiled.eval(&env).ok().map(Scalar::into_value)
-            };
-            let routes = clause::routes(&watch.select.filter, &value_of).into();
-            let boundaries = clock::boundaries(schema, &watch.select, &watch.params, &eyes)?;
-            (routes, boundaries, likeness(&watch, &caller_hash, &value_of))
+        let eyes = CallerEyes::new(engine.catalog(), ctx);
+        let value_of = |of: &Expr| {
+            if !is_fixed(of) {
+                return None;
+            }
+            let compiled = Compiled::new(of).ok()?;
+            let env = Env { params: &watch.params, ..Env::of_row(&[], &eyes, ctx.now) };
+            compiled.eval(&env).ok().map(Scalar::into_value)
         };
-        let local = if boundaries.is_empty() { plans.share(schema, &mut watch) } else { None };
-        let trails = if local.is_some() { Vec::new() } else { trail::trails(schema, &watch.select) };
-        let table = watch.select.table;
-        Ok(View { table, watch, ctx, routes, local, trails, boundaries, caller_hash, likeness })
+        let routes = clause::routes(&watch.select.filter, &value_of);
+        let boundaries = clock::boundaries(schema, &watch.select, &watch.params, &eyes)?;
+        let likeness = likeness(&watch, &standing.print, &value_of);
+        let plan = plans.plan(schema, &mut watch);
+        Ok(View {
+            table: watch.select.table,
+            watch,
+            standing: standing.clone(),
+            routes: routes.into_iter().map(|route| plans.entry(route)).collect(),
+            boundaries: boundaries.into(),
+            plan,
+            likeness,
+        })
+    }
+
+    /// How rows are judged and shown from their images; none: the view is held.
+    pub(crate) fn local(&self) -> Option<&Local> {
+        self.plan.local.as_ref().filter(|_| self.boundaries.is_empty())
+    }
+
+    /// Where else a change may concern rows of this view.
+    pub(crate) fn trails(&self) -> &[Trail] {
+        match self.local() {
+            Some(_) => &[],
+            None => &self.plan.trails,
+        }
     }
 
     /// What the caller sees of an image of a row; `None`: nothing.
@@ -155,8 +134,9 @@ impl View {
         if local.reads.iter().any(|column| image.missing.contains(column)) {
             return Err(Unshown::Missing);
         }
-        let eyes = CallerEyes::new(engine.catalog(), &self.ctx);
-        let env = Env { params: &self.watch.params, ..Env::of_row(&image.values, &eyes, self.ctx.now) };
+        let ctx = &self.standing.ctx;
+        let eyes = CallerEyes::new(engine.catalog(), ctx);
+        let env = Env { params: &self.watch.params, ..Env::of_row(&image.values, &eyes, ctx.now) };
         let failed = |error: mainstay_lang::eval::EvalError| {
             Unshown::Failed(Error::new(Key::Arithmetic, error.to_string()))
         };
@@ -188,13 +168,13 @@ impl View {
         schema: &'v Schema,
         change: &'v Change,
     ) -> impl Iterator<Item = Reach> + 'v {
-        self.trails.iter().filter_map(|trail| trail.reach(schema, change))
+        self.trails().iter().filter_map(|trail| trail.reach(schema, change))
     }
 }
 
 impl Local {
     /// `None` when other rows, or columns that no image has, decide.
-    fn new(schema: &Schema, select: &Select) -> Option<Local> {
+    pub(crate) fn new(schema: &Schema, select: &Select) -> Option<Local> {
         let table = schema.table(select.table);
         let mut reads = Vec::new();
         let mut compile = |of: &Expr| {
@@ -250,7 +230,7 @@ pub(crate) fn is_fixed(of: &Expr) -> bool {
 }
 
 /// The plan, and what its caller's parts are worth: callers of one team are alike where the team alone is asked for.
-fn likeness(watch: &Watch, caller_hash: &[u8; 8], value_of: &dyn Fn(&Expr) -> Option<Value>) -> Likeness {
+fn likeness(watch: &Watch, caller: &[u8; 32], value_of: &dyn Fn(&Expr) -> Option<Value>) -> Likeness {
     let mut hash = Sha256::new();
     hash.update(format!("{:?}{:?}", watch.select, watch.params));
     let conditions = watch.select.filter.iter();
@@ -266,7 +246,7 @@ fn likeness(watch: &Watch, caller_hash: &[u8; 8], value_of: &dyn Fn(&Expr) -> Op
                 _ if !is_of_caller => {}
                 Some(value) => hash.update(format!("{value:?}")),
                 // Like nobody but oneself.
-                None => hash.update(caller_hash),
+                None => hash.update(caller),
             }
         });
     }
@@ -276,29 +256,6 @@ fn likeness(watch: &Watch, caller_hash: &[u8; 8], value_of: &dyn Fn(&Expr) -> Op
 fn short_hash(hash: Sha256) -> Likeness {
     let mut short = [0; 16];
     short.copy_from_slice(&hash.finalize()[..16]);
-    short
-}
-
-fn caller_hash(ctx: &Ctx) -> [u8; 8] {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    let caller = &ctx.caller;
-    let json = |value: &Option<Value>| value.as_ref().map(Value::to_json).unwrap_or_default();
-    add(if caller.admin { "admin" } else { "" });
-    add(&json(&caller.user));
-    add(&json(&ctx.tenant));
-    add(&json(&ctx.session));
-    caller.permissions.iter().for_each(|permission| add(permission));
-    add("");
-    caller.roles.iter().for_each(|role| add(role));
-    add("");
-    let values = caller.row.get().map(|row| row.values.as_slice()).unwrap_or_default();
-    values.iter().for_each(|value| add(&value.to_json()));
-    let mut short = [0; 8];
-    short.copy_from_slice(&hash.finalize()[..8]);
     short
 }
 

@@ -17,13 +17,16 @@ use mainstay_lang::value::{Timestamp, Value};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::Limits;
 use crate::clock::{Boundary, midnight_after};
 use crate::hub::{Batch, SessionId};
 use crate::keys::RowKeys;
 use crate::place::{Place, Seal, SealKey};
+use crate::plans::Plans;
 use crate::registry::SubId;
-use crate::view::{Plans, Request, View};
-use crate::{Limits, Who};
+use crate::request::Request;
+use crate::view::View;
+use crate::who::{Standing, Who};
 
 pub(crate) use job::Job;
 pub(crate) use tester::test;
@@ -51,7 +54,7 @@ pub(crate) enum Work {
     Read {
         session: SessionId,
         /// For a session whose caller was read anew.
-        caller: Option<Result<Option<Arc<Caller>>, Error>>,
+        standing: Option<Result<Option<Arc<Standing>>, Error>>,
         snapshots: Vec<(SubId, u32, Result<Snapshot, Error>)>,
     },
     /// Rows of a table that may have changed for somebody, with the keys by which they find whom.
@@ -127,24 +130,24 @@ impl Reader {
         self,
         session: SessionId,
         who: Who,
-        known: Option<Arc<Caller>>,
+        known: Option<Arc<Standing>>,
         list: Vec<ToRead>,
     ) {
         let Ok(_place) = self.places.clone().acquire_owned().await else { return };
         let is_anew = known.is_none();
-        let caller = match known {
-            Some(caller) => Ok(Some(caller)),
-            None => self.caller(&who).await,
+        let standing = match known {
+            Some(standing) => Ok(Some(standing)),
+            None => self.caller(&who).await.map(|caller| caller.map(|caller| who.standing(caller))),
         };
         let mut snapshots = Vec::with_capacity(list.len());
-        if let Ok(Some(caller)) = &caller {
+        if let Ok(Some(standing)) = &standing {
             for to_read in list {
-                let snapshot = self.snapshot(&who, caller, &to_read).await;
+                let snapshot = self.snapshot(standing, &to_read).await;
                 snapshots.push((to_read.sub, to_read.epoch, snapshot));
             }
         }
         // Nobody is there to be told when the hub has ended.
-        self.results.send(Work::Read { session, caller: is_anew.then_some(caller), snapshots }).ok();
+        self.results.send(Work::Read { session, standing: is_anew.then_some(standing), snapshots }).ok();
     }
 
     async fn caller(&self, who: &Who) -> Result<Option<Arc<Caller>>, Error> {
@@ -155,10 +158,10 @@ impl Reader {
         }
     }
 
-    async fn snapshot(&self, who: &Who, caller: &Arc<Caller>, of: &ToRead) -> Result<Snapshot, Error> {
-        let view = Arc::new(View::new(&self.engine, &self.plans, who.ctx(caller.clone()), &of.request)?);
+    async fn snapshot(&self, standing: &Arc<Standing>, of: &ToRead) -> Result<Snapshot, Error> {
+        let view = Arc::new(View::new(&self.engine, &self.plans, standing, &of.request)?);
         if let Some(since) = &of.since
-            && let Some(place) = self.seal(who, &view, &of.request).read(since)?
+            && let Some(place) = self.seal(standing, &of.request).read(since)?
             && let Some(snapshot) = self.replay(&view, place).await?
         {
             return Ok(snapshot);
@@ -167,7 +170,8 @@ impl Reader {
         let (position, mut read, now) = self
             .persist(|| async {
                 let now = now();
-                let contexts = [at(&view.ctx, now), at(old.map_or(&view.ctx, |old| &old.ctx), now)];
+                let before = old.map_or(standing, |old| &old.standing);
+                let contexts = [at(&standing.ctx, now), at(&before.ctx, now)];
                 let all = Among::All(self.limits.rows + 1);
                 let new = Reading { ctx: &contexts[0], watch: &view.watch, among: all };
                 let old = old.map(|old| Reading { ctx: &contexts[1], watch: &old.watch, among: all });
@@ -188,7 +192,7 @@ impl Reader {
 
     /// The changes since a place; `None`: they cannot be told, or are too many.
     async fn replay(&self, view: &Arc<View>, place: Place) -> Result<Option<Snapshot>, Error> {
-        if view.local.is_none() {
+        if view.local().is_none() {
             return Ok(None);
         }
         let position = self.persist(|| self.engine.position()).await?;
@@ -225,16 +229,8 @@ impl Reader {
     }
 
     /// What the places of a subscription are sealed with.
-    pub(crate) fn seal(&self, who: &Who, view: &View, request: &Request) -> Seal {
-        let who = format!("{who:?}");
-        let part = format!("{:?}", request.part);
-        let pieces: [&[u8]; 5] = [
-            who.as_bytes(),
-            &view.caller_hash,
-            request.table.as_bytes(),
-            part.as_bytes(),
-            &self.schema_print,
-        ];
+    pub(crate) fn seal(&self, standing: &Standing, request: &Request) -> Seal {
+        let pieces: [&[u8]; 3] = [&standing.print, request.print(), &self.schema_print];
         Seal::new(&self.key, self.engine.identity(), &pieces)
     }
 
@@ -247,7 +243,7 @@ impl Reader {
                 Boundary::Moment(at) => Some(*at).filter(|at| *at >= after),
                 Boundary::Column { table, of, offset } => {
                     let behind = Value::Timestamp(Timestamp(after.0.saturating_sub(*offset)));
-                    let ctx = at(&view.ctx, after);
+                    let ctx = at(&view.standing.ctx, after);
                     match self.engine.least_after(*table, of, behind, &ctx).await? {
                         Some(Value::Timestamp(least)) => Some(Timestamp(least.0.saturating_add(*offset))),
                         _ => None,

@@ -107,10 +107,7 @@ struct Client {
 
 impl Client {
     fn request(&self) -> Request {
-        let document = json!({self.table: {"get": ["n"]}});
-        let mut documents = document::parse(document.to_string().as_bytes()).unwrap();
-        let part = documents.remove(0).entries.remove(0).parts.remove(0);
-        Request { table: self.table.to_owned(), part }
+        Request::read(&json!({self.table: {"get": ["n"]}}).to_string()).unwrap()
     }
 
     async fn connect(&self, live: &Live) -> Connection {

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::http::{HeaderMap, StatusCode};
-use mainstay_engine::document;
 use mainstay_engine::error::{Error, Key};
 use mainstay_live::{Event, EventKind, Request, Seq};
 use serde::de::IgnoredAny;
@@ -131,7 +130,7 @@ pub(super) fn read(text: &str) -> Result<(&str, Said<'_>), (&str, Box<Error>)> {
     } else if let Some(token) = frame.auth {
         Said::Auth(token)
     } else if let Some(subscribe) = frame.subscribe {
-        let request = subscription(subscribe.get()).map_err(|error| (id, Box::new(error)))?;
+        let request = Request::read(subscribe.get()).map_err(|error| (id, Box::new(error)))?;
         Said::Subscribe { request: Box::new(request), since: frame.since }
     } else if frame.unsubscribe {
         Said::Unsubscribe
@@ -139,21 +138,6 @@ pub(super) fn read(text: &str) -> Result<(&str, Said<'_>), (&str, Box<Error>)> {
         Said::Ping
     };
     Ok((id, said))
-}
-
-/// `{"Table": part}`
-fn subscription(json: &str) -> Result<Request, Error> {
-    let mut documents = document::parse(json.as_bytes())?;
-    let mut entries = documents.pop().filter(|_| documents.is_empty()).map(|document| document.entries);
-    let entry = entries.as_mut().and_then(Vec::pop).filter(|_| entries.as_ref().is_some_and(Vec::is_empty));
-    let one = entry.and_then(|mut entry| {
-        let part = entry.parts.pop()?;
-        entry.parts.is_empty().then_some(Request { table: entry.table, part })
-    });
-    one.ok_or_else(|| {
-        let words = "A subscription is one part about one table: {\"Table\": {…}}.";
-        Error::new(Key::LiveUnsupported, words)
-    })
 }
 
 /// An event as a frame: the members behind its id.
@@ -264,7 +248,8 @@ mod tests {
         assert!(id == "\"a\"" && matches!(said, Said::Auth(None)));
         let (_, said) = read(r#"{"id":3,"subscribe":{"Alert":{"get":["title"]}},"since":null}"#).unwrap();
         let Said::Subscribe { request, since: None } = said else { panic!("{said:?}") };
-        assert_eq!((request.table.as_str(), request.part.get.as_ref().unwrap().len()), ("Alert", 1));
+        let (table, part) = request.part().unwrap();
+        assert_eq!((&*table, part.get.as_ref().unwrap().len()), ("Alert", 1));
         assert!(matches!(read(r#"{"id":3,"unsubscribe":true}"#).unwrap().1, Said::Unsubscribe));
         assert!(matches!(read(r#"{"id":3,"ping":true}"#).unwrap().1, Said::Ping));
     }

@@ -4,7 +4,7 @@
 //! under way, subscriptions that wait for their rows, and frames that wait to be sent are bounded, and a client that
 //! does not read is not listened to. It writes within a time limit, so that one that is dead takes no place for long.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -104,7 +104,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
             authorization,
             request_id,
             ends,
-            subscribed: HashMap::new(),
+            subscribed: HashSet::new(),
             pending: HashSet::new(),
             requests: FuturesUnordered::new(),
         };
@@ -122,8 +122,8 @@ struct Socket {
     authorization: Option<HeaderValue>,
     request_id: Arc<str>,
     ends: Option<Ends>,
-    /// The subscriptions that the client knows of, by id. One that was ended and begun again has another value.
-    subscribed: HashMap<Box<str>, Arc<str>>,
+    /// The ids of subscriptions that the client knows of. One that was ended and begun again is another text in memory.
+    subscribed: HashSet<Arc<str>>,
     /// Those of which nothing was sent yet.
     pending: HashSet<Arc<str>>,
     /// Where requests run: not where this socket is served, which stands back behind them.
@@ -279,19 +279,19 @@ impl Socket {
                 Err(error) => Then::Say(frame::refusal(id, &error, &self.request_id)),
             },
             Said::Subscribe { request, since } => {
-                if self.subscribed.contains_key(id) {
+                if self.subscribed.contains(id) {
                     let words = "This id has a subscription already; unsubscribe it first.";
                     let error = Error::new(Key::Request, words);
                     return Then::Say(frame::refusal(id, &error, &self.request_id));
                 }
                 let tag: Arc<str> = id.into();
-                self.subscribed.insert(id.into(), tag.clone());
+                self.subscribed.insert(tag.clone());
                 self.pending.insert(tag.clone());
                 self.connection.subscribe(tag, *request, since).await;
                 Then::Nothing
             }
             Said::Unsubscribe => {
-                if let Some(tag) = self.subscribed.remove(id) {
+                if let Some(tag) = self.subscribed.take(id) {
                     self.pending.remove(&tag);
                     self.connection.unsubscribe(tag).await;
                 }

@@ -48,7 +48,7 @@ pub(crate) async fn run(call: Call, table: String, part: Part) -> Result<Respons
         None => None,
     };
     let connection = call.app.live.connect(who(&call.ctx), device(None, &call.headers)).await;
-    connection.subscribe(Arc::from("events"), Request { table, part }, since).await;
+    connection.subscribe(Arc::from("events"), Request::of(table, part), since).await;
     let first = match connection.next().await {
         Ok(Event { kind: EventKind::Ended(error), .. }) => return Err(*error),
         Ok(event) => event,

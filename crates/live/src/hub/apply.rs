@@ -9,7 +9,7 @@ use mainstay_engine::error::{Error, Key};
 use mainstay_engine::{ChangeKind, Engine, Position, WatchedRow};
 
 use super::dispatch::{Judged, key_alone};
-use super::{Active, Batch, Buffer, Hub};
+use super::{Active, Batch, Buffer, Held, Hub};
 use crate::place::Place;
 use crate::queue::{ChangeOf, Event, EventKind, Seq};
 use crate::registry::SubId;
@@ -17,7 +17,7 @@ use crate::view::{Unshown, View};
 use crate::work::{Job, Snapshot, Tested, Work, now};
 
 /// Rows that were sent: a hash of each text by key.
-type Held = HashMap<Box<str>, u64>;
+type Rows = HashMap<Box<str>, u64>;
 
 static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
@@ -29,9 +29,9 @@ impl Hub {
     /// Takes what was read. The log was followed beyond it.
     pub(super) fn apply(&mut self, done: Work) {
         match done {
-            Work::Read { session, caller, snapshots } => {
-                if let Some(caller) = caller
-                    && !self.take_caller(session, caller)
+            Work::Read { session, standing, snapshots } => {
+                if let Some(standing) = standing
+                    && !self.take_caller(session, standing)
                 {
                     return;
                 }
@@ -62,14 +62,14 @@ impl Hub {
     /// Reads the subscriptions that have come while their session was being read.
     fn read_waiting(&mut self, session: u64) {
         let Some(known) = self.sessions.get(&session) else { return };
-        let (Some(caller), false) = (known.caller.clone(), known.is_loading) else { return };
+        let (Some(standing), false) = (known.standing.clone(), known.is_loading) else { return };
         let is_waiting = |id: &SubId| {
             let buffer = self.subs.get(id).and_then(|sub| sub.buffer.as_ref());
             buffer.is_some_and(|buffer| !buffer.is_reading)
         };
         let waiting: Vec<SubId> = known.subs.values().copied().filter(is_waiting).collect();
         if !waiting.is_empty() {
-            self.read(session, Some(caller), &waiting);
+            self.read(session, Some(standing), &waiting);
         }
     }
 
@@ -81,14 +81,13 @@ impl Hub {
         let Some(session) = self.sessions.get(&sub.session) else { return };
         let buffer = sub.buffer.take().unwrap_or_default();
         self.buffering.remove(&id);
-        let seal = Arc::new(self.reader.seal(&session.who, &view, &sub.request));
+        let seal = Arc::new(self.reader.seal(&view.standing, &sub.request));
         let before = sub.active.take();
         let place = Place::at(now(), &position);
-        let is_held = view.local.is_none();
-        let new_held = is_held.then(|| rows.iter().flatten().map(held_row).collect::<Held>());
-        let active = Active { view: view.clone(), seal: seal.clone(), held: new_held, wake };
-        sub.active = Some(active);
-        sub.since = None;
+        let is_held = view.local().is_none();
+        let shown = || rows.iter().flatten().map(held_row).collect();
+        let held = is_held.then(|| Box::new(Held { rows: shown(), wake }));
+        sub.active = Some(Active { view: view.clone(), seal: seal.clone(), held });
         let tag = sub.tag.clone();
         let queue = session.queue.clone();
         if let Some(before) = &before {
@@ -118,7 +117,7 @@ impl Hub {
             Some(before) => {
                 let rows = rows.unwrap_or_default();
                 let held = match (before.held, old_rows) {
-                    (Some(held), _) => Ok(held),
+                    (Some(held), _) => Ok(held.rows),
                     (None, Some(old)) => shown_before(&engine, &before.view, old, &buffer, &position),
                     (None, None) => Err(Unshown::Missing),
                 };
@@ -142,19 +141,21 @@ impl Hub {
     fn compare(&mut self, id: SubId, tested: Tested) {
         let Tested { position, keys, rows, wake } = tested;
         let Some(active) = self.subs.get_mut(&id).and_then(|sub| sub.active.as_mut()) else { return };
-        if let Some(at) = std::mem::replace(&mut active.wake, wake) {
+        let Some(held) = &mut active.held else { return };
+        if let Some(at) = std::mem::replace(&mut held.wake, wake) {
             self.wakes.remove(&(at, id));
         }
         self.wakes.extend(wake.map(|at| (at, id)));
-        let Some(mut held) = active.held.take() else { return };
-        let before: Held = match keys {
-            None => std::mem::take(&mut held),
-            Some(keys) => keys.iter().filter_map(|key| held.remove_entry(key.to_json().as_str())).collect(),
+        let before: Rows = match keys {
+            None => std::mem::take(&mut held.rows),
+            Some(keys) => {
+                let known = keys.iter().filter_map(|key| held.rows.remove_entry(key.to_json().as_str()));
+                known.collect()
+            }
         };
-        held.extend(rows.iter().map(held_row));
+        held.rows.extend(rows.iter().map(held_row));
         let table = active.view.table;
-        let is_full = held.len() as u64 > self.reader.limits.rows;
-        active.held = Some(held);
+        let is_full = held.rows.len() as u64 > self.reader.limits.rows;
         for key in before.keys() {
             self.release(id, table, key);
         }
@@ -169,7 +170,7 @@ impl Hub {
     }
 
     /// Sends what differs between what was sent and what is.
-    fn tell_difference(&mut self, id: SubId, held: &Held, rows: &[WatchedRow], position: &Position) {
+    fn tell_difference(&mut self, id: SubId, held: &Rows, rows: &[WatchedRow], position: &Position) {
         let place = Arc::new(Place::at(now(), position));
         let mut there: Vec<Box<str>> = Vec::with_capacity(rows.len());
         for row in rows {
@@ -239,9 +240,9 @@ fn shown_before(
     rows: Vec<WatchedRow>,
     buffer: &Buffer,
     position: &Position,
-) -> Result<Held, Unshown> {
-    let Some(local) = &view.local else { return Err(Unshown::Missing) };
-    let mut held: Held = rows.iter().map(held_row).collect();
+) -> Result<Rows, Unshown> {
+    let Some(local) = view.local() else { return Err(Unshown::Missing) };
+    let mut held: Rows = rows.iter().map(held_row).collect();
     let mut seen = std::collections::HashSet::new();
     let lines = buffer.batches.iter().flat_map(|batch: &Arc<Batch>| &batch.changes);
     for change in lines.filter(|change| change.table == view.table && engine.is_behind(change, position)) {

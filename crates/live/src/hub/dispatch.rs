@@ -114,7 +114,7 @@ impl Hub {
     fn routed(&mut self, id: SubId, job: &mut Job, judged: &mut Judged<'_>) {
         let Some(sub) = self.subs.get(&id) else { return };
         let (Some(active), None) = (&sub.active, &sub.buffer) else { return };
-        if active.view.local.is_some() {
+        if active.view.local().is_some() {
             self.judge(id, judged);
         } else if !self.registry.has_ways(judged.change.table) {
             job.key(id, sub.epoch, &active.view, &judged.change.key);
@@ -128,7 +128,7 @@ impl Hub {
         let view = active.view.clone();
         let epoch = sub.epoch;
         if change.table == view.table && matches!(change.kind, ChangeKind::Row { .. }) {
-            if view.local.is_some() {
+            if view.local().is_some() {
                 self.judge(id, &mut Judged::of(batch, change));
             } else {
                 job.key(id, epoch, &view, &change.key);
@@ -145,7 +145,7 @@ impl Hub {
         let Some(sub) = self.subs.get(&id) else { return };
         let Some(active) = &sub.active else { return };
         let view = &active.view;
-        let Some(local) = &view.local else { return };
+        let Some(local) = view.local() else { return };
         let verdict = match judged.verdicts.get(&view.likeness) {
             Some(verdict) => verdict.clone(),
             None => {

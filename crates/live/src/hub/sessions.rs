@@ -11,11 +11,11 @@ use mainstay_engine::error::{Error, Key};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
 
-use super::{Batch, Hub, Session, SessionId, Subscription};
-use crate::Who;
+use super::{Batch, Buffer, Hub, Session, SessionId, Subscription};
 use crate::queue::{Closed, Event, EventKind, Queue};
 use crate::registry::SubId;
-use crate::view::Request;
+use crate::request::Request;
+use crate::who::{Standing, Who};
 
 /// Rows of callers that are remembered while one is read; when there are more, it is read once more.
 const TOUCHED_MAX: usize = 1000;
@@ -35,7 +35,7 @@ impl Hub {
         let session = Session {
             who,
             queue,
-            caller: None,
+            standing: None,
             is_loading: false,
             again: false,
             touched: Vec::new(),
@@ -109,20 +109,19 @@ impl Hub {
             session: id,
             tag: tag.clone(),
             request,
-            since,
             epoch: 0,
             active: None,
-            buffer: Some(Default::default()),
+            buffer: Some(Box::new(Buffer { since, ..Buffer::default() })),
         };
         self.subs.insert(sub_id, sub);
         self.buffering.insert(sub_id);
         self.note_of_user(user);
         let session = self.sessions.get_mut(&id).expect("it was there above");
         session.subs.insert(tag, sub_id);
-        match (session.is_loading, session.caller.clone()) {
+        match (session.is_loading, session.standing.clone()) {
             // It is read when the caller is there.
             (true, _) => {}
-            (false, Some(caller)) => self.read(id, Some(caller), &[sub_id]),
+            (false, Some(standing)) => self.read(id, Some(standing), &[sub_id]),
             (false, None) => self.refresh(id),
         }
     }
@@ -138,20 +137,24 @@ impl Hub {
         session.is_loading = true;
         session.again = false;
         session.touched.clear();
-        session.caller = None;
+        session.standing = None;
         self.read(id, None, &subs);
     }
 
     /// Takes a caller that was read; `false`: it is to be read once more, or nobody is there any more.
-    pub(super) fn take_caller(&mut self, id: SessionId, caller: Result<Option<Arc<Caller>>, Error>) -> bool {
+    pub(super) fn take_caller(
+        &mut self,
+        id: SessionId,
+        standing: Result<Option<Arc<Standing>>, Error>,
+    ) -> bool {
         let Some(session) = self.sessions.get_mut(&id) else { return false };
         session.is_loading = false;
         if session.again {
             self.refresh(id);
             return false;
         }
-        let caller = match caller {
-            Ok(Some(caller)) => caller,
+        let standing = match standing {
+            Ok(Some(standing)) => standing,
             Ok(None) => {
                 session.queue.close(Closed::Session("The user is no longer there."));
                 self.leave(id);
@@ -164,9 +167,9 @@ impl Hub {
                 return false;
             }
         };
-        session.caller = Some(caller.clone());
+        session.standing = Some(standing.clone());
         let touched = std::mem::take(&mut session.touched);
-        self.index(id, Some(&caller));
+        self.index(id, Some(&standing.ctx.caller));
         let rows = self.sessions.get(&id).map(|session| session.rows.as_slice()).unwrap_or_default();
         // A row that it was read from has changed while nobody knew that it would be one.
         if touched.len() >= TOUCHED_MAX || touched.iter().any(|row| rows.contains(row)) {

@@ -65,7 +65,7 @@ impl Reader {
                         candidates.keys.extend(keys.map(|key| (key.to_json().into(), key.clone())));
                     }
                     (Some(keys), Start::User) => {
-                        let user = candidates.view.ctx.caller.user.as_ref();
+                        let user = candidates.view.standing.ctx.caller.user.as_ref();
                         let is_among = user.is_some_and(|user| keys.contains(user));
                         candidates.all |= is_among || keys.len() > KEYS_MAX;
                     }
@@ -134,7 +134,7 @@ impl Reader {
         self.persist(|| async {
             let now = now();
             let keys: Vec<Option<Vec<Value>>> = chunk.iter().map(|(_, of)| of.named()).collect();
-            let contexts: Vec<Ctx> = chunk.iter().map(|(_, of)| at(&of.view.ctx, now)).collect();
+            let contexts: Vec<Ctx> = chunk.iter().map(|(_, of)| at(&of.view.standing.ctx, now)).collect();
             let readings: Vec<Reading<'_>> = chunk
                 .iter()
                 .zip(keys.iter().zip(&contexts))

@@ -402,7 +402,7 @@ impl Client {
 
     async fn subscribe(&mut self, sub: Subscribed, since: Option<String>) {
         self.told.lock().entry(sub.tag.clone()).or_default();
-        let request = Request { table: sub.table.clone(), part: part_of(&sub) };
+        let request = request_of(&sub);
         self.connection.subscribe(sub.tag.clone(), request, since).await;
         self.subs.push(sub);
     }
@@ -499,10 +499,9 @@ impl Client {
     }
 }
 
-fn part_of(sub: &Subscribed) -> mainstay_engine::part::Part {
+fn request_of(sub: &Subscribed) -> Request {
     let document = json!({sub.table.clone(): sub.part.clone()});
-    let mut documents = document::parse(document.to_string().as_bytes()).expect("it is a document");
-    documents.remove(0).entries.remove(0).parts.remove(0)
+    Request::read(&document.to_string()).expect("it is a request")
 }
 
 /// Takes what is told, and whatever cannot be so.
