@@ -54,9 +54,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         what: "live: rows do not find those who wait at the rows they lead to",
         file: "crates/live/src/registry.rs",
-        find: r"                found.extend(pattern.subs.get(key).into_iter().flatten());
+        find: r"            for (_, key) in row.keys.iter().filter(|(by, _)| *by == *pattern.by) {
 ",
-        replace: r"                found.extend(pattern.subs.get(key).into_iter().flatten().filter(|_| pattern.by.is_everything()));
+        replace: r"            for (_, key) in row.keys.iter().filter(|(by, _)| by.is_everything() && *by == *pattern.by) {
 ",
         test: Live,
     },
@@ -77,6 +77,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
 ",
         replace: r"            OutputKind::Column(column) | OutputKind::One { column, .. } => table.columns.len() > column.0 as usize,
 ",
+        test: Live,
+    },
+    Mutant {
+        what: "live: callers with other rights are taken for alike",
+        file: "crates/live/src/view.rs",
+        find: r#"                Some(value) => hash.update(format!("{value:?}")),
+"#,
+        replace: r"                Some(_) => {}
+",
+        test: Live,
+    },
+    Mutant {
+        what: "live: other parameters are taken for alike",
+        file: "crates/live/src/view.rs",
+        find: r#"    hash.update(format!("{:?}{:?}", watch.select, watch.params));
+"#,
+        replace: r#"    hash.update(format!("{:?}", watch.select));
+"#,
         test: Live,
     },
 ];

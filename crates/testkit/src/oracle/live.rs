@@ -127,9 +127,17 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
     let live = Live::start(database.engine.clone(), SealKey::derive(&[9; 32]), Limits::default());
     let mut world = database.world().await?;
     let mut clients = Vec::new();
+    let mut asked: Vec<(String, Json)> = Vec::new();
     for _ in 0..CLIENTS {
         let mut client = Client::open(&live, who(&mut dice, users)).await;
         for number in 0..SUBSCRIPTIONS {
+            // What others with other rights ask for as well is decided together where that makes no difference.
+            if !asked.is_empty() && dice.one_in(2) {
+                let (table, mut part) = dice.pick(&asked).clone();
+                ask_otherwise(&mut dice, &schema, &world, &table, &mut part);
+                client.subscribe(Subscribed { tag: format!("{number}").into(), table, part }, None).await;
+                continue;
+            }
             let mut requests = Requests { schema: &schema, world: &world, dice: &mut dice, extremes: false };
             let request = requests.read();
             if let Some((table, mut part)) = subscription(&schema, &request) {
@@ -139,6 +147,8 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                     part.as_object_mut().expect("a part").retain(|name, _| is_kept(name));
                 }
                 look_elsewhere(&mut dice, &schema, &world, &table, &mut part);
+                look_inside(&mut dice, &schema, &world, &table, &mut part);
+                asked.push((table.clone(), part.clone()));
                 client.subscribe(Subscribed { tag: format!("{number}").into(), table, part }, None).await;
             }
         }
@@ -147,7 +157,11 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
     let failed = |what: String| format!("seed {seed} on {on:?}: {what}\n{}", app.text().0);
     for write in 0..=WRITES {
         if write > 0 {
-            let (asker, request) = some_write(&mut dice, &schema, &world, users);
+            let pointed = pointed_change(&mut dice, &schema, &world, &asked).filter(|_| dice.one_in(2));
+            let (asker, request) = match pointed {
+                Some(request) => (Asker { admin: true, ..Asker::default() }, request),
+                None => some_write(&mut dice, &schema, &world, users),
+            };
             match write_now(&database, &asker, &request).await? {
                 Ok(()) => report.kept += 1,
                 Err(_) => report.refused += 1,
@@ -322,6 +336,25 @@ fn plain_change(dice: &mut Dice, schema: &Schema, world: &World) -> Option<Json>
     Some(json!({name: {"id": row, "set": {column.name.clone(): value}}}))
 }
 
+/// A change of what somebody's condition compares, in a row that may be seen by it.
+fn pointed_change(dice: &mut Dice, schema: &Schema, world: &World, asked: &[(String, Json)]) -> Option<Json> {
+    let compares = |(table, part): &(String, Json)| {
+        let table = schema.table_named(table)?;
+        let (name, _) = part["where"].as_str()?.split_once(' ')?;
+        let column = table.column_named(name)?;
+        (!column.is_managed() && !column.immutable && !world.rows(table.id).is_empty())
+            .then_some((table, column))
+    };
+    let known: Vec<(&Table, &Column)> = asked.iter().filter_map(compares).collect();
+    if known.is_empty() {
+        return None;
+    }
+    let (table, column) = *dice.pick(&known);
+    let row = json_of(&dice.pick(world.rows(table.id))[0]);
+    let value = json_of(&rows::scalar(dice, &column.ty, false));
+    Some(json!({table.name.clone(): {"id": row, "set": {column.name.clone(): value}}}))
+}
+
 /// Lets a part depend on other rows: by what it shows of one, and by a condition on one or many.
 fn look_elsewhere(dice: &mut Dice, schema: &Schema, world: &World, table: &str, part: &mut Json) {
     let table = schema.table_named(table).expect("it was read");
@@ -361,6 +394,47 @@ fn look_elsewhere(dice: &mut Dice, schema: &Schema, world: &World, table: &str, 
     if !value.is_null() && compile_filter(schema, table.id, &text).is_ok() {
         members.insert("where".to_owned(), json!(text));
         members.insert("params".to_owned(), json!({"v": json_of(&value)}));
+    }
+}
+
+/// Lets a part compare a column with a value, or with what the caller has: by what no key tells apart, so that many are
+/// found by one row and not all of them may see it.
+fn look_inside(dice: &mut Dice, schema: &Schema, world: &World, table: &str, part: &mut Json) {
+    let (table, users) = (schema.table_named(table).expect("it was read"), schema.user_table());
+    let members = part.as_object_mut().expect("a part");
+    if members.contains_key("where") || world.rows(table.id).is_empty() || !dice.one_in(2) {
+        return;
+    }
+    let is_plain = |column: &&Column| !column.secret && column.target().is_none() && column.id.0 > 2;
+    let columns: Vec<&Column> = table.columns.iter().filter(is_plain).collect();
+    if columns.is_empty() {
+        return;
+    }
+    let column = *dice.pick(&columns);
+    let op = *dice.pick(&["<=", ">", "!="]);
+    let compiles = |text: &str| compile_filter(schema, table.id, text).is_ok();
+    let of_users = users.into_iter().flat_map(|users| users.columns.iter().filter(is_plain));
+    let of_users = of_users.map(|other| format!("{} {op} user.{}", column.name, other.name));
+    let of_users: Vec<String> = of_users.filter(|text| compiles(text)).collect();
+    let text = match of_users.is_empty() || dice.one_in(3) {
+        true => format!("{} {op} $v", column.name),
+        false => dice.pick(&of_users).clone(),
+    };
+    if compiles(&text) {
+        members.insert("where".to_owned(), json!(text));
+        ask_otherwise(dice, schema, world, &table.name, part);
+    }
+}
+
+/// The same text with another value.
+fn ask_otherwise(dice: &mut Dice, schema: &Schema, world: &World, table: &str, part: &mut Json) {
+    let table = schema.table_named(table).expect("it was read");
+    let text = part["where"].as_str().unwrap_or_default();
+    let Some((name, _)) = text.split_once(' ').filter(|(_, rest)| rest.ends_with(" $v")) else { return };
+    let (Some(column), false) = (table.column_named(name), world.rows(table.id).is_empty()) else { return };
+    let value = dice.pick(world.rows(table.id))[column.id.0 as usize].clone();
+    if !value.is_null() {
+        part["params"] = json!({"v": json_of(&value)});
     }
 }
 

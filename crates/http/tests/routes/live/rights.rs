@@ -100,3 +100,56 @@ async fn a_socket_ends_with_its_user_and_with_its_token() {
     socket.subscribe(1, json!({"Task": {}}), None).await;
     assert_eq!(socket.hear_any().await, Heard::Closed(4401, "The token has ended.".to_owned()));
 }
+
+#[tokio::test]
+async fn one_change_shows_each_who_asked_the_same_what_is_theirs() {
+    let desk = Desk::open().await;
+    // Two of the red team, one of whom may see what things cost; one of the blue; and an administrator's permission.
+    let [mate, rich, boss] = ["mate", "rich", "boss"].map(|name| desk.app.user(name, &[]));
+    let [mate, rich, boss] = [mate.await, rich.await, boss.await];
+    for user in [&mate, &rich] {
+        desk.change("/api/User", &json!({"id": user}), json!({"team": desk.teams[0]})).await;
+    }
+    desk.make("/api/Grant", json!({"user": rich, "permission": "cost"})).await;
+    desk.make("/api/Grant", json!({"user": boss, "permission": "admin"})).await;
+    let mut red = desk.socket(&desk.users[0]).await;
+    let mut blue = desk.socket(&desk.users[1]).await;
+    let mut mate = desk.socket(&mate).await;
+    let mut rich = desk.socket(&rich).await;
+    let mut boss = desk.socket(&boss).await;
+    let parts = [
+        json!({"Task": {"get": ["title", "cost"]}}),
+        json!({"Task": {"cost": {"gt": 3}, "get": ["title"]}}),
+        json!({"Task": {"where": "team == user.team", "get": ["title"]}}),
+        // No key tells these apart: all of the team are found, and not all of them see it.
+        json!({"Task": {"where": "title != user.name", "get": ["title"]}}),
+        json!({"Task": {"cost": {"gt": 9}, "get": ["title"]}}),
+    ];
+    for socket in [&mut red, &mut blue, &mut mate, &mut rich, &mut boss] {
+        for (id, part) in (0..).zip(&parts) {
+            socket.subscribe(id, part.clone(), None).await;
+        }
+    }
+    let row = json!({"title": "mate", "team": desk.teams[0], "cost": 5});
+    let task = desk.make("/api/Task", row).await;
+    let id = task["id"].clone();
+    let plain = json!({"id": id, "title": "mate"});
+    let all = json!({"id": id, "title": "mate", "cost": 5});
+    let check = async |socket: &mut Socket, expect: &[(u64, &Value)]| {
+        let mut heard = Vec::new();
+        for _ in expect {
+            let frame = socket.hear().await;
+            heard.push((frame["id"].as_u64().unwrap(), told(&frame)));
+        }
+        heard.sort_by_key(|(id, _)| *id);
+        let expect: Vec<_> =
+            expect.iter().map(|(id, row)| (*id, ("enter".to_owned(), (*row).clone()))).collect();
+        assert_eq!(heard, expect);
+        socket.is_silent().await;
+    };
+    check(&mut red, &[(0, &plain), (2, &plain), (3, &plain)]).await;
+    check(&mut mate, &[(0, &plain), (2, &plain)]).await;
+    check(&mut rich, &[(0, &all), (1, &all), (2, &plain), (3, &plain)]).await;
+    check(&mut boss, &[(0, &plain), (3, &plain)]).await;
+    check(&mut blue, &[]).await;
+}
