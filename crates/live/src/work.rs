@@ -308,3 +308,6 @@ fn too_large(error: Error) -> Error {
         _ => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

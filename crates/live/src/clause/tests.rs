@@ -8,7 +8,9 @@ use mainstay_testkit::database::schema_of;
 use super::{By, Route, key_of, routes};
 
 const APP: &str = "
-table Team { name text }
+table Club { name text }
+table Team { name text  club Club?  members Person[] by team }
+table Person { name text  team Team? }
 table Alert {
   severity enum(info, warning, serious)
   public   bool
@@ -100,6 +102,19 @@ fn rows_that_are_led_to_have_keys_where_the_row_has_none() {
     check(&["receivers.none(name == \"x\")"], &[" = "]);
     check(&["receivers.any(name == this.note)"], &[" = "]);
     check(&["sender.name == null"], &[" = "]);
+}
+
+#[test]
+fn a_way_may_lead_through_many_rows() {
+    check(&["sender.club.name == \"x\""], &["wayway.name = \"x\""]);
+    check(&["receivers.any(club.name == \"x\")"], &["wayway.name = \"x\""]);
+    check(&["receivers.any(members.any(name == \"x\"))"], &["wayway.name = \"x\""]);
+    check(&["sender.members.any(team.club.name == \"x\")"], &["waywaywayway.name = \"x\""]);
+    // Of several, the one with the fewest values; the row's own columns before all others.
+    let some = "sender.club.name in [\"x\", \"y\"] and sender.members.any(name == \"z\")";
+    check(&[some], &["wayway.name = \"z\""]);
+    check(&[some, "public"], &["public = true"]);
+    check(&["receivers.any(members.none(name == \"x\"))"], &[" = "]);
 }
 
 #[test]

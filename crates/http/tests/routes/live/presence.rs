@@ -133,6 +133,53 @@ async fn who_is_connected_is_told_to_nobody_else_unless_a_rule_says_so() {
     assert!(refused.is_err());
 }
 
+/// What anonymous, another user, the one who is connected and an administrator get of a row.
+const EXPECTED: &[(&str, &str, [u16; 4])] = &[
+    ("GET", "/api/Presence", [200, 200, 200, 200]),
+    ("GET", "/api/Presence/{id}", [404, 404, 200, 200]),
+    ("GET", "/api/Presence/{id}/history", [404, 404, 200, 200]),
+    ("POST", "/api/Presence", [403, 403, 403, 201]),
+    ("PATCH", "/api/Presence/{id}", [404, 404, 403, 200]),
+    ("DELETE", "/api/Presence/{id}", [404, 404, 403, 204]),
+];
+
+#[tokio::test]
+async fn every_route_to_who_is_connected_meets_every_caller_as_expected() {
+    let app = TestApp::start(ALONE).await;
+    let [ann, bob] = [app.user("ann", &[]).await, app.user("bob", &[]).await];
+    let mut mine = socket(&app, &bob, "Tablet").await;
+    let ready = mine.subscribe(1, json!({"Presence": {"get": ["device"]}}), None).await;
+    let row = match ready["rows"].as_array().unwrap().first() {
+        Some(row) => row.clone(),
+        None => heard(&mut mine, "enter", "Tablet").await,
+    };
+    let id = row["id"].as_str().unwrap();
+    let time = "2026-01-01T00:00:00Z";
+    let new =
+        json!({"who": bob, "since": time, "acted": time, "node": "018f0000-0000-7000-8000-000000000000"});
+    for (method, path, statuses) in EXPECTED {
+        for (kind, status) in statuses.iter().enumerate() {
+            let request = app.request(method.parse().unwrap(), &path.replace("{id}", id));
+            let request = match *method {
+                "POST" => request.json(&new),
+                "PATCH" => request.json(&json!({"device": "x"})),
+                _ => request,
+            };
+            let request = match kind {
+                0 => request,
+                1 => request.user(&ann),
+                2 => request.user(&bob),
+                _ => request.admin(),
+            };
+            let answer = request.send().await;
+            assert_eq!(answer.status, *status, "{method} {path} by {kind}: {}", answer.text);
+            if (*method, kind) == ("GET", 1) {
+                assert!(!answer.text.contains("Tablet"), "{path}: {}", answer.text);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_stops_leaves_nobody_behind() {
     let app = TestApp::start(ALONE).await;

@@ -1,6 +1,6 @@
 //! What a subscriber is told of rows that come, change and go.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Desk, told};
 
@@ -109,6 +109,44 @@ async fn a_row_of_a_list_is_missed_where_it_was_and_found_where_it_is() {
     let again = desk.make("/api/Note", json!({"task": first["id"], "text": "y"})).await;
     desk.change("/api/Note", &again, json!({"text": "x"})).await;
     assert_eq!(told(&socket.hear().await).0, "enter");
+    socket.is_silent().await;
+}
+
+#[tokio::test]
+async fn a_row_is_found_along_a_chain_of_relations() {
+    let desk = Desk::open().await;
+    let mate = desk.app.user("mate", &[]).await;
+    desk.change("/api/User", &json!({"id": mate}), json!({"team": desk.teams[0]})).await;
+    let task = desk.task(0, "Paint").await;
+    let note = desk.make("/api/Note", json!({"task": task["id"], "text": "Red"})).await;
+    let mut socket = desk.socket(&desk.users[0]).await;
+    let by_member = json!({"Note": {"where": "task.team.members.any(name == \"mate\")", "get": ["text"]}});
+    let by_team = json!({"Note": {"where": "task.team.name == \"red\"", "get": ["text"]}});
+    let row = json!({"id": note["id"], "text": "Red"});
+    for (id, part) in [(1, by_member), (2, by_team)] {
+        assert_eq!(socket.subscribe(id, part, None).await["rows"], json!([row]));
+    }
+    let metrics = desk.app.get("/metrics").send().await.text;
+    let found = |how: &str| format!("mainstay_live_subscriptions{{found=\"{how}\"}} 2");
+    assert!(metrics.contains(&found("keys_and_read")), "both are found by keys:\n{metrics}");
+
+    let mate = json!({"id": mate});
+    let of = |id: u64, kind: &str, row: &Value| (json!(id), change(kind, row.clone()));
+    let mut check = async |expect: (Value, (String, Value))| {
+        let frame = socket.hear().await;
+        assert_eq!((frame["id"].clone(), told(&frame)), expect);
+    };
+    let key = json!({"id": note["id"]});
+    desk.change("/api/User", &mate, json!({"name": "other"})).await;
+    check(of(1, "leave", &key)).await;
+    desk.change("/api/User", &mate, json!({"name": "mate"})).await;
+    check(of(1, "enter", &row)).await;
+    desk.change("/api/User", &mate, json!({"team": desk.teams[1]})).await;
+    check(of(1, "leave", &key)).await;
+    desk.change("/api/Team", &json!({"id": desk.teams[0]}), json!({"name": "crimson"})).await;
+    check(of(2, "leave", &key)).await;
+    desk.change("/api/Team", &json!({"id": desk.teams[0]}), json!({"name": "red"})).await;
+    check(of(2, "enter", &row)).await;
     socket.is_silent().await;
 }
 
