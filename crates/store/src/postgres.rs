@@ -64,6 +64,7 @@ pub(crate) struct Postgres {
     writer: Arc<Writer>,
     counters: Arc<Counters>,
     direct: Arc<Target>,
+    has_direct_url: bool,
     replica: Option<Arc<Replica>>,
     foreign: watch::Receiver<u64>,
     background: Vec<AbortHandle>,
@@ -115,7 +116,8 @@ impl Postgres {
             let watching = foreign::watch(direct.clone(), writer.clone(), changes);
             background.push(runtime.spawn(watching).abort_handle());
         }
-        Ok(Postgres { readers, writer, counters, direct, replica, foreign, background })
+        let has_direct_url = settings.direct_url.is_some();
+        Ok(Postgres { readers, writer, counters, direct, has_direct_url, replica, foreign, background })
     }
 
     pub(crate) async fn read(

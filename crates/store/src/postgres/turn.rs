@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
-use super::Postgres;
+use super::{HEALTH_MAX, Postgres};
 use super::connection::{Connection, Purpose, Target};
 use super::error::{Failure, is_fatal, with_source};
 use super::script::{Pauses, try_lock};
@@ -49,7 +49,32 @@ impl Postgres {
         while !try_lock(&connection, "pg_try_advisory_lock").await? {
             pauses.next().await;
         }
+        self.same_database(&connection).await?;
         Ok(Turn { connection })
+    }
+
+    /// That a way past a pooler leads to where the pooler does: what is changed by the one would be missed by the other. The lock that
+    /// the one has taken is seen by the other, in this database of this server alone.
+    async fn same_database(&self, locking: &Connection) -> Result<(), StoreError> {
+        if !self.has_direct_url {
+            return Ok(());
+        }
+        let pid = locking.client.simple_query("SELECT pg_backend_pid()").await;
+        let pid = pid.map_err(|error| Failure::from(error).into_error())?;
+        let pid = pid.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0)?.parse::<i32>().ok(),
+            _ => None,
+        });
+        let sees = format!(
+            "SELECT 'yes' FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+             WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database() AND l.pid = {}",
+            pid.unwrap_or_default()
+        );
+        if self.texts(&sees, HEALTH_MAX).await?.is_empty() {
+            let detail = "database.direct_url leads to another database than database does: the two have to be ways to the same one";
+            return Err(StoreError::Other(detail.to_owned()));
+        }
+        Ok(())
     }
 }
 

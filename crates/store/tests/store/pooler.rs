@@ -82,3 +82,17 @@ async fn a_way_past_the_pooler_is_used_for_changing_tables_and_hearing() {
     other.write(soon(), insert(1)).await.unwrap();
     tokio::time::timeout(Duration::from_secs(10), heard.changed()).await.expect("nothing was heard").unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_past_the_pooler_that_leads_elsewhere_is_refused_before_anything_is_changed() {
+    let bouncer = Bouncer::start(1);
+    let (url, elsewhere) = (Postgres::database(), Postgres::database());
+    let (_, database) = url.rsplit_once('/').unwrap();
+    let mut options = options(&bouncer, database);
+    options.postgres.direct_url = Some(elsewhere.parse().unwrap());
+    let refused = Store::open(&options).unwrap().turn().await.map(drop);
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("database.direct_url leads to another database"), "{words}");
+    options.postgres.direct_url = Some(url.parse().unwrap());
+    Store::open(&options).unwrap().turn().await.map(drop).unwrap();
+}

@@ -77,7 +77,8 @@ impl App {
         {
             command.env_remove(name);
         }
-        if let Some(database) = &self.database {
+        // Who names another database does not mean the ways to this one.
+        if let Some(database) = self.database.as_ref().filter(|_| !words.contains(&"--database")) {
             command.env("MAINSTAY_DATABASE", database.options.url.to_string());
             if let Some(direct) = &database.options.postgres.direct_url {
                 command.env("MAINSTAY_DATABASE_PGBOUNCER", "yes");
