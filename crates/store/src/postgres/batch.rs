@@ -20,10 +20,11 @@ use crate::query::{Outcome, Query, ReadLimits};
 /// How much later than here the server gives up a statement by itself, should nobody be there to cancel it.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
 
-/// BEGIN that gives each statement of the transaction until a deadline, as the server sees it.
-pub(super) fn begin_until(mode: &str, deadline: Instant) -> String {
-    let patience = deadline.saturating_duration_since(Instant::now()) + GRACE;
-    let patience_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+/// BEGIN that gives each statement of the transaction until a deadline and some grace, as the server sees it.
+pub(super) fn begin_until(mode: &str, deadline: Instant, grace: Duration) -> String {
+    let patience = deadline.saturating_duration_since(Instant::now()) + grace;
+    // None at all would mean that there is no end to it.
+    let patience_ms = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX).max(1);
     format!("BEGIN {mode}; SET LOCAL statement_timeout = {patience_ms}")
 }
 
@@ -51,8 +52,10 @@ impl Frame {
     fn begin(self, deadline: Instant) -> Option<String> {
         match self {
             Frame::Bare => None,
-            Frame::ReadOnly => Some(begin_until("READ ONLY", deadline)),
-            Frame::Snapshot => Some(begin_until("ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline)),
+            Frame::ReadOnly => Some(begin_until("READ ONLY", deadline, GRACE)),
+            Frame::Snapshot => {
+                Some(begin_until("ISOLATION LEVEL REPEATABLE READ READ ONLY", deadline, GRACE))
+            }
         }
     }
 }

@@ -132,7 +132,9 @@ impl Session {
     }
 
     fn begin(&self, deadline: Instant) -> String {
-        let begin = begin_until("READ WRITE", deadline);
+        // Behind a pooler nobody can cancel, and an answer to the commit has to come: the server itself keeps the deadline.
+        let grace = if self.lease.connection().is_pooled() { Duration::ZERO } else { GRACE };
+        let begin = begin_until("READ WRITE", deadline, grace);
         match self.lock_max {
             Some(lock_max) => format!("{begin}; SET LOCAL lock_timeout = {}", lock_max.as_millis()),
             None => begin,
@@ -253,7 +255,7 @@ async fn end_until(
     if let Ok(committed) = timeout_at(deadline.into(), &mut end).await {
         return Some(committed);
     }
-    // The pooler's server ends it by itself, a little later.
+    // Behind a pooler the server ends it by itself.
     if !connection.is_pooled() {
         connection.cancel();
     }
