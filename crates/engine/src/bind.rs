@@ -9,6 +9,7 @@ use mainstay_lang::eval::CallerView;
 use mainstay_lang::expr::{CallerFact, Clock};
 use mainstay_lang::schema::ColumnId;
 use mainstay_lang::value::{Date, Value};
+use mainstay_sql::forms::key_part;
 use mainstay_sql::statement::{Bind, Statement};
 use mainstay_store::Query;
 
@@ -32,12 +33,16 @@ pub fn query(statement: &Arc<Statement>, catalog: &Catalog, ctx: &Ctx, params: &
 
 /// A statement of the system's own, which knows of no caller.
 pub fn without_caller(statement: &Arc<Statement>, params: &[Value]) -> Query {
-    let value = |bind: &Bind| match bind {
-        Bind::Value(value) => value.clone(),
-        Bind::Param(index) => params[*index as usize].clone(),
-        _ => Value::Null,
-    };
-    Query { statement: statement.clone(), values: statement.binds.iter().map(value).collect() }
+    fn value(bind: &Bind, params: &[Value]) -> Value {
+        match bind {
+            Bind::Value(value) => value.clone(),
+            Bind::Param(index) => params[*index as usize].clone(),
+            Bind::KeyPart { key, part, ty } => key_part(&value(key, params), *part, ty),
+            _ => Value::Null,
+        }
+    }
+    let values = statement.binds.iter().map(|bind| value(bind, params)).collect();
+    Query { statement: statement.clone(), values }
 }
 
 /// A value for each bind.
@@ -55,7 +60,7 @@ pub fn values(
     let image = |image: Option<&[Value]>, column: &ColumnId| {
         image.and_then(|row| row.get(column.0 as usize)).cloned().unwrap_or(Value::Null)
     };
-    let value = |bind: &Bind| match bind {
+    let simple = |bind: &Bind| match bind {
         Bind::Value(value) => value.clone(),
         Bind::Param(index) => params[*index as usize].clone(),
         Bind::User { hops, column } => eyes.user_value(hops, *column).cloned().unwrap_or(Value::Null),
@@ -64,6 +69,11 @@ pub fn values(
         Bind::Clock(Clock::Today) => Value::Date(today(ctx)),
         Bind::Old(column) => image(images.old, column),
         Bind::New(column) => image(images.new, column),
+        Bind::KeyPart { .. } => unreachable!("a key that is put together stands within no other"),
+    };
+    let value = |bind: &Bind| match bind {
+        Bind::KeyPart { key, part, ty } => key_part(&simple(key), *part, ty),
+        bind => simple(bind),
     };
     binds.iter().map(value).collect()
 }

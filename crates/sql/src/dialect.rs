@@ -375,6 +375,11 @@ pub trait Dialect: Debug + Send + Sync {
         false
     }
 
+    /// Whether an index serves `(a, b) IN (VALUES (…), (…))`.
+    fn finds_rows_in_values(&self) -> bool {
+        true
+    }
+
     /// Where one value tells how a column keeps those of a storage type: the value `{0}` as text, and the name of its type.
     fn sample(&self, _: &Type) -> Option<&'static str> {
         None

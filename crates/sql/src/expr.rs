@@ -11,14 +11,14 @@ mod conjunct;
 mod many;
 mod path;
 
-use mainstay_lang::expr::{CallerFact, Clock, CompareOp, Expr, Function, Node};
-use mainstay_lang::schema::Schema;
+use mainstay_lang::expr::{CallerFact, Clock, CompareOp, Expr, Function, Node, Root};
+use mainstay_lang::schema::{ColumnId, Schema, TableId};
 use mainstay_lang::types::{EnumType, Type};
 use mainstay_lang::value::Value;
 
 use crate::dialect::Operator;
 use crate::statement::Bind;
-use crate::writer::Writer;
+use crate::writer::{ScopeId, Writer};
 
 pub(crate) use many::Relatives;
 
@@ -85,17 +85,22 @@ impl Writer<'_> {
         self.text(behind);
     }
 
-    /// A chain as a balanced tree: SQLite counts the depth of `a AND b AND c …` against its limit of 1,000.
+    /// A chain of conditions.
     fn joined(&mut self, operator: &str, items: &[Expr], write: fn(&mut Self, &Expr)) {
+        self.balanced(operator, items, &write);
+    }
+
+    /// A chain as a balanced tree: SQLite counts the depth of `a AND b AND c …` against its limit of 1,000.
+    fn balanced<T>(&mut self, operator: &str, items: &[T], write: &impl Fn(&mut Self, &T)) {
         const FLAT_MAX: usize = 16;
         self.text("(");
         if items.len() <= FLAT_MAX {
             self.separated(operator, items, write);
         } else {
             let (left, right) = items.split_at(items.len() / 2);
-            self.joined(operator, left, write);
+            self.balanced(operator, left, write);
             self.text(operator);
-            self.joined(operator, right, write);
+            self.balanced(operator, right, write);
         }
         self.text(")");
     }
@@ -139,7 +144,30 @@ impl Writer<'_> {
         self.side(left, is_order);
         self.text(symbol);
         self.side(right, is_order);
+        if op == CompareOp::Eq {
+            let by_key = [(left, right), (right, left)];
+            let by_key =
+                by_key.into_iter().find_map(|(key, value)| Some((self.composed(key)?, bound(value)?)));
+            if let Some(((table, scope), key)) = by_key {
+                self.key_parts_equal(table, &key, |w, column| w.scope_column(scope, column.id));
+            }
+        }
         self.text(")");
+    }
+
+    /// The row whose key, put together from several columns, an expression is.
+    fn composed(&self, expr: &Expr) -> Option<(TableId, ScopeId)> {
+        match &expr.node {
+            Node::Column { row, table, column: ColumnId::ID }
+                if row.hops.is_empty() && !self.schema.table(*table).key_of.is_empty() =>
+            {
+                match row.root {
+                    Root::Scope(levels) => Some((*table, self.enclosing(usize::from(levels)))),
+                    Root::Old | Root::New | Root::User => None,
+                }
+            }
+            _ => None,
+        }
     }
 
     fn side(&mut self, side: &Expr, is_order: bool) {
@@ -169,9 +197,37 @@ impl Writer<'_> {
                 self.compared(value);
                 self.text(" IN (");
                 self.separated(", ", items, Writer::compared);
-                self.text("))");
+                self.text(")");
+                if let Some((row, keys)) = self.composed(value).zip(items.iter().map(bound).collect()) {
+                    self.among_keys(row, keys);
+                }
+                self.text(")");
             }
         }
+    }
+
+    /// The same of several keys as [`Writer::key_parts_equal`] of one.
+    fn among_keys(&mut self, (table, scope): (TableId, ScopeId), keys: Vec<Bind>) {
+        let of = self.schema.table(table);
+        if !self.dialect.finds_rows_in_values() {
+            self.text(" AND ");
+            return self.balanced(" OR ", &keys, &|w, key| {
+                w.text("(TRUE");
+                w.key_parts_equal(table, key, |w, column| w.scope_column(scope, column.id));
+                w.text(")");
+            });
+        }
+        self.text(" AND (");
+        self.separated(", ", &of.key_of, |w, column| w.scope_column(scope, *column));
+        self.text(") IN (VALUES ");
+        self.separated(", ", keys, |w, key| {
+            w.text("(");
+            w.separated(", ", of.key_of.iter().enumerate(), |w, (part, id)| {
+                w.key_part(&key, part, of.column(*id));
+            });
+            w.text(")");
+        });
+        self.text(")");
     }
 
     fn rank(&mut self, inner: &Expr) {
@@ -200,6 +256,15 @@ impl Writer<'_> {
             0 => w.expr(value),
             name => w.bind(Bind::Value(Value::Text(path[name - 1].clone())), &Type::Text { max: None }),
         });
+    }
+}
+
+/// Where the value of an expression comes from that is the same for every row.
+fn bound(expr: &Expr) -> Option<Bind> {
+    match &expr.node {
+        Node::Literal(value @ Value::Text(_)) => Some(Bind::Value(value.clone())),
+        Node::Param(index) => Some(Bind::Param(*index)),
+        _ => None,
     }
 }
 

@@ -6,6 +6,8 @@
 //! in its place, which every planner merges with the statement around it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mainstay_lang::schema::{Column, ColumnId, LinkTable, Schema, Table, TableId};
 use mainstay_lang::types::Type;
@@ -14,7 +16,7 @@ use mainstay_lang::value::Value;
 use crate::catalogue::{Catalogue, FoundColumn, FoundTable};
 use crate::ddl;
 use crate::dialect::Dialect;
-use crate::statement::{ResultShape, Statement};
+use crate::statement::{Bind, ResultShape, Statement};
 use crate::writer::Writer;
 
 /// How one column is kept; templates of `{0}`.
@@ -45,7 +47,8 @@ pub struct Forms {
     columns: HashMap<(TableId, ColumnId), Form>,
     derived: Vec<bool>,
     triggered: Vec<bool>,
-    log: bool,
+    /// Shared: what others have made of it may change while an app is open.
+    log: Arc<AtomicBool>,
 }
 
 impl Forms {
@@ -66,7 +69,12 @@ impl Forms {
 
     /// Whether the database keeps a change log.
     pub fn keeps_log(&self) -> bool {
-        self.log
+        self.log.load(Ordering::Acquire)
+    }
+
+    /// The database has come to keep one.
+    pub fn begin_log(&self) {
+        self.log.store(true, Ordering::Release);
     }
 
     /// Finds the form of every column, or says in words what does not fit.
@@ -82,7 +90,7 @@ impl Forms {
         let mut forms = Forms {
             derived: vec![false; schema.tables.len()],
             triggered: vec![false; schema.tables.len()],
-            log: catalogue.table(crate::system::CHANGE.name).is_some(),
+            log: Arc::new(catalogue.table(crate::system::CHANGE.name).is_some().into()),
             ..Forms::default()
         };
         let mut problems = Vec::new();
@@ -321,6 +329,30 @@ impl Writer<'_> {
         self.text(")");
     }
 
+    /// ` AND column = …` for each column of a key that is put together, where the whole key equals a bind: what indexes serve. The key
+    /// itself is compared too, because texts that mean the same parts are not the same key.
+    pub(crate) fn key_parts_equal(
+        &mut self,
+        table: TableId,
+        key: &Bind,
+        mut column: impl FnMut(&mut Self, &Column),
+    ) {
+        let of = self.schema.table(table);
+        for (part, id) in of.key_of.iter().enumerate() {
+            let declared = of.column(*id);
+            self.text(" AND ");
+            column(self, declared);
+            self.text(" = ");
+            self.key_part(key, part, declared);
+        }
+    }
+
+    /// The value of one column of a key that is put together.
+    pub(crate) fn key_part(&mut self, key: &Bind, part: usize, column: &Column) {
+        let ty = self.schema.storage_type(&column.ty).clone();
+        self.bind(Bind::KeyPart { key: Box::new(key.clone()), part, ty }, &column.ty);
+    }
+
     fn form_of(&self, table: TableId, column: ColumnId) -> Option<&Form> {
         self.dialect.forms()?.of(table, column)
     }
@@ -349,4 +381,32 @@ pub fn compose_key<'v>(values: impl Iterator<Item = &'v Value>) -> Value {
         value => value.to_string(),
     });
     Value::Text(parts.collect::<Vec<_>>().join(","))
+}
+
+/// The value of one column within a key that [`compose_key`] has put together; null where the key has no such part, which is then
+/// the key of no row.
+pub fn key_part(key: &Value, part: usize, ty: &Type) -> Value {
+    let Value::Text(key) = key else { return Value::Null };
+    let Some(text) = key.split(',').nth(part) else { return Value::Null };
+    match ty {
+        Type::Text { .. } | Type::Enum(_) => Value::Text(text.replace("%2C", ",").replace("%25", "%")),
+        ty => Value::parse_text(text, ty).unwrap_or(Value::Null),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_comes_apart_into_what_it_was_put_together_from() {
+        let values = [Value::Text("a,%2C%25\u{20ac}".into()), Value::Int(-7), Value::Text(String::new())];
+        let key = compose_key(values.iter());
+        let types = [Type::Text { max: None }, Type::Int, Type::Text { max: Some(3) }];
+        for (part, (value, ty)) in values.iter().zip(&types).enumerate() {
+            assert_eq!(key_part(&key, part, ty), *value, "{key:?}");
+        }
+        assert_eq!(key_part(&key, 3, &Type::Int), Value::Null);
+        assert_eq!(key_part(&Value::Text("x,99999999999999999999".into()), 1, &Type::Int), Value::Null);
+    }
 }

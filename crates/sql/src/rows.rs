@@ -34,7 +34,16 @@ impl Writer<'_> {
             self.kept_column(of, key);
             self.text(" = ");
             self.text(&value);
+            self.key_parts_equal(table, &Bind::Param(param), |w, column| w.kept_column(of, column));
         }
+    }
+
+    /// `key = …`: a row of a scope by its key.
+    fn keyed(&mut self, scope: ScopeId, table: TableId) {
+        self.scope_column(scope, ColumnId::ID);
+        self.text(" = ");
+        self.bind(Bind::Param(0), &Type::Ref(table));
+        self.key_parts_equal(table, &Bind::Param(0), |w, column| w.scope_column(scope, column.id));
     }
 
     /// ` RETURNING …`: the row as it was written, whatever the database made of it.
@@ -102,8 +111,12 @@ pub fn hold(
     let target = way.last().map_or(start, |step| step_target(schema, step));
     let scope = w.table_from(target);
     w.text(" WHERE ");
-    w.scope_column(scope, ColumnId::ID);
-    w.reached(start, way);
+    if way.is_empty() {
+        w.keyed(scope, start);
+    } else {
+        w.scope_column(scope, ColumnId::ID);
+        w.reached(start, way);
+    }
     w.text(" ORDER BY ");
     w.key_order(scope);
     w.text(dialect.lock(lock));
@@ -202,16 +215,13 @@ pub fn test(schema: &Schema, dialect: &dyn Dialect, table: TableId, conditions: 
     let mut w = Writer::new(schema, dialect);
     let alias = w.alias();
     let scope = w.scope(&alias, table, None);
-    let key = schema.key_type(table);
-    let id = w.capture(|w| w.bind(Bind::Param(0), key));
+    let by_key = w.capture(|w| w.keyed(scope, table));
     w.text("SELECT ");
     w.separated(", ", conditions, |w, condition| w.alone(scope, |w| w.expr(condition)));
     w.text(" FROM ");
     w.table(table, &alias);
     w.text(" WHERE ");
-    w.scope_column(scope, ColumnId::ID);
-    w.text(" = ");
-    w.text(&id);
+    w.text(&by_key);
     w.finish(ResultShape::Values(
         conditions.iter().map(|condition| schema.storage_type(&condition.ty).clone()).collect(),
     ))

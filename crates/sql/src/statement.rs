@@ -53,6 +53,15 @@ pub enum Bind {
     Old(ColumnId),
     /// A column of the row after the change.
     New(ColumnId),
+    /// The value of one column within a key that is put together from several: [`crate::forms::key_part`].
+    KeyPart {
+        /// Where the key comes from.
+        key: Box<Bind>,
+        /// Which column, counted from 0.
+        part: usize,
+        /// Its storage type.
+        ty: Type,
+    },
 }
 
 /// How a row of a result is read.

@@ -1,5 +1,7 @@
 //! A database that others made becomes an app and is served as it is; what others write into it is heard of once triggers are on.
 
+mod keys;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -205,6 +205,11 @@ impl Dialect for Sqlite {
         form.write.is_none() && form.read.as_deref() == Some("({0} COLLATE BINARY)")
     }
 
+    fn finds_rows_in_values(&self) -> bool {
+        // Not where the columns are compared under another collation than their own.
+        false
+    }
+
     fn sample(&self, ty: &Type) -> Option<&'static str> {
         (*ty == Type::Timestamp).then_some("CAST({0} AS TEXT), typeof({0})")
     }

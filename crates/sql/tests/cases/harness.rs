@@ -52,6 +52,7 @@ impl Run {
             Bind::Clock(Clock::Now | Clock::Today) => self.now.as_ref(),
             Bind::Old(column) => self.old.get(column),
             Bind::New(column) => self.new.get(column),
+            Bind::KeyPart { .. } => unreachable!("no table here has a key of several columns"),
         };
         value.cloned().unwrap_or(Value::Null)
     }
