@@ -18,16 +18,13 @@ use crate::open::OpenError;
 /// How long finding out how columns are kept may take, and how long it may wait for locks of others.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The spelling of statements for the database and whether triggers write its change log too, or why the app does not fit it.
-pub(crate) async fn adopt(
-    schema: &Arc<Schema>,
-    store: &Store,
-) -> Result<(&'static dyn Dialect, bool), OpenError> {
+/// The spelling of statements for the database, or why the app does not fit it.
+pub(crate) async fn adopt(schema: &Arc<Schema>, store: &Store) -> Result<&'static dyn Dialect, OpenError> {
     let known = look(store).await?;
     make_functions(store, &known).await?;
     let samples = read_samples(schema, store, &known).await?;
     let forms = Forms::find(schema, known.dialect, &known.catalogue, &samples).map_err(OpenError::Unlike)?;
-    Ok((known.dialect.with_forms(forms), known.has_triggers()))
+    Ok(known.dialect.with_forms(forms))
 }
 
 async fn make_functions(store: &Store, known: &Known) -> Result<(), OpenError> {

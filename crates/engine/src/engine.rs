@@ -11,6 +11,7 @@ use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::value::Value;
 use mainstay_sql::forms::Forms;
 use mainstay_store::{ReadLimits, Store};
+use parking_lot::RwLock;
 use tracing::Instrument as _;
 
 use crate::adopt;
@@ -22,6 +23,7 @@ use crate::history::LogStatements;
 use crate::identity;
 use crate::limits::Limits;
 use crate::meters::Meters;
+use crate::migrate::Migrated;
 use crate::open::{self, MayChange, OpenError};
 use crate::part::Operation;
 use crate::plan_cache::PlanCache;
@@ -50,7 +52,8 @@ pub struct Engine {
     pub(crate) log: LogStatements,
     pub(crate) meters: Meters,
     pub(crate) recent: Recent,
-    pub(crate) identity: Arc<str>,
+    pub(crate) identity: RwLock<Arc<str>>,
+    migrated: Migrated,
 }
 
 /// What is known of the app without its rows is the engine's too.
@@ -83,16 +86,16 @@ impl Engine {
         plugins: &Plugins,
     ) -> Result<Engine, OpenError> {
         let (hooks, parts) = plugins.build(&schema)?;
-        let (dialect, has_triggers) = if schema.existing {
-            adopt::adopt(&schema, &store).await?
+        let (dialect, migrated) = if schema.existing {
+            (adopt::adopt(&schema, &store).await?, Migrated::default())
         } else {
-            let has_triggers = open::fit(&schema, &store, options.may_change).await?;
-            (store.dialect(), has_triggers)
+            let migrated = open::fit(&schema, &store, options.may_change).await?;
+            (store.dialect(), migrated)
         };
         let identity = identity::of(&schema, dialect, &store).await?;
         let catalog = Arc::new(Catalog::new(schema));
         let callers = Callers::new(&catalog, dialect, &store);
-        let writes = write::Prepared::new(catalog.schema().clone(), dialect, has_triggers);
+        let writes = write::Prepared::new(catalog.schema().clone(), dialect, store.foreign_changes());
         let log = LogStatements::new(catalog.schema(), dialect);
         let planning = Planning {
             catalog,
@@ -112,13 +115,42 @@ impl Engine {
             log,
             meters: Meters::new(),
             recent: Recent::default(),
-            identity,
+            identity: RwLock::new(identity),
+            migrated,
         })
     }
 
     /// Whether the database keeps a change log, which one that others made does once it was asked to.
     pub fn keeps_log(&self) -> bool {
         self.dialect.forms().is_none_or(Forms::keeps_log)
+    }
+
+    /// Waits until the database keeps a change log, and has it kept by this process too from then on. At once where it does.
+    ///
+    /// # Errors
+    /// When the process ends.
+    pub async fn await_log(&self) {
+        let Some(forms) = self.dialect.forms().filter(|forms| !forms.keeps_log()) else { return };
+        let mut foreign = self.store.foreign_changes();
+        loop {
+            match identity::made_by_others(self.schema(), self.dialect, &self.store).await {
+                Ok(Some(identity)) => {
+                    *self.identity.write() = identity;
+                    // Not before: whoever finds that there is a log asks which one.
+                    return forms.begin_log();
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "whether there is a change log could not be asked"),
+            }
+            if foreign.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What migrations the database had gone through when it was opened.
+    pub fn migrated(&self) -> Migrated {
+        self.migrated
     }
 
     /// The app's database.

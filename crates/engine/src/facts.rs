@@ -28,6 +28,14 @@ pub(crate) async fn read(
     }))
 }
 
+/// Whether a statement without parameters finds a row.
+pub(crate) async fn has_rows(store: &Store, statement: Statement) -> Result<bool, StoreError> {
+    let query = Query { statement: Arc::new(statement), values: Vec::new() };
+    let limits = ReadLimits { rows: 1, bytes: u64::MAX, deadline: Instant::now() + TIMEOUT };
+    let outcome = store.read(vec![query], limits).await?.into_iter().next();
+    Ok(matches!(outcome, Some(Outcome::Values(rows)) if !rows.is_empty()))
+}
+
 async fn values(store: &Store, statement: Statement, name: &str) -> Result<Vec<Vec<Value>>, StoreError> {
     let query = Query { statement: Arc::new(statement), values: vec![Value::Text(name.to_owned())] };
     let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: Instant::now() + TIMEOUT };

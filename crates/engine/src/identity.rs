@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mainstay_lang::schema::Schema;
 use mainstay_sql::forms::Forms;
-use mainstay_sql::{Dialect, system};
+use mainstay_sql::{Dialect, system, triggers};
 use mainstay_store::{Store, StoreError};
 use uuid::Uuid;
 
@@ -41,10 +41,23 @@ pub(crate) async fn of(
     known.ok_or_else(|| StoreError::Other("the database does not keep its identity".to_owned()))
 }
 
+/// The name of a database that others made, where it has come to keep a change log.
+pub(crate) async fn made_by_others(
+    schema: &Schema,
+    dialect: &'static dyn Dialect,
+    store: &Store,
+) -> Result<Option<Arc<str>>, StoreError> {
+    if facts::has_rows(store, triggers::ask_log(dialect)).await? {
+        let name = facts::read(store, system::meta_get(schema, dialect), system::IDENTITY).await?;
+        return Ok(name.map(Arc::from));
+    }
+    Ok(None)
+}
+
 impl Engine {
     /// The name of the database: the same for as long as places in its change log mean the same.
-    pub fn identity(&self) -> &str {
-        &self.identity
+    pub fn identity(&self) -> Arc<str> {
+        self.identity.read().clone()
     }
 
     /// Whether no other process can serve this database at the same time.

@@ -14,7 +14,7 @@ use mainstay_sql::model::LineError;
 use mainstay_store::{ScriptError, StoreError};
 
 pub use apply::{Applied, ApplyOptions, apply};
-pub use known::{Known, look};
+pub use known::{Known, Migrated, look};
 pub use standing::{FileState, Standing, standing};
 
 /// Why migrations were not applied, or cannot be judged.

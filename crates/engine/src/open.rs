@@ -12,7 +12,7 @@ use mainstay_sql::model::{LineError, Model};
 use mainstay_sql::{copy, ddl};
 use mainstay_store::{Part, PartKind, Script, ScriptError, Store, StoreError};
 
-use crate::migrate::{Known, look};
+use crate::migrate::{Known, Migrated, look};
 use crate::seed;
 
 /// Why an app cannot be opened on its database.
@@ -72,22 +72,22 @@ impl MayChange {
     pub const IN_DEVELOPMENT: MayChange = MayChange { tables: true, by_migrations_alone: false };
 }
 
-/// Makes the database fit, or says why it does not; answers whether triggers write its change log too.
+/// Makes the database fit, or says why it does not; answers what migrations it has gone through.
 pub(crate) async fn fit(
     schema: &Arc<Schema>,
     store: &Store,
     may_change: MayChange,
-) -> Result<bool, OpenError> {
+) -> Result<Migrated, OpenError> {
     let known = look(store).await?;
     if decide(schema, &known, may_change)?.is_empty() {
-        return Ok(known.has_triggers());
+        return Ok(known.migrated());
     }
     // With nobody else changing it, it is looked at again: another server may have made the same changes meanwhile.
     let turn = store.turn().await?;
     let known = look(store).await?;
     let statements = decide(schema, &known, may_change)?;
     if statements.is_empty() {
-        return Ok(known.has_triggers());
+        return Ok(known.migrated());
     }
     tracing::info!(statements = statements.len(), "bringing the database in step with the schema");
     let script = Script { parts: statements, in_transaction: true, patience: PATIENCE };
@@ -99,7 +99,7 @@ pub(crate) async fn fit(
         }
         ScriptError::Statement { error, .. } => error.into(),
     })?;
-    Ok(known.has_triggers())
+    Ok(known.migrated())
 }
 
 /// What brings the database in step; nothing when it is.

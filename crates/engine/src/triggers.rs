@@ -79,12 +79,16 @@ impl Engine {
         self.run_alone(tables.iter().flat_map(|table| triggers::drop(self.dialect, table)).collect()).await
     }
 
+    /// Servers may run meanwhile. On PostgreSQL their connections tell triggers whose writes these are, on SQLite they look for triggers
+    /// in each transaction before which others have changed something.
     async fn run_alone(&self, statements: Vec<String>) -> Result<(), StoreError> {
         let parts = vec![Part { kind: PartKind::Run, statements }];
         let script = Script { parts, in_transaction: true, patience: PATIENCE };
-        self.store.turn().await?.run(script).await.map_err(|error| match error {
+        self.store.turn_beside_servers().await?.run(script).await.map_err(|error| match error {
             ScriptError::Store(error) | ScriptError::Statement { error, .. } => error,
             ScriptError::Found { found, .. } => StoreError::Other(found.join(", ")),
-        })
+        })?;
+        self.writes.forget_triggers();
+        Ok(())
     }
 }

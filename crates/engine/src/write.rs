@@ -230,9 +230,7 @@ impl Job {
         {
             return Ok((kept, true));
         }
-        if let Some(marks) = &self.planning.writes.marks {
-            run.later(&marks.begin, &[]).await?;
-        }
+        run.mark().await?;
         let seen;
         let planned = match &self.planned {
             Some(planned) => planned,
@@ -278,9 +276,7 @@ impl Job {
         if let Some(along) = &self.along {
             Box::pin(run.along(along)).await?;
         }
-        if let Some(end) = self.planning.writes.marks.as_ref().and_then(|marks| marks.end.as_ref()) {
-            run.later(end, &[]).await?;
-        }
+        run.unmark().await?;
         Ok((response, false))
     }
 

@@ -27,5 +27,5 @@ pub(crate) async fn ready(call: Call) -> Result<Response, Error> {
 pub(crate) async fn metrics(call: Call) -> Result<Response, Error> {
     call.parameters(&[])?;
     let media_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    Ok(([(header::CONTENT_TYPE, media_type)], metrics::render(call.app.engine.store())).into_response())
+    Ok(([(header::CONTENT_TYPE, media_type)], metrics::render(&call.app.engine)).into_response())
 }

@@ -5,7 +5,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use mainstay_store::Store;
+use mainstay_engine::Engine;
 use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use parking_lot::RwLock;
@@ -47,6 +47,11 @@ const STORE_REPLICA_FALLBACKS: &str = "mainstay_store_replica_fallbacks_total";
 const CHANGES_PRUNED: &str = "mainstay_changes_pruned_total";
 /// Answers that were forgotten because they are not given again any more. Counted by the engine.
 const ANSWERS_PRUNED: &str = "mainstay_answers_pruned_total";
+
+/// What the ledger told of migrations when the database was opened.
+const MIGRATIONS: &str = "mainstay_migrations_applied";
+const MIGRATION_LAST: &str = "mainstay_migration_last_finished_seconds";
+const MIGRATION_TOOK: &str = "mainstay_migration_last_duration_seconds";
 
 /// What is known of the backups that the server makes by the clock. Counted by the binary.
 const BACKUPS: &str = "mainstay_backups_total";
@@ -99,6 +104,9 @@ const METRICS: &[(&str, Measure, &str)] = &[
     ),
     (CHANGES_PRUNED, Measure::Counter, "Changes forgotten because their table's history had ended."),
     (ANSWERS_PRUNED, Measure::Counter, "Answers forgotten that were kept for requests sent again."),
+    (MIGRATIONS, Measure::Gauge, "Migrations that the database had gone through when the server opened it."),
+    (MIGRATION_LAST, Measure::Gauge, "When the last of them was done, in seconds since 1970."),
+    (MIGRATION_TOOK, Measure::Gauge, "Seconds that the last of them took."),
     (BACKUPS, Measure::Counter, "Backups made by the clock, by outcome."),
     (BACKUP_LAST_SUCCESS, Measure::Gauge, "When the last good backup was begun, in seconds since 1970."),
     (BACKUP_LAST_BYTES, Measure::Gauge, "Size of the last good backup."),
@@ -131,13 +139,19 @@ const DURATION_BUCKETS_S: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Everything measured so far, as Prometheus reads it.
-pub(crate) fn render(store: &Store) -> String {
-    record(store);
+pub(crate) fn render(engine: &Engine) -> String {
+    record(engine);
     recorder().map(PrometheusHandle::render).unwrap_or_default()
 }
 
-fn record(store: &Store) {
-    let counted = store.metrics();
+fn record(engine: &Engine) {
+    let migrated = engine.migrated();
+    metrics::gauge!(MIGRATIONS).set(migrated.files as f64);
+    if let Some(finished) = migrated.finished {
+        metrics::gauge!(MIGRATION_LAST).set(finished.0 as f64 / 1e6);
+        metrics::gauge!(MIGRATION_TOOK).set(migrated.took.as_secs_f64());
+    }
+    let counted = engine.store().metrics();
     metrics::gauge!(STORE_WRITE_QUEUE).set(counted.write_queue as f64);
     metrics::gauge!(STORE_READ_QUEUE).set(counted.read_queue as f64);
     let counters = [

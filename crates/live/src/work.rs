@@ -231,7 +231,7 @@ impl Reader {
     /// What the places of a subscription are sealed with.
     pub(crate) fn seal(&self, standing: &Standing, request: &Request) -> Seal {
         let pieces: [&[u8]; 3] = [&standing.print, request.print(), &self.schema_print];
-        Seal::new(&self.key, self.engine.identity(), &pieces)
+        Seal::new(&self.key, &self.engine.identity(), &pieces)
     }
 
     /// The next moment at which rows change by themselves.

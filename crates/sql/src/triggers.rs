@@ -3,7 +3,7 @@
 //! A table's triggers write the lines that the engine would: the row's image before and after, without secrets. They stay silent in transactions of
 //! the engine, which marks its own ([`mark`]). On PostgreSQL the mark is a setting of the transaction, and the triggers' functions stand in
 //! a schema of their own and write with the rights of whoever made them; on SQLite it is a row that no other connection ever sees, and the triggers
-//! call nothing but what every program that opens the file has. What cannot be said so (bytes, on SQLite) is missing in the images.
+//! call nothing but what every program that opens the file has.
 
 use mainstay_lang::schema::{Column, ColumnId, LinkTable, RelationKind, Schema, Table};
 use mainstay_lang::types::Type;
@@ -37,6 +37,10 @@ pub struct TriggerSpelling {
     pub given: (&'static str, &'static str),
     /// What tells a trigger that the engine writes.
     pub mark: &'static str,
+    /// Whether there are triggers to be told, where they are told in every transaction of the engine; none: the connections tell them.
+    pub ask: Option<&'static str>,
+    /// Whether there is a change log.
+    pub ask_log: &'static str,
     /// What ends the mark before the commit; none: it ends with the transaction.
     pub unmark: Option<&'static str>,
 }
@@ -87,6 +91,21 @@ pub fn setup(dialect: &dyn Dialect) -> Vec<String> {
 /// Marks a transaction as the engine's, whose lines the engine writes.
 pub fn mark(dialect: &dyn Dialect) -> Statement {
     Statement { sql: dialect.triggers().mark.into(), binds: Vec::new(), result: ResultShape::Nothing }
+}
+
+/// Whether there are triggers that have to be told which transactions are the engine's: a row, or none. Nothing where connections say so
+/// by themselves.
+pub fn ask(dialect: &dyn Dialect) -> Option<Statement> {
+    dialect.triggers().ask.map(row_or_none)
+}
+
+/// Whether the database keeps a change log: a row, or none.
+pub fn ask_log(dialect: &dyn Dialect) -> Statement {
+    row_or_none(dialect.triggers().ask_log)
+}
+
+fn row_or_none(sql: &str) -> Statement {
+    Statement { sql: sql.into(), binds: Vec::new(), result: ResultShape::Values(vec![Type::Int]) }
 }
 
 /// Ends the mark, where it does not end with the transaction.

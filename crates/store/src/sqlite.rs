@@ -76,6 +76,7 @@ impl Sqlite {
             foreign: options.exclusive.then_some(foreign_sender),
             commits: commits_sender,
             readers: readers.clone(),
+            version: None,
             guarded_groups: 0,
         };
         let thread = std::thread::Builder::new().name("mainstay-write".to_owned()).spawn(move || {

@@ -96,6 +96,18 @@ impl Store {
         };
         Ok(Turn { inner })
     }
+
+    /// The same for changes that servers stand while they run: on SQLite one need not be stopped.
+    ///
+    /// # Errors
+    /// As [`Store::turn`].
+    pub async fn turn_beside_servers(&self) -> Result<Turn<'_>, StoreError> {
+        let inner = match self.database() {
+            crate::store::Database::Sqlite(sqlite) => Inner::Sqlite(sqlite.turn_beside_servers().await?),
+            crate::store::Database::Postgres(postgres) => Inner::Postgres(Box::new(postgres.turn().await?)),
+        };
+        Ok(Turn { inner })
+    }
 }
 
 impl Turn<'_> {

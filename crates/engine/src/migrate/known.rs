@@ -1,9 +1,11 @@
 //! What is known of a database before it is changed: what it holds, its ledger, and what was recorded of its schema.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_lang::value::Value;
+use mainstay_lang::types::Type;
+use mainstay_lang::value::{Timestamp, Value};
 use mainstay_sql::Dialect;
 use mainstay_sql::catalogue::Catalogue;
 use mainstay_sql::migration::drift::{Drift, drift};
@@ -27,6 +29,17 @@ pub struct Known {
     pub ledger: Vec<Entry>,
     /// What was recorded of it, by this release and by an earlier one.
     records: [Option<String>; 2],
+}
+
+/// What is known of the migrations that a database has gone through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Migrated {
+    /// How many files.
+    pub files: usize,
+    /// When the last one was done.
+    pub finished: Option<Timestamp>,
+    /// How long it took, from the beginning of its first step to the end of its last.
+    pub took: Duration,
 }
 
 /// Looks at a database.
@@ -70,12 +83,6 @@ impl Known {
         self.records.iter().any(Option::is_some)
     }
 
-    /// Whether some table has triggers that write the change log.
-    pub fn has_triggers(&self) -> bool {
-        let mut names = self.catalogue.tables.iter().flat_map(|table| &table.triggers);
-        names.any(|name| mainstay_sql::triggers::is_ours(name))
-    }
-
     /// What is in it, for an app that declares this; beside it what fits nothing, and what is nobody's.
     ///
     /// # Errors
@@ -108,6 +115,24 @@ impl Known {
     /// What is in the app's tables beside what migrations left.
     pub fn besides(&self, left: &Model) -> Vec<Beside> {
         found(&self.catalogue, self.dialect, left, &Model::default()).2
+    }
+
+    /// What the ledger tells of the files that were applied.
+    pub fn migrated(&self) -> Migrated {
+        let done =
+            |entry: &&Entry| entry.finished.is_some() && (entry.step == entry.steps || entry.step == 0);
+        let files: BTreeSet<_> = self.ledger.iter().filter(done).map(|entry| entry.number).collect();
+        let Some(last) = files.last() else { return Migrated::default() };
+        let at = |text: &str| match Value::parse_text(text, &Type::Timestamp) {
+            Ok(Value::Timestamp(at)) => Some(at),
+            _ => None,
+        };
+        let of_last = || self.ledger.iter().filter(|entry| entry.number == *last);
+        let begun = of_last().filter_map(|entry| at(&entry.started)).min();
+        let finished = of_last().filter_map(|entry| at(entry.finished.as_deref()?)).max();
+        let took_us = begun.zip(finished).map_or(0, |(begun, finished)| finished.0.saturating_sub(begun.0));
+        let took = Duration::from_micros(u64::try_from(took_us).unwrap_or_default());
+        Migrated { files: files.len(), finished, took }
     }
 
     /// A file that is applied in part.

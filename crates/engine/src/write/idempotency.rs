@@ -70,7 +70,7 @@ impl Engine {
 impl Run<'_> {
     /// The answer kept under the key.
     pub(super) async fn kept_answer(&mut self, idempotency: &Idempotency) -> Result<Option<Response>, Error> {
-        if !self.prepared.keeps_log() {
+        if !self.logs {
             return Err(no_log("keep an answer for an Idempotency-Key"));
         }
         if let Some(statement) = self.prepared.system.idempotency_turn.clone() {

@@ -19,9 +19,33 @@ use crate::error::Error;
 static LAST_TX: AtomicI64 = AtomicI64::new(0);
 
 impl Run<'_> {
+    /// Tells triggers of the change log, where there are some, that this transaction writes its lines itself.
+    pub(super) async fn mark(&mut self) -> Result<(), Error> {
+        let Some(marks) = &self.prepared.marks else { return Ok(()) };
+        if self.is_marked().await? { Ok(self.later(&marks.begin, &[]).await?) } else { Ok(()) }
+    }
+
+    async fn is_marked(&mut self) -> Result<bool, Error> {
+        let Some(marks) = &self.prepared.marks else { return Ok(false) };
+        let Some(ask) = &marks.ask else { return Ok(self.logs) };
+        if let Some(known) = marks.known() {
+            return Ok(known);
+        }
+        let has_triggers = self.has_rows(ask).await?;
+        marks.learn(has_triggers);
+        Ok(has_triggers)
+    }
+
+    /// Ends the mark, where it does not end with the transaction.
+    pub(super) async fn unmark(&mut self) -> Result<(), Error> {
+        let Some(marks) = &self.prepared.marks else { return Ok(()) };
+        let Some(end) = &marks.end else { return Ok(()) };
+        if self.is_marked().await? { Ok(self.later(end, &[]).await?) } else { Ok(()) }
+    }
+
     /// Writes the lines of everything that the request has written.
     pub(super) async fn log(&mut self) -> Result<(), Error> {
-        if !self.prepared.keeps_log() {
+        if !self.logs {
             return Ok(());
         }
         let schema = self.schema();

@@ -4,7 +4,7 @@
 //! request of anybody, finds its statements ready.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use mainstay_lang::eval::Compiled;
@@ -18,6 +18,7 @@ use mainstay_sql::plan::{Images, Select, WayStep};
 use mainstay_sql::statement::Statement;
 use mainstay_sql::triggers;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use super::depend::Dependencies;
 use super::reads::{self, Reach, Watched};
@@ -45,6 +46,29 @@ pub(crate) struct Prepared {
 pub(super) struct Marks {
     pub(super) begin: Arc<Statement>,
     pub(super) end: Option<Arc<Statement>>,
+    /// Whether there are triggers; none: where there is a log, they are told anyway.
+    pub(super) ask: Option<Arc<Statement>>,
+    foreign: watch::Receiver<u64>,
+    /// What it was asked last: the count of others' changes then, doubled, and one more where there were triggers.
+    known: AtomicU64,
+}
+
+impl Marks {
+    /// Whether there are triggers, as far as it was asked since others have changed something. Within a transaction on a database of one
+    /// writer that is how it is.
+    pub(super) fn known(&self) -> Option<bool> {
+        let known = self.known.load(Ordering::Relaxed);
+        (known >> 1 == *self.foreign.borrow()).then_some(known & 1 == 1)
+    }
+
+    /// There are triggers now, or none.
+    pub(super) fn learn(&self, has_triggers: bool) {
+        self.known.store(*self.foreign.borrow() << 1 | u64::from(has_triggers), Ordering::Relaxed);
+    }
+
+    fn forget(&self) {
+        self.known.store(u64::MAX, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -126,8 +150,12 @@ pub(super) struct Test {
 }
 
 impl Prepared {
-    /// For an app on a kind of database; `has_triggers`: others' writes are logged there by triggers, which have to know the engine's own.
-    pub(crate) fn new(schema: Arc<Schema>, dialect: &'static dyn Dialect, has_triggers: bool) -> Prepared {
+    /// For an app on a kind of database, of which it is told when others have changed something.
+    pub(crate) fn new(
+        schema: Arc<Schema>,
+        dialect: &'static dyn Dialect,
+        foreign: watch::Receiver<u64>,
+    ) -> Prepared {
         let mut tables: Vec<TablePrepared> =
             schema.tables.iter().map(|table| TablePrepared::new(&schema, table.id)).collect();
         let mut links = HashMap::new();
@@ -151,9 +179,13 @@ impl Prepared {
         let dependencies = Dependencies::of(&schema);
         let system = SystemPrepared::new(&schema, dialect);
         let watched = Watched::of(&schema);
-        let marks = has_triggers.then(|| Marks {
+        let ask = triggers::ask(dialect).map(Arc::new);
+        let marks = (schema.existing || ask.is_some()).then(|| Marks {
             begin: Arc::new(triggers::mark(dialect)),
             end: triggers::unmark(dialect).map(Arc::new),
+            ask: ask.filter(|_| !schema.existing),
+            foreign,
+            known: AtomicU64::new(u64::MAX),
         });
         let tests = RwLock::default();
         Prepared { schema, dialect, tables, links, tests, dependencies, watched, system, marks }
@@ -188,6 +220,11 @@ impl Prepared {
     /// Whether rows of a table are read once more behind what is written, because somebody else's triggers may change them.
     pub(super) fn is_triggered(&self, table: TableId) -> bool {
         self.dialect.forms().is_some_and(|forms| forms.is_triggered(table))
+    }
+
+    /// Triggers were made or taken away by this process.
+    pub(crate) fn forget_triggers(&self) {
+        self.marks.iter().for_each(Marks::forget);
     }
 
     /// Whether the database keeps a change log, answers for keys of requests with it.

@@ -93,6 +93,8 @@ pub(super) struct Memory {
     has_asked: bool,
     /// Keeps the keys of one request in order within its microsecond.
     uuids: ContextV7,
+    /// Whether its lines of the change log are written: what the request has begun with, should a log be made meanwhile.
+    pub(super) logs: bool,
 }
 
 /// What the transaction remembers is the run's that is on.
@@ -160,6 +162,7 @@ impl<'a> Run<'a> {
                 unsent: None,
                 has_asked: false,
                 uuids: ContextV7::new(),
+                logs: planning.writes.keeps_log(),
             },
         }
     }
@@ -190,6 +193,12 @@ impl<'a> Run<'a> {
         self.explain(query, started);
         self.came_to(&outcome);
         outcome
+    }
+
+    /// Whether a statement about the database itself finds something. It is no statement of the request's, and not told as one.
+    pub(super) async fn has_rows(&mut self, statement: &Arc<Statement>) -> Result<bool, Error> {
+        let query = Query { statement: statement.clone(), values: Vec::new() };
+        Ok(matches!(self.tx.query(&query).await?, Outcome::Values(rows) if !rows.is_empty()))
     }
 
     /// With a statement, those that were put off before it are done, or one of them was refused.

@@ -48,6 +48,11 @@ async fn serve(
     let server = Server::bind(options, Arc::clone(&engine)).await?;
     output.say(format!("listening on http://{}", server.local_addr()));
     let forgetting = tokio::spawn(forget_what_is_old(Arc::clone(&engine)));
+    // Somebody may make a change log while this runs.
+    let logging = tokio::spawn({
+        let engine = Arc::clone(&engine);
+        async move { engine.await_log().await }
+    });
     let backups = backups.map(|backups| tokio::spawn(backups.run()));
     let (told, stopping) = tokio::sync::oneshot::channel::<()>();
     // A database that others made has no queue.
@@ -69,6 +74,7 @@ async fn serve(
         tracing::error!("the worker had panicked; its jobs come back when their leases end");
     }
     forgetting.abort();
+    logging.abort();
     // One that is being made is given up: the next start makes it.
     backups.iter().for_each(JoinHandle::abort);
     // What was acknowledged is on the disk already; this leaves one tidy file.

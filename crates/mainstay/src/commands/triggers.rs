@@ -29,11 +29,11 @@ pub(crate) fn run(output: Output, command: &TriggersCommand) -> Result<()> {
 async fn act(output: Output, engine: &Engine, command: &TriggersCommand, named: &[String]) -> Result<()> {
     let tables = chosen(engine, named)?;
     let changed = match command {
-        TriggersCommand::On { .. } => engine.triggers_on(&tables).await.map(|()| true),
-        TriggersCommand::Off { .. } => engine.triggers_off(&tables).await.map(|()| true),
-        TriggersCommand::Status { .. } => Ok(false),
+        TriggersCommand::On { .. } => engine.triggers_on(&tables).await,
+        TriggersCommand::Off { .. } => engine.triggers_off(&tables).await,
+        TriggersCommand::Status { .. } => Ok(()),
     };
-    let changed = changed.map_err(|error| anyhow!("{error}"))?;
+    changed.map_err(|error| anyhow!("{error}"))?;
     let states = engine.trigger_states().await.map_err(|error| anyhow!("{error}"))?;
     if output.json {
         let states: serde_json::Map<_, _> =
@@ -43,9 +43,6 @@ async fn act(output: Output, engine: &Engine, command: &TriggersCommand, named: 
         for state in &states {
             output.line(&format!("{:<4} {}", if state.on { "on" } else { "off" }, state.table))?;
         }
-    }
-    if changed {
-        output.say("servers that run on this database have to be started again to know of it");
     }
     Ok(())
 }

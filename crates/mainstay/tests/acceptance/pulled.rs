@@ -407,11 +407,16 @@ fn a_value_that_does_not_fit_is_an_error_and_no_answer() {
     }
 }
 
-/// What a bare connection writes reaches a subscriber once, without secrets; Mainstay's own writes are not told twice.
+/// What a bare connection writes reaches a subscriber once, without secrets; Mainstay's own writes are not told twice. The server ran
+/// before there was a log.
 async fn heard_of(rental: &Rental) {
-    rental.app.run(&["triggers", "on", "rental", "--database", &rental.url]).succeeded();
     let server = rental.serve();
     let token = rental.token();
+    server.get(&token, "/api/Film/1/history").problem(422, "log.off");
+    rental.app.run(&["triggers", "on", "rental", "--database", &rental.url]).succeeded();
+    until(Duration::from_secs(10), || {
+        (server.get(&token, "/api/Film/1/history").status == 200).then_some(())
+    });
     let mut socket = Socket::open(&format!("http://{}", server.address()), &token).await;
     socket.subscribe(1, json!({"Film": {"get": ["title", "length", "rental_rate"]}}), None).await;
     rental.sql("INSERT INTO film (title, language_id, length) VALUES ('From elsewhere', 1, 5)");

@@ -1,12 +1,14 @@
 //! What other programs write into a database that Mainstay made is logged by triggers just as the engine would log it.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use mainstay_testkit::postgres::Postgres;
+use mainstay_testkit::postgres::{Bouncer, Postgres};
 use mainstay_testkit::socket::Socket;
 use serde_json::{Value, json};
 
-use crate::support::{App, Server};
+use crate::support::{App, Server, until};
 
 const TASKS: &str = "
 use jobs
@@ -22,6 +24,7 @@ table Task {
   at    time?
   data  json?
   words text[] = []
+  cover bytes?
   code  text secret = \"hush\"
   main  Tag?
   tags  Tag[]
@@ -34,11 +37,16 @@ struct Tasks {
     app: App,
     /// `None`: the embedded one.
     url: Option<String>,
+    /// The way past the pooler that its URL leads to.
+    past: Option<String>,
 }
 
 impl Tasks {
     fn flags(&self) -> Vec<&str> {
-        self.url.iter().flat_map(|url| ["--database", url.as_str()]).collect()
+        let url = self.url.iter().flat_map(|url| ["--database", url.as_str()]);
+        let past = self.past.iter();
+        let past = past.flat_map(|url| ["--database-pgbouncer", "yes", "--database-direct", url.as_str()]);
+        url.chain(past).collect()
     }
 
     fn run(&self, words: &[&str]) -> String {
@@ -65,16 +73,43 @@ impl Tasks {
     }
 }
 
+/// Triggers are put in while a server writes: what it writes stands in the log once, before, meanwhile and afterwards.
+fn put_in_beside(tasks: &Tasks, server: &Server) {
+    let stop = AtomicBool::new(false);
+    let made = std::thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let mut made = 0;
+            while !stop.load(Ordering::Relaxed) {
+                server.query("", &json!({"Tag": {"create": true, "name": "beside"}})).ok();
+                made += 1;
+            }
+            made
+        });
+        let count = || tasks.sql("SELECT count(*) FROM \"Tag\"").parse::<u64>().unwrap();
+        let more = |before: u64| until(Duration::from_secs(20), || (count() > before + 3).then_some(()));
+        more(0);
+        let on = tasks.app.run(&[&["triggers", "on", "APP"], &tasks.flags()[..]].concat());
+        more(count());
+        stop.store(true, Ordering::Relaxed);
+        on.succeeded();
+        writing.join().unwrap()
+    });
+    let lines =
+        tasks.sql("SELECT count(*), count(DISTINCT \"row\") FROM \"_change\" WHERE \"table\" = 'Tag'");
+    assert_eq!(lines, format!("{made}|{made}"));
+    tasks.sql("DELETE FROM \"_change\"");
+}
+
 async fn logs_as_the_engine_does(tasks: &Tasks) {
-    tasks.run(&["triggers", "on", "APP"]);
+    let server = tasks.serve();
+    put_in_beside(tasks, &server);
     let status = tasks.run(&["triggers", "status", "APP"]);
     assert!(status.contains("on   Task") && !status.contains("Job"), "{status}");
-    let server = tasks.serve();
     let mut socket = Socket::open(&format!("http://{}", server.address()), "").await;
     socket.subscribe(1, json!({"Task": {"get": ["title", "cost"]}}), None).await;
     let tag = server.query("", &json!({"Tag": {"create": true, "name": "red"}})).ok()["Tag"][0]["id"].clone();
     let row = json!({"Task": {"create": true, "id": ID, "title": "Say \"so\"\n", "cost": "-0.05", "done": true, "state": "shut",
-        "due": "2026-01-31T10:00:00.5Z", "day": "2026-01-31", "at": "10:00:00", "data": {"a": [1, null]}, "words": ["x", "y"],
+        "due": "2026-01-31T10:00:00.5Z", "day": "2026-01-31", "at": "10:00:00", "data": {"a": [1, null]}, "words": ["x", "y"], "cover": "AP/+",
         "main": tag, "tags": [tag]}});
     server.query("", &row).ok();
     assert_eq!(socket.hear().await["change"], "enter");
@@ -118,10 +153,19 @@ async fn logs_as_the_engine_does(tasks: &Tasks) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_log_as_the_engine_does_on_sqlite() {
-    logs_as_the_engine_does(&Tasks { app: App::of(TASKS), url: None }).await;
+    logs_as_the_engine_does(&Tasks { app: App::of(TASKS), url: None, past: None }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn triggers_log_as_the_engine_does_on_postgres() {
-    logs_as_the_engine_does(&Tasks { app: App::of(TASKS), url: Some(Postgres::database()) }).await;
+    let url = Some(Postgres::database());
+    logs_as_the_engine_does(&Tasks { app: App::of(TASKS), url, past: None }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn triggers_log_as_the_engine_does_behind_a_pooler() {
+    let bouncer = Bouncer::start(3);
+    let direct = Postgres::database();
+    let url = Some(bouncer.url(direct.rsplit('/').next().unwrap()));
+    logs_as_the_engine_does(&Tasks { app: App::of(TASKS), url, past: Some(direct) }).await;
 }

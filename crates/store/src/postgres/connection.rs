@@ -47,6 +47,8 @@ pub(super) struct Target {
     shown: String,
     /// Whether a pooler hands out another server for each transaction: then nothing may be kept on the connection.
     pub(super) pooled: bool,
+    /// Whether requests' writes always have lines of the change log: a database that others made may keep none.
+    logs: bool,
     statements_max: usize,
     connect_timeout: Duration,
     /// When connecting failed last, and how.
@@ -60,7 +62,12 @@ pub(super) enum Purpose {
     Read,
     /// Anything.
     Write,
+    /// Writes of requests, which have lines of the change log of their own: no trigger writes any.
+    Logged,
 }
+
+/// What tells triggers of the change log that a line is written already.
+const LOGGED: &str = "mainstay.writes";
 
 impl Target {
     pub(super) fn new(url: &PostgresUrl, options: &StoreOptions, pooled: bool) -> Result<Target, StoreError> {
@@ -81,6 +88,7 @@ impl Target {
             tls: tls::connector(url)?,
             shown: url.to_string(),
             pooled,
+            logs: !options.existing,
             statements_max: options.statements_max,
             connect_timeout: settings.connect_timeout,
             failed: Mutex::default(),
@@ -183,9 +191,15 @@ impl Target {
         let idle_ms = IDLE_MAX.as_millis();
         let read_only = match purpose {
             Purpose::Read => " -c default_transaction_read_only=on",
-            Purpose::Write => "",
+            Purpose::Write | Purpose::Logged => "",
         };
-        format!("{given} -c idle_in_transaction_session_timeout={idle_ms}{read_only}").trim_start().to_owned()
+        let logged = match purpose {
+            Purpose::Logged if self.logs => format!(" -c {LOGGED}=on"),
+            _ => String::new(),
+        };
+        format!("{given} -c idle_in_transaction_session_timeout={idle_ms}{read_only}{logged}")
+            .trim_start()
+            .to_owned()
     }
 
     fn unavailable(&self, detail: &str) -> StoreError {
@@ -312,6 +326,12 @@ impl Connection {
     /// Whether another server may stand behind it for each transaction.
     pub(super) fn is_pooled(&self) -> bool {
         self.target.pooled
+    }
+
+    /// What stands at the beginning of a transaction of requests' writes, where the session itself cannot say that their lines of the
+    /// change log are written.
+    pub(super) fn begins_logged(&self) -> Option<String> {
+        (self.target.pooled && self.target.logs).then(|| format!("SET LOCAL {LOGGED} = 'on'"))
     }
 
     /// Whether it is known to be of no use any more.

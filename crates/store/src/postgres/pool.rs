@@ -142,7 +142,7 @@ impl Lease {
             }
         }
         if self.connection.is_none() {
-            self.connection = Some(Arc::new(self.pool.target.connect(Purpose::Write, asked).await?));
+            self.connection = Some(Arc::new(self.pool.target.connect(Purpose::Logged, asked).await?));
         }
         self.clean = true;
         Ok(())

@@ -135,10 +135,9 @@ impl Session {
         // Behind a pooler nobody can cancel, and an answer to the commit has to come: the server itself keeps the deadline.
         let grace = if self.lease.connection().is_pooled() { Duration::ZERO } else { GRACE };
         let begin = begin_until("READ WRITE", deadline, grace);
-        match self.lock_max {
-            Some(lock_max) => format!("{begin}; SET LOCAL lock_timeout = {}", lock_max.as_millis()),
-            None => begin,
-        }
+        let lock = self.lock_max.map(|lock_max| format!("SET LOCAL lock_timeout = {}", lock_max.as_millis()));
+        let logged = self.lease.connection().begins_logged();
+        [Some(begin), lock, logged].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 
     /// Why the transaction is lost, when the job may be run again.

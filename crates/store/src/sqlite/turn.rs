@@ -25,6 +25,17 @@ pub(crate) struct Turn<'s> {
 
 impl Sqlite {
     pub(crate) async fn turn(&self) -> Result<Turn<'_>, StoreError> {
+        let lock = self.turn_lock().await?;
+        let folder = if self.lock.is_none() { Some(FolderLock::take(&self.path)?) } else { None };
+        Ok(Turn { sqlite: self, _lock: lock, _folder: folder })
+    }
+
+    /// For what a server that runs need not be stopped for.
+    pub(crate) async fn turn_beside_servers(&self) -> Result<Turn<'_>, StoreError> {
+        Ok(Turn { sqlite: self, _lock: self.turn_lock().await?, _folder: None })
+    }
+
+    async fn turn_lock(&self) -> Result<File, StoreError> {
         let mut name = self.path.as_os_str().to_owned();
         name.push(".migrate.lock");
         let path = PathBuf::from(name);
@@ -35,11 +46,9 @@ impl Sqlite {
         let file = file.map_err(|error| failed("open", error))?;
         // Waiting for the lock takes a thread, of which the runtime has some for that.
         let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
-        let lock = locked
+        locked
             .map_err(|error| StoreError::Other(format!("waiting for the turn to change tables: {error}")))?
-            .map_err(|error| failed("lock", error))?;
-        let folder = if self.lock.is_none() { Some(FolderLock::take(&self.path)?) } else { None };
-        Ok(Turn { sqlite: self, _lock: lock, _folder: folder })
+            .map_err(|error| failed("lock", error))
     }
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Writer {
     pub(crate) counters: Arc<Counters>,
     /// Told of changes by other processes; none: nobody looks.
     pub(crate) foreign: Option<watch::Sender<u64>>,
+    /// The number by which such changes are told.
+    pub(crate) version: Option<i64>,
     /// Told of commits by this process.
     pub(crate) commits: watch::Sender<u64>,
     /// Told of commits; waited for before the last checkpoint, which one of them would keep from emptying the log.
@@ -93,7 +95,7 @@ impl Writer {
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self) {
         let patience = self.foreign.as_ref().map(|_| FOREIGN_POLL);
-        let mut version = self.data_version();
+        self.version = self.data_version();
         let mut busy_since = Instant::now();
         let mut released = Instant::now();
         loop {
@@ -107,11 +109,13 @@ impl Writer {
             match self.queue.pop(patience) {
                 Popped::Item(Task::Write(job)) => self.run_group(VecDeque::from([job]), GROUP_JOBS_MAX),
                 Popped::Item(Task::WriteAlone(job)) => self.run_group(VecDeque::from([job]), 1),
-                Popped::Item(Task::Alone(task)) => task(self.connection()),
-                Popped::Timeout => {}
+                Popped::Item(Task::Alone(task)) => {
+                    task(self.connection());
+                    self.look_for_foreign_changes();
+                }
+                Popped::Timeout => self.look_for_foreign_changes(),
                 Popped::Closed => break,
             }
-            self.look_for_foreign_changes(&mut version);
             if released.elapsed() >= FOREIGN_POLL {
                 self.readers.release();
                 released = Instant::now();
@@ -135,6 +139,8 @@ impl Writer {
         if !self.begin(&mut waiting, jobs_max) {
             return;
         }
+        // From here on nobody else changes anything, so that what a job learns of such changes stays true until its end.
+        self.look_for_foreign_changes();
         let begun = Instant::now();
         let guarded = self.guarded_groups > 0;
         self.guarded_groups = self.guarded_groups.saturating_sub(1);
@@ -303,13 +309,13 @@ impl Writer {
         statement.query_row([], |row| row.get(0)).ok()
     }
 
-    fn look_for_foreign_changes(&mut self, version: &mut Option<i64>) {
+    fn look_for_foreign_changes(&mut self) {
         if self.foreign.is_none() {
             return;
         }
         let now = self.data_version();
-        if now != *version {
-            *version = now;
+        if now != self.version {
+            self.version = now;
             self.readers.committed();
             if let Some(foreign) = &self.foreign {
                 foreign.send_modify(|changes| *changes += 1);

@@ -24,6 +24,8 @@ CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION mai
     drop: "DROP TRIGGER IF EXISTS {name} ON {table}",
     given: ("\"at\"", "clock_timestamp()"),
     mark: "SELECT set_config('mainstay.writes', 'on', true)",
+    ask: None,
+    ask_log: "SELECT 1::bigint WHERE to_regclass('\"_change\"') IS NOT NULL AND to_regclass('\"_meta\"') IS NOT NULL",
     unmark: None,
 };
 
