@@ -15,6 +15,7 @@ mod indexes;
 pub mod ledger;
 mod log;
 mod names;
+mod pieces;
 mod planner;
 mod rebuild;
 mod table;

@@ -1,6 +1,6 @@
 //! The life of a schema: planned into files, applied to a database that others use, broken off and gone on with, on either database.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -365,6 +365,130 @@ fn a_migration_that_was_killed_goes_on() {
     shop.migrate("apply", &[]).succeeded();
     let found = shop.query(&json!({"Product": {"get": ["name"], "order": "name"}}));
     assert_eq!(found["Product"][1]["name"], "Tea12");
+}
+
+/// A long table is filled a few rows at a time: what is done when it fails stays done, and nobody waits for it who writes other rows.
+#[test]
+fn values_are_filled_in_by_pieces_and_gone_on_with() {
+    let shop = Shop { app: App::of(ONE), url: Some(Postgres::database()) };
+    shop.begun();
+    let database = shop.url.as_deref().unwrap().rsplit_once('/').unwrap().1;
+    let sql = |sql: &str| Postgres::shared().run(database, sql).unwrap();
+    sql("DELETE FROM \"Product\"; INSERT INTO \"Product\" (id, created, updated, name, price) \
+         SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, now(), now(), 'P' || i, i FROM generate_series(1, 12000) i; \
+         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS \
+         'BEGIN IF NEW.name = ''P11000'' AND NEW.rank IS NOT NULL THEN RAISE ''not this one''; END IF; RETURN NEW; END'");
+    shop.app.write("app.stay", ONE.replace("  shelf", "  rank int\n  shelf"));
+    let planned = ["--name", "rank", "--fill", "Product.rank=if price > 100 then 1 else 2"];
+    shop.migrate("plan", &planned).succeeded();
+    let file = shop.app.read("migrations/postgres/0002_rank.sql");
+    assert!(file.contains("fill in values in Product.rank, 5000 rows at a time"), "{file}");
+    // The column is there once the first step is done.
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE ON \"Product\" FOR EACH ROW EXECUTE FUNCTION refuse()";
+    sql(refuse);
+    let failed = shop.migrate("apply", &[]).ended(1);
+    assert!(
+        failed.stderr.contains("not this one") && failed.stderr.contains("goes on from there"),
+        "{failed:?}"
+    );
+    let filled = "SELECT count(*) FROM \"Product\" WHERE rank IS NOT NULL";
+    assert_eq!(sql(filled), "10000", "two pieces of three");
+    let status = shop.migrate("status", &[]).succeeded();
+    assert!(status.stdout.contains("0002_rank: applied in part"), "{status:?}");
+    sql("DROP TRIGGER refuse ON \"Product\"");
+    // What was filled in before is not touched again: somebody else may hold it meanwhile.
+    let holder = std::thread::spawn({
+        let database = database.to_owned();
+        move || {
+            let hold =
+                "BEGIN; UPDATE \"Product\" SET name = 'held' WHERE name = 'P1'; SELECT pg_sleep(3); COMMIT";
+            Postgres::shared().run(&database, hold)
+        }
+    });
+    until(Duration::from_secs(10), || {
+        let holds = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3)%' AND state = 'active' AND pid <> pg_backend_pid() AND datname = current_database()";
+        (sql(holds) != "0").then_some(())
+    });
+    shop.migrate("apply", &[]).succeeded();
+    holder.join().unwrap().unwrap();
+    let counts = "SELECT count(*) FILTER (WHERE rank = 1), count(*) FILTER (WHERE rank = 2) FROM \"Product\"";
+    assert_eq!(sql(counts), "11900|100");
+    let server = shop.app.serve_with(&[
+        "--env",
+        "production",
+        "--auth-secret",
+        &"s".repeat(40),
+        "--database",
+        shop.url.as_deref().unwrap(),
+    ]);
+    let metrics = server.get("", "/metrics").text;
+    assert!(metrics.contains("\nmainstay_migrations_applied 2\n"), "{metrics}");
+    assert!(
+        metrics.contains("mainstay_migration_last_duration_seconds")
+            && metrics.contains("mainstay_migration_last_finished_seconds")
+    );
+}
+
+/// `plan` at a terminal, with answers typed into it: how it ended, and what was shown.
+fn plan_at_a_terminal(shop: &Shop, answers: &str) -> (bool, String) {
+    let of = shop.app.command(&shop.words(&[
+        "migrate",
+        "plan",
+        "APP",
+        "--name",
+        "next",
+        "--fill",
+        "Product.rank=1",
+    ]));
+    let quoted = |word: &std::ffi::OsStr| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''"));
+    let words: Vec<String> = std::iter::once(of.get_program()).chain(of.get_args()).map(quoted).collect();
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &words.join(" "), "/dev/null"]).current_dir(of.get_current_dir().unwrap());
+    for (name, value) in of.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(answers.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Whether a column was renamed or went is asked of whoever sits there, and again until the answer is one.
+#[test]
+fn whether_something_was_renamed_is_asked() {
+    Shop::each(|shop| {
+        shop.begun();
+        shop.app.write("app.stay", TWO);
+        let file = format!("{}/0002_next.sql", shop.folder());
+        let (planned, said) = plan_at_a_terminal(shop, "");
+        assert!(!planned && said.contains("nothing was planned"), "{said}");
+        assert!(!shop.app.path().join(&file).exists());
+
+        let (planned, said) = plan_at_a_terminal(shop, "perhaps\ncost\n");
+        assert!(planned, "{said}");
+        for words in ["Product.price is gone. Is it now called", "1  cost", "d  nothing any more"] {
+            assert!(said.contains(words), "{words}\n{said}");
+        }
+        let renamed = shop.app.read(&file);
+        assert!(renamed.contains("-- Product.price is renamed to cost"), "{renamed}");
+        assert!(renamed.contains("-- Product.shelf is dropped"), "{renamed}");
+        std::fs::remove_file(shop.app.path().join(&file)).unwrap();
+
+        let (planned, said) = plan_at_a_terminal(shop, "d\n");
+        assert!(planned, "{said}");
+        let dropped = shop.app.read(&file);
+        assert!(
+            dropped.contains("-- Product.price is dropped") && dropped.contains("-- Product.cost is new"),
+            "{dropped}"
+        );
+        // Nobody is asked who cannot answer.
+        std::fs::remove_file(shop.app.path().join(&file)).unwrap();
+        let refused = shop.migrate("plan", &["--fill", "Product.rank=1"]).ended(1);
+        assert!(refused.stderr.contains("say --rename Product.price=cost"), "{refused:?}");
+    });
 }
 
 /// An index whose building was broken off is in the way of nobody.

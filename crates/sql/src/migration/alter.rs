@@ -6,10 +6,18 @@
 
 use mainstay_lang::schema::{Column, ColumnId, Table};
 
+use super::pieces::{PIECE_ROWS, Walked, in_pieces};
 use super::planner::{Phase, Planner};
 use super::table::{Added, Fill, Retyped, Work};
 use super::{Mode, Step, Way};
 use crate::ddl;
+
+/// New values of a column for the rows that meet a condition; both as SQL over the row `t1`.
+struct Rewrite<'a> {
+    column: &'a Column,
+    fill: &'a str,
+    condition: &'a str,
+}
 
 impl Planner<'_> {
     pub(super) fn alter_table(&mut self, work: &Work<'_>) {
@@ -23,7 +31,8 @@ impl Planner<'_> {
         for replaced in &work.replaced {
             let name = self.write(|w| w.identifier(&replaced.column.db_name));
             let condition = replaced.condition.replace("{0}", &format!("t1.{name}"));
-            self.update(table, replaced.column, &replaced.fill, &condition, Phase::Fill, "replace values");
+            let change = Rewrite { column: replaced.column, fill: &replaced.fill, condition: &condition };
+            self.rewrite_in_pieces(table, &change, Phase::Fill, "replace values");
         }
         for filled in &work.required {
             if let Some(fill) = &filled.fill {
@@ -115,28 +124,44 @@ impl Planner<'_> {
         }
     }
 
-    fn update(
-        &mut self,
-        table: &Table,
-        column: &Column,
-        fill: &str,
-        condition: &str,
-        phase: Phase,
-        words: &str,
-    ) {
-        let statement = self.write(|w| {
+    /// All rows in one statement.
+    fn rewrite(&mut self, table: &Table, change: &Rewrite<'_>, phase: Phase, words: &str) {
+        let statement = self.rewritten(table, change, "");
+        let words = format!("{words} in {}.{}", table.db_name, change.column.db_name);
+        let mode = self.long();
+        self.push(phase, Step { words, mode, statements: vec![statement], ..Step::default() });
+    }
+
+    /// The same a few rows at a time, where others go on working.
+    fn rewrite_in_pieces(&mut self, table: &Table, change: &Rewrite<'_>, phase: Phase, words: &str) {
+        let key = self.write(|w| {
+            w.text("t1.");
+            w.identifier(&table.column(ColumnId::ID).db_name);
+        });
+        let rows = self.write(|w| w.table(table.id, "t1"));
+        let ty = self.dialect.type_name(self.schema.key_type(table.id));
+        let walked = Walked { rows: &rows, key: &key, ty: &ty };
+        let loops = (self.way == Way::Online)
+            .then(|| in_pieces(&walked, |among| self.rewritten(table, change, among)))
+            .flatten();
+        let Some(statement) = loops else { return self.rewrite(table, change, phase, words) };
+        let words =
+            format!("{words} in {}.{}, {PIECE_ROWS} rows at a time", table.db_name, change.column.db_name);
+        self.push(phase, Step { words, mode: Mode::Outside, statements: vec![statement], ..Step::default() });
+    }
+
+    fn rewritten(&self, table: &Table, change: &Rewrite<'_>, among: &str) -> String {
+        self.write(|w| {
             w.text("UPDATE ");
             w.table(table.id, "t1");
             w.text(" SET ");
-            w.identifier(&column.db_name);
+            w.identifier(&change.column.db_name);
             w.text(" = ");
-            w.text(fill);
+            w.text(change.fill);
             w.text(" WHERE ");
-            w.text(condition);
-        });
-        let words = format!("{words} in {}.{}", table.db_name, column.db_name);
-        let mode = self.long();
-        self.push(phase, Step { words, mode, statements: vec![statement], ..Step::default() });
+            w.text(among);
+            w.text(change.condition);
+        })
     }
 
     fn fill_column(&mut self, table: &Table, column: &Column, fill: &str, phase: Phase) {
@@ -145,7 +170,8 @@ impl Planner<'_> {
             w.identifier(&column.db_name);
             w.text(" IS NULL");
         });
-        self.update(table, column, fill, &condition, phase, "fill in values");
+        let change = Rewrite { column, fill, condition: &condition };
+        self.rewrite_in_pieces(table, &change, phase, "fill in values");
     }
 
     fn number(&mut self, table: &Table, column: &Column) {
@@ -279,7 +305,9 @@ impl Planner<'_> {
             if let Some(value) = &change.value {
                 let value = value.replace("{0}", &format!("t1.{name}"));
                 let condition = format!("t1.{name} IS NOT NULL");
-                self.update(table, column, &value, &condition, Phase::Fill, "write values anew");
+                // Twice would be once too often, so it is all or nothing.
+                let change = Rewrite { column, fill: &value, condition: &condition };
+                self.rewrite(table, &change, Phase::Fill, "write values anew");
             }
             return;
         }

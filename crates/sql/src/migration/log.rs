@@ -3,8 +3,9 @@
 use mainstay_lang::schema::{Column, ColumnId, Table};
 use mainstay_lang::types::Type;
 
-use super::Step;
+use super::pieces::{Walked, in_pieces};
 use super::planner::{Phase, Planner};
+use super::{Mode, Step, Way};
 use crate::dialect::Dialect;
 use crate::system;
 use crate::writer::Writer;
@@ -35,7 +36,7 @@ impl Planner<'_> {
 
     /// A column has another name in the language.
     pub(super) fn rename_column_in_log(&mut self, table: &str, was: &str, is: &str) {
-        let images = self.update_images(table, [was, is], self.dialect.json_rename());
+        let images = self.update_images(table, [was, is], self.dialect.json_rename(), |update| update(""));
         let counter = self.write(|w| {
             w.text("UPDATE ");
             w.identifier(system::COUNTER.name);
@@ -53,7 +54,13 @@ impl Planner<'_> {
 
     /// Values that must not be there any more.
     pub(super) fn scrub(&mut self, table: &Table, column: &Column) {
-        let images = self.update_images(&table.name, [&column.name; 2], self.dialect.json_remove());
+        // What has been taken out is not there a second time, so it can be done in pieces.
+        let is_online = self.way == Way::Online;
+        let seq = Walked { rows: "\"_change\"", key: "\"seq\"", ty: &self.dialect.type_name(&Type::Int) };
+        let images =
+            self.update_images(&table.name, [&column.name; 2], self.dialect.json_remove(), |update| {
+                is_online.then(|| in_pieces(&seq, update)).flatten().unwrap_or_else(|| update(""))
+            });
         // Answers are texts whole, and nobody can say which of them shows the column. What is left tells that the request was
         // carried out, so that it is not carried out again.
         let answers = self.write(|w| {
@@ -68,29 +75,41 @@ impl Planner<'_> {
             "take the values of {}.{} out of the change log and kept answers",
             table.name, column.name
         );
-        let mode = self.long();
+        let mode = if is_online { Mode::Outside } else { Mode::Joined };
         self.push(Phase::Log, Step { words, mode, statements, ..Step::default() });
     }
 
     /// Both images of a table's lines changed by a template of the JSON `{0}`, the member's name `{1}` and its new one `{2}`.
-    fn update_images(&self, table: &str, names: [&str; 2], template: &str) -> [String; 2] {
+    /// `whole` makes a statement of an update that takes the first words of its condition.
+    fn update_images(
+        &self,
+        table: &str,
+        names: [&str; 2],
+        template: &str,
+        whole: impl Fn(&dyn Fn(&str) -> String) -> String,
+    ) -> [String; 2] {
         ["before", "after"].map(|image| {
-            self.write(|w| {
-                let operand = |w: &mut Writer<'_>, index: usize| match index {
-                    0 => w.identifier(image),
-                    index => w.quoted(names[index - 1]),
-                };
-                w.text("UPDATE ");
-                w.identifier(system::CHANGE.name);
-                w.text(" SET ");
-                w.identifier(image);
-                w.text(" = ");
-                w.template(template, operand);
-                w.text(" WHERE \"table\" = ");
-                w.quoted(table);
-                w.text(" AND \"kind\" IN ('create', 'update', 'delete') AND ");
-                w.template(self.dialect.json_has(), operand);
-            })
+            let update = |among: &str| {
+                self.write(|w| {
+                    let operand = |w: &mut Writer<'_>, index: usize| match index {
+                        0 => w.identifier(image),
+                        index => w.quoted(names[index - 1]),
+                    };
+                    w.text("UPDATE ");
+                    w.identifier(system::CHANGE.name);
+                    w.text(" SET ");
+                    w.identifier(image);
+                    w.text(" = ");
+                    w.template(template, operand);
+                    w.text(" WHERE ");
+                    w.text(among);
+                    w.text("\"table\" = ");
+                    w.quoted(table);
+                    w.text(" AND \"kind\" IN ('create', 'update', 'delete') AND ");
+                    w.template(self.dialect.json_has(), operand);
+                })
+            };
+            whole(&update)
         })
     }
 

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
-use super::{HEALTH_MAX, Postgres};
 use super::connection::{Connection, Purpose, Target};
 use super::error::{Failure, is_fatal, with_source};
 use super::script::{Pauses, try_lock};
+use super::{HEALTH_MAX, Postgres};
 use crate::StoreError;
 use crate::turn::{PartKind, Script, ScriptError};
 
@@ -136,11 +136,8 @@ impl Turn {
                         statement: statement.clone(),
                         error: Failure::from(error).into_error(),
                     };
-                    if is_locked && script.in_transaction {
-                        Attempt::Locked(error)
-                    } else {
-                        Attempt::Failed(error)
-                    }
+                    // What is in no transaction stands being run again.
+                    if is_locked { Attempt::Locked(error) } else { Attempt::Failed(error) }
                 })?;
                 if of.kind == PartKind::Look {
                     found.extend(rows.iter().filter_map(|row| match row {
