@@ -38,6 +38,11 @@ impl Planning {
         self.catalog.schema()
     }
 
+    /// How the app's database is spoken to: one that others made has a spelling of its own.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        self.dialect
+    }
+
     /// The app's rules, combined.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog

@@ -12,6 +12,7 @@ use mainstay_lang::diagnostic::Diagnostic;
 use mainstay_lang::schema::{ColumnId, RelationKind, Schema};
 use mainstay_lang::source::Sources;
 use mainstay_lang::value::Value;
+use mainstay_sql::forms::key_part;
 use mainstay_sql::plan::Images;
 use mainstay_sql::statement::Statement;
 use mainstay_sql::{Dialect, POSTGRES, SQLITE};
@@ -193,6 +194,25 @@ impl Database {
         Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), place })
     }
 
+    /// A new database that others made by a script, and an app on it.
+    ///
+    /// # Errors
+    /// When it cannot be made, or the app does not fit it.
+    pub async fn of_others(
+        kind: DatabaseKind,
+        schema: Arc<Schema>,
+        script: &str,
+    ) -> anyhow::Result<Database> {
+        let mut place = Place::new(kind)?;
+        let store = Store::open(&place.options)?;
+        store.execute_script(script.split(';').map(str::to_owned).collect()).await?;
+        store.close().await;
+        place.options.existing = true;
+        let store = Store::open(&place.options)?;
+        let options = Options { may_change: MayChange::default(), limits: Limits::default() };
+        Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), place })
+    }
+
     /// Where it is, for another process.
     pub fn url(&self) -> String {
         self.place.options.url.to_string()
@@ -214,10 +234,15 @@ impl Database {
     /// # Errors
     /// When the database refuses one.
     pub async fn fill(&self, world: &World) -> anyhow::Result<()> {
-        let (schema, dialect) = (self.engine.schema(), self.kind.dialect());
+        let (schema, dialect) = (self.engine.schema(), self.engine.dialect());
         let (mut inserts, mut updates) = (Vec::new(), Vec::new());
         for table in &schema.tables {
-            let insert = Arc::new(mainstay_sql::insert(schema, dialect, table.id));
+            let insert = match table.key_of.is_empty() {
+                true => mainstay_sql::insert(schema, dialect, table.id),
+                // The key is no column.
+                false => mainstay_sql::insert_without(schema, dialect, table.id, &[]),
+            };
+            let insert = Arc::new(insert);
             // Relations may go in a circle, so those that may be null are set once every row is there.
             let later: Vec<ColumnId> =
                 table.columns.iter().filter(|c| c.target().is_some() && c.nullable).map(|c| c.id).collect();
@@ -228,7 +253,7 @@ impl Database {
                     true => Value::Null,
                     false => value.clone(),
                 });
-                inserts.push(Query { statement: insert.clone(), values: values.collect() });
+                inserts.push(query(&insert, &values.collect::<Vec<_>>()));
                 if later.iter().any(|column| !row[column.0 as usize].is_null()) {
                     let parameters: Vec<Value> = std::iter::once(row[0].clone())
                         .chain(later.iter().map(|column| row[column.0 as usize].clone()))
@@ -264,7 +289,7 @@ impl Database {
     /// # Errors
     /// When it cannot be read.
     pub async fn world(&self) -> anyhow::Result<World> {
-        let (schema, dialect) = (self.engine.schema(), self.kind.dialect());
+        let (schema, dialect) = (self.engine.schema(), self.engine.dialect());
         let mut world = World::empty(schema);
         let images = schema.tables.iter().map(|table| {
             let plan = Images { table: table.id, filter: Vec::new(), limit: None, lock: None };
@@ -334,6 +359,10 @@ fn query(statement: &Arc<Statement>, params: &[Value]) -> Query {
     let value = |bind: &Bind| match bind {
         Bind::Value(value) => value.clone(),
         Bind::Param(index) => params[*index as usize].clone(),
+        Bind::KeyPart { key, part, ty } => match **key {
+            Bind::Param(index) => key_part(&params[index as usize], *part, ty),
+            _ => panic!("{key:?} has no place in a statement about whole rows"),
+        },
         other => panic!("{other:?} has no place in a statement about whole rows"),
     };
     Query { statement: statement.clone(), values: statement.binds.iter().map(value).collect() }

@@ -9,6 +9,7 @@ pub mod generate;
 pub mod judge;
 pub mod live;
 pub mod model;
+pub mod others;
 pub mod predict;
 pub mod request;
 pub mod run;

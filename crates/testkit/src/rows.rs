@@ -1,8 +1,11 @@
 //! Random rows for a schema: few values, so that they meet, nulls, and the extremes of each type.
 
+use std::collections::HashSet;
+
 use mainstay_lang::schema::{Column, ColumnId, Index, RelationKind, Schema, Table, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Date, Decimal, Duration, Time, Timestamp, Value};
+use mainstay_sql::forms::compose_key;
 
 use crate::author::key_text;
 use crate::dice::Dice;
@@ -45,6 +48,7 @@ pub fn world(schema: &Schema, dice: &mut Dice, users: usize, rows: usize, extrem
             world.tables[table.id.0 as usize].push(row);
         }
         keep_unique(table, &mut world.tables[table.id.0 as usize]);
+        compose_keys(table, &mut world.tables[table.id.0 as usize]);
         for relation in &table.relations {
             let RelationKind::Link(link) = &relation.kind else { continue };
             let (owners, targets) = (counts[table.id.0 as usize], counts[relation.target.0 as usize]);
@@ -59,6 +63,18 @@ pub fn world(schema: &Schema, dice: &mut Dice, users: usize, rows: usize, extrem
         }
     }
     world
+}
+
+/// Puts the keys together of rows whose key is no column of its own; of several with the same one the first stays.
+fn compose_keys(table: &Table, rows: &mut Vec<Row>) {
+    if table.key_of.is_empty() {
+        return;
+    }
+    for row in &mut *rows {
+        row[0] = compose_key(table.key_of.iter().map(|column| &row[column.0 as usize]));
+    }
+    let mut seen = HashSet::new();
+    rows.retain(|row| seen.insert(row[0].to_string()));
 }
 
 /// Makes values null that an earlier row has, where they must be unique.

@@ -5,6 +5,7 @@
 use mainstay_testkit::database::DatabaseKind;
 use mainstay_testkit::oracle::Case;
 use mainstay_testkit::oracle::judge::{self, Verdict};
+use mainstay_testkit::oracle::others;
 use mainstay_testkit::oracle::run::{Kind, run};
 
 #[tokio::test]
@@ -26,6 +27,17 @@ async fn writes_leave_what_the_oracle_says() {
         assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
         assert!(report.answered * 5 > report.done, "many writes are allowed");
         assert!(report.undecided * 5 < report.done, "most writes can be foretold");
+    }
+}
+
+#[tokio::test]
+async fn reads_of_a_database_that_others_made_answer_what_the_oracle_says() {
+    for on in DatabaseKind::ALL {
+        let report = others::reads(*on, on.share(3_000)).await.unwrap();
+        println!("{on:?}: {report}");
+        assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+        assert!(report.rows > report.done / 2, "most reads find something");
+        assert!(report.undecided * 5 < report.done, "most reads can be foretold");
     }
 }
 

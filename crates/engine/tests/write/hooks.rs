@@ -530,6 +530,51 @@ async fn a_plugin_that_names_what_is_not_there_is_refused() {
     );
 }
 
+/// A plugin with a table of its own.
+struct Tabled;
+
+impl Plugin for Tabled {
+    fn name(&self) -> &str {
+        "tabled"
+    }
+
+    fn schema(&self) -> &str {
+        "table Note { words text, allow all }"
+    }
+
+    fn build(&self, _: &mut Setup<'_>) {}
+}
+
+#[tokio::test]
+async fn a_plugin_brings_no_table_into_a_database_that_others_made() {
+    let mut plugins = Plugins::default();
+    plugins.add(Tabled);
+    let mut sources = plugins.sources();
+    sources
+        .add("app.stay", "app others existing\ntable Thing { id int, without created, updated, allow all }");
+    let schema = std::sync::Arc::new(mainstay_lang::analyse::analyse(&sources).schema.unwrap());
+    let script = "CREATE TABLE \"Thing\" (id INTEGER PRIMARY KEY)";
+    let bare = mainstay_testkit::database::schema_of(
+        "app others existing\ntable Thing { id int, without created, updated, allow all }",
+    );
+    let database =
+        mainstay_testkit::database::Database::of_others(crate::ON, bare.unwrap(), script).await.unwrap();
+    let store = mainstay_store::Store::open(&mainstay_store::StoreOptions {
+        existing: true,
+        ..mainstay_store::StoreOptions::new(database.url().parse().unwrap())
+    });
+    let options = mainstay_engine::Options {
+        may_change: mainstay_engine::MayChange::default(),
+        limits: Limits::default(),
+    };
+    let error =
+        mainstay_engine::Engine::open_with(schema, store.unwrap(), options, &plugins).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the plugin `tabled` does not fit the app:\n  it brings tables, and a database that others made (`app NAME existing`) has none but theirs"
+    );
+}
+
 #[tokio::test]
 async fn deletions_are_told_before_and_may_make_way() {
     fn build(setup: &mut Setup<'_>) {

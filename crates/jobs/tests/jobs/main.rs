@@ -7,5 +7,6 @@ mod crash;
 mod harness;
 mod life;
 mod limits;
+mod others;
 mod shown;
 mod simulation;

@@ -48,6 +48,19 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
 /// in no other.
 pub(crate) fn own_schema(output: Output, app: &App) -> Result<Arc<Schema>> {
     let schema = schema(output, app)?;
+    refuse_of_others(app, &schema)?;
+    Ok(schema)
+}
+
+/// Refuses an app on a database that others made, for what goes on where an app has errors or is not there at all.
+pub(crate) fn is_not_of_others(app: &App) -> Result<()> {
+    match app::sources(app).ok().and_then(|sources| analyse(&sources).schema) {
+        Some(schema) => refuse_of_others(app, &schema),
+        None => Ok(()),
+    }
+}
+
+fn refuse_of_others(app: &App, schema: &Schema) -> Result<()> {
     if schema.existing {
         bail!(
             "{}: its database was made by others (`app {} existing`): Mainstay can do this in a database of its own alone",
@@ -55,7 +68,7 @@ pub(crate) fn own_schema(output: Output, app: &App) -> Result<Arc<Schema>> {
             schema.app
         );
     }
-    Ok(schema)
+    Ok(())
 }
 
 /// The schema of an app that has no errors; warnings are `check`'s to show.

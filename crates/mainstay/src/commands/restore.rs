@@ -53,6 +53,7 @@ pub(crate) fn run(output: Output, app: &App, file: &Path, mode: &Mode) -> Result
         ));
         return document(output, file, &head, json!({"rows": sum.rows, "tables": tables(&copied)}));
     }
+    check::is_not_of_others(app)?;
     let schema = schema_of(&head)?;
     let options = store_options(&app.folder, &loaded.config, false)?;
     let source = Source::archive(archive.source(&copy::tables(&schema))?);

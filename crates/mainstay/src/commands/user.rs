@@ -20,6 +20,14 @@ pub(crate) fn run(output: Output, command: UserCommand) -> Result<()> {
     match command {
         UserCommand::Create { app, email, name } => {
             let runtime = Runtime::open(output, &app)?;
+            if runtime.engine.schema().user_table().is_none() {
+                bail!("the app has no users");
+            }
+            if runtime.engine.schema().existing {
+                bail!(
+                    "users of a database that others made are rows of its own table User: `mainstay query` or `import` makes them"
+                );
+            }
             let row =
                 create(&runtime, "User", &[("email", Raw::of_text(&email)), ("name", Raw::of_text(&name))])?;
             let id = row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned);

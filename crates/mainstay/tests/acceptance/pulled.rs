@@ -1,6 +1,8 @@
 //! A database that others made becomes an app and is served as it is; what others write into it is heard of once triggers are on.
 
+mod callers;
 mod keys;
+mod refusals;
 
 use std::path::PathBuf;
 use std::time::Duration;

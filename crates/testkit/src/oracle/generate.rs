@@ -150,7 +150,8 @@ fn tables(dice: &mut Dice) -> App {
     App { tables }
 }
 
-fn rules(schema: &Schema, dice: &mut Dice, table: &Table, extremes: bool) -> Vec<Line> {
+/// Random rules, checks and an order of a table; some cannot stand, as the checker says.
+pub(super) fn rules(schema: &Schema, dice: &mut Dice, table: &Table, extremes: bool) -> Vec<Line> {
     let mut lines = Vec::new();
     for operation in ["read", "create", "update", "delete", "link", "unlink"] {
         let is_link = matches!(operation, "link" | "unlink");

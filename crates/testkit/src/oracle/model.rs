@@ -46,7 +46,8 @@ pub enum Line {
 }
 
 impl Line {
-    fn text(&self) -> String {
+    /// The line as it stands in the file.
+    pub(super) fn text(&self) -> String {
         match self {
             Line::Text(text) => text.clone(),
             Line::Rule { head, condition: None } => head.clone(),

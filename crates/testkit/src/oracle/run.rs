@@ -18,7 +18,7 @@ use crate::rows::{self, key};
 /// How many requests are made on one database.
 const REQUESTS: usize = 30;
 /// After so many differences there is enough to look at.
-const FAILURES_MAX: usize = 4;
+pub(super) const FAILURES_MAX: usize = 4;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +126,8 @@ async fn one_app(kind: Kind, on: DatabaseKind, seed: u64, report: &mut Report) -
     Ok(())
 }
 
-fn asker(dice: &mut Dice, users: usize) -> Asker {
+/// Somebody, or nobody.
+pub(super) fn asker(dice: &mut Dice, users: usize) -> Asker {
     let mut asker = Asker::default();
     if !dice.one_in(4) {
         asker.tenant = Some(rows::tenant(dice.below(rows::TENANTS)));

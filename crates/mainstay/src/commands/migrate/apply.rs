@@ -7,6 +7,7 @@ use mainstay_engine::migrate::{self, ApplyOptions, MigrateError};
 use serde_json::json;
 
 use crate::cli::{App, ApplyArgs};
+use crate::commands::check;
 use crate::logging;
 use crate::migrations;
 use crate::output::{Output, Usage};
@@ -20,6 +21,7 @@ pub(crate) fn run(output: Output, app: &App, args: &ApplyArgs) -> Result<()> {
     let patience: Duration = parse::duration(&args.patience)
         .map_err(|expected| Usage(format!("--patience: expected {expected}, not {:?}", args.patience)))?;
     logging::start(&config)?;
+    check::is_not_of_others(app)?;
     let tokio = tokio_runtime()?;
     tokio.block_on(async {
         let store = open_store(app, &config, false)?;
