@@ -12,13 +12,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::steps::Fuzzing;
+use crate::steps::{Fuzzing, Pooled};
 
 const USAGE: &str = "\
-cargo xtask test            everything: format, lints, tests, documents, fuzzing in short, the API's document
+cargo xtask test            everything: format, lints, tests, some by way of PgBouncer, documents, fuzzing in short, the API's document
 cargo xtask test --quick    format, lints, tests
 cargo xtask tidy            the house rules that no lint knows
-cargo xtask pooled          the tests on PostgreSQL by way of PgBouncer
+cargo xtask pooled          all tests of engine and server on PostgreSQL by way of PgBouncer
 cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
 cargo xtask oracle [CASES]  the random tests, so many cases each (1000000), optimised
 cargo xtask mutate [WORD…]  whether the oracle notices when a rule is not asked: every mutant, or those about a word
@@ -41,12 +41,13 @@ fn run(words: &[&str]) -> Result<()> {
     match words {
         ["test"] => {
             quick()?;
+            steps::pooled_tests(&Pooled::Server)?;
             steps::doc_tests()?;
             steps::fuzz(&Fuzzing::Runs(2000))?;
             steps::api(steps::CONFORMANCE)
         }
         ["test", "--quick"] => quick(),
-        ["pooled"] => steps::pooled_tests(),
+        ["pooled"] => steps::pooled_tests(&Pooled::All),
         ["tidy"] => tidy::run(),
         ["fuzz"] => steps::fuzz(&Fuzzing::Seconds(60)),
         ["fuzz", seconds] => steps::fuzz(&Fuzzing::Seconds(seconds.parse()?)),

@@ -37,18 +37,38 @@ pub(crate) fn tests() -> Result<()> {
     }
 }
 
-/// The tests of the engine and of the server on PostgreSQL once more, by way of `PgBouncer` in transaction mode.
-pub(crate) fn pooled_tests() -> Result<()> {
-    let tests = ["--package", "mainstay-engine", "--package", "mainstay"];
-    let binaries = ["--test", "read_postgres", "--test", "write_postgres", "--test", "acceptance_postgres"];
-    let cargo = if has("cargo-nextest") { &["nextest", "run"][..] } else { &["test"] };
-    let words: Vec<&str> = ["MAINSTAY_TEST_POOLER=yes", "cargo"]
-        .iter()
-        .chain(cargo)
-        .chain(&tests)
-        .chain(&binaries)
-        .copied()
-        .collect();
+/// How much is tried by way of the pooler.
+pub(crate) enum Pooled {
+    /// What the server promises, in less than a minute.
+    Server,
+    /// The engine's tests too, and those that take long.
+    All,
+}
+
+/// Tests on PostgreSQL once more, by way of `PgBouncer` in transaction mode.
+pub(crate) fn pooled_tests(tried: &Pooled) -> Result<()> {
+    let has_nextest = has("cargo-nextest");
+    let mut words = vec!["MAINSTAY_TEST_POOLER=yes", "cargo"];
+    words.extend(if has_nextest {
+        &["nextest", "run", "--no-fail-fast"][..]
+    } else {
+        &["test", "--no-fail-fast"]
+    });
+    words.extend(["--package", "mainstay", "--test", "acceptance_postgres"]);
+    match (tried, has_nextest) {
+        (Pooled::All, _) => {
+            words.extend([
+                "--package",
+                "mainstay-engine",
+                "--test",
+                "read_postgres",
+                "--test",
+                "write_postgres",
+            ]);
+        }
+        (Pooled::Server, true) => words.extend(["-E", "not test(/^(import_export|bad_input)::/)"]),
+        (Pooled::Server, false) => words.extend(["--", "--skip", "import_export", "--skip", "bad_input"]),
+    }
     run("env", &words)
 }
 
