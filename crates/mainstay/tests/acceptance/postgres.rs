@@ -53,6 +53,64 @@ fn a_shop_answers_from_either_database_alike() {
     }
 }
 
+/// Reads, writes and refusals as somebody sent them, one a line.
+const RECORDED: &str = include_str!("data/chinook.requests.ndjson");
+
+/// An answer's text without what no two servers have alike: the request's id, and when rows were written.
+fn unstamped(text: &str) -> String {
+    let mut left = text.to_owned();
+    for name in ["\"request_id\":\"", "\"created\":\"", "\"updated\":\""] {
+        let mut from = 0;
+        while let Some(at) = left[from..].find(name) {
+            let begin = from + at + name.len();
+            let end = begin + left[begin..].find('"').unwrap();
+            left.replace_range(begin..end, "");
+            from = begin;
+        }
+    }
+    left
+}
+
+/// The same answers, byte for byte, to two hundred requests of five callers.
+#[test]
+fn recorded_requests_are_answered_alike() {
+    let (here, there) = (App::example("chinook"), App::example("chinook"));
+    let url = Postgres::database();
+    let (sqlite, postgres) = (here.serve(), there.serve_with(&["--database", &url]));
+    let tokens: Vec<(&str, [String; 2])> = [
+        ("luis", "01900000-0000-7000-8000-000000000001"),
+        ("jane", "01900000-0000-7000-8000-000000000002"),
+        ("nancy", NANCY),
+        ("admin", "--admin"),
+    ]
+    .map(|(who, user)| {
+        let other = there.run(&["user", "token", "APP", user, "--database", &url]).succeeded();
+        (who, [here.token(user), other.stdout.trim().to_owned()])
+    })
+    .into();
+    let (mut answered, mut refused) = (0, 0);
+    for line in RECORDED.lines() {
+        let recorded: Value = serde_json::from_str(line).unwrap();
+        let (method, path) = recorded["send"].as_str().unwrap().split_once(' ').unwrap();
+        let token = |at: usize| {
+            let known = tokens.iter().find(|(who, _)| recorded["as"] == **who);
+            known.map_or("", |(_, tokens)| tokens[at].as_str())
+        };
+        let ask = |server: &Server, token: &str| {
+            let request = server.request(method, path).bearer(token);
+            let request = if recorded["body"].is_null() { request } else { request.json(&recorded["body"]) };
+            request.send()
+        };
+        let [expected, found] = [ask(&sqlite, token(0)), ask(&postgres, token(1))];
+        assert_eq!(found.status, expected.status, "{line}\n{}\n{}", found.text, expected.text);
+        assert!(expected.status < 500, "{line}\n{}", expected.text);
+        assert_eq!(unstamped(&found.text), unstamped(&expected.text), "{line}");
+        assert_eq!(found.header("content-type"), expected.header("content-type"), "{line}");
+        if expected.status < 400 { answered += 1 } else { refused += 1 }
+    }
+    assert!(answered >= 110 && refused >= 40 && answered + refused == 200, "{answered} and {refused}");
+}
+
 #[test]
 fn two_servers_share_a_database() {
     let app = App::of("table Task { title text unique, history 1 day, allow all }");
