@@ -33,11 +33,22 @@ async fn writes_leave_what_the_oracle_says() {
 #[tokio::test]
 async fn reads_of_a_database_that_others_made_answer_what_the_oracle_says() {
     for on in DatabaseKind::ALL {
-        let report = others::reads(*on, on.share(3_000)).await.unwrap();
+        let report = others::run(Kind::Reads, *on, on.share(2_000)).await.unwrap();
         println!("{on:?}: {report}");
         assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
         assert!(report.rows > report.done / 2, "most reads find something");
         assert!(report.undecided * 5 < report.done, "most reads can be foretold");
+    }
+}
+
+#[tokio::test]
+async fn writes_to_a_database_that_others_made_leave_what_the_oracle_says() {
+    for on in DatabaseKind::ALL {
+        let report = others::run(Kind::Writes, *on, on.share(1_500)).await.unwrap();
+        println!("{on:?}: {report}");
+        assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
+        assert!(report.answered * 5 > report.done, "many writes are allowed");
+        assert!(report.undecided * 5 < report.done, "most writes can be foretold");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads of a database that others made, foretold like all others: names that are words of SQL or of the query language, keys of several
+//! Requests to a database that others made, foretold like all others: names that are words of SQL or of the query language, keys of several
 //! columns, a table between two others, and values kept in forms that are not Mainstay's.
 //!
 //! The tables are the same in every case; rules, rows, callers and requests are random. Rows are written in the database's own forms by
@@ -11,7 +11,7 @@ use mainstay_lang::schema::Schema;
 use super::generate;
 use super::judge::{self, Verdict};
 use super::request::Requests;
-use super::run::{FAILURES_MAX, Report, asker};
+use super::run::{FAILURES_MAX, Kind, Report, asker};
 use crate::cases::{cases, first_seed};
 use crate::database::{Database, DatabaseKind, schema_of};
 use crate::dice::Dice;
@@ -113,22 +113,22 @@ fn app(dice: &mut Dice) -> (String, Arc<Schema>) {
     (text, schema)
 }
 
-/// Judges `MAINSTAY_ORACLE_CASES` reads, or `usual`, from `MAINSTAY_ORACLE_SEED` on, on one kind of database.
+/// Judges `MAINSTAY_ORACLE_CASES` requests, or `usual`, from `MAINSTAY_ORACLE_SEED` on, on one kind of database.
 ///
 /// # Errors
 /// When a database cannot be made or used.
-pub async fn reads(on: DatabaseKind, usual: usize) -> anyhow::Result<Report> {
+pub async fn run(kind: Kind, on: DatabaseKind, usual: usize) -> anyhow::Result<Report> {
     let count = cases(usual);
     let mut report = Report::default();
     let mut seed = first_seed();
     while report.done < count && report.failures.len() < FAILURES_MAX {
-        one_app(on, seed, &mut report).await?;
+        one_app(kind, on, seed, &mut report).await?;
         seed += 1;
     }
     Ok(report)
 }
 
-async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Result<()> {
+async fn one_app(kind: Kind, on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Result<()> {
     let mut dice = Dice::new(seed);
     let (text, schema) = app(&mut dice);
     let users = 1 + dice.below(3);
@@ -139,17 +139,22 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
     };
     let database = Database::of_others(on, schema.clone(), tables).await?;
     database.fill(&made).await?;
-    let world = database.world().await?;
+    let mut world = database.world().await?;
     let made = made.sorted();
     anyhow::ensure!(world == made, "seed {seed}: rows come back as they went in\n{world:?}\n{made:?}");
     for _ in 0..REQUESTS {
-        let request =
-            Requests { schema: &schema, world: &world, dice: &mut dice, extremes: false }.read().json();
-        for _ in 0..2 {
+        let mut requests = Requests { schema: &schema, world: &world, dice: &mut dice, extremes: false };
+        let request = if kind == Kind::Reads { requests.read() } else { requests.write() }.json();
+        let mut after = world.clone();
+        for _ in 0..kind.callers() {
             let mut asker = asker(&mut dice, users);
             asker.tenant = None;
             report.done += 1;
-            match judge::read(&database, &world, &asker, &request).await? {
+            let verdict = match kind {
+                Kind::Reads => judge::read(&database, &world, &asker, &request).await?,
+                Kind::Writes => judge::write(&database, &mut after, &asker, &request).await?,
+            };
+            match verdict {
                 Verdict::Agreed { rows } => {
                     report.answered += 1;
                     report.rows += rows;
@@ -164,6 +169,7 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                 }
             }
         }
+        world = after;
     }
     Ok(())
 }

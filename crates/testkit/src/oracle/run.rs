@@ -31,7 +31,7 @@ pub enum Kind {
 
 impl Kind {
     /// How many callers make the same request, one after the other.
-    fn callers(self) -> usize {
+    pub(super) fn callers(self) -> usize {
         match self {
             Kind::Reads => 2,
             Kind::Writes => 1,

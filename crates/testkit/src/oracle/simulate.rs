@@ -212,7 +212,8 @@ impl<'a> Simulation<'a> {
     fn change(&mut self, table: &'a Table, part: &Part, place: &Place) -> Predicted<Vec<Value>> {
         let keys = self.found(table, part, place)?;
         if let Some(version) = part.get("if_updated")
-            && keys.iter().any(|key| json_of(&self.row(table.id, key)[2]) != *version)
+            && let Some(updated) = table.updated
+            && keys.iter().any(|key| json_of(&self.row(table.id, key)[updated.0 as usize]) != *version)
         {
             return Err(refused(Key::Version));
         }

@@ -39,8 +39,10 @@ impl<'a> Requests<'a> {
     /// A new row; the column `given` is filled by the row around it.
     fn new_row(&mut self, table: &'a Table, given: Option<ColumnId>, depth: usize) -> Doc {
         let number = 100 + self.dice.below(900);
-        let mut members: Members =
-            vec![("create".into(), json_doc(true)), ("id".into(), json_doc(key_text(number)))];
+        let mut members: Members = vec![("create".into(), json_doc(true))];
+        if table.key_of.is_empty() {
+            put(&mut members, "id", json_doc(key_text(number)));
+        }
         if table.platform {
             put(&mut members, "email", json_doc(format!("new{number}@example.org")));
             put(&mut members, "name", json_doc("New"));
@@ -186,15 +188,13 @@ impl<'a> Requests<'a> {
 
     /// The version that a row must have; of the row meant, if it has a key.
     fn version(&mut self, table: &Table, members: &mut Members) {
-        if !self.dice.one_in(8) {
-            return;
-        }
+        let Some(updated) = table.updated.filter(|_| self.dice.one_in(8)) else { return };
         let rows = self.world.rows(table.id);
         let is_meant = |row: &&Vec<Value>| {
             members.iter().any(|(name, doc)| name == "id" && doc.json() == json_of(&row[0]))
         };
         if let Some(row) = rows.iter().find(is_meant).or(rows.first()) {
-            put(members, "if_updated", Doc::Json(json_of(&row[2])));
+            put(members, "if_updated", Doc::Json(json_of(&row[updated.0 as usize])));
         }
     }
 
@@ -316,6 +316,6 @@ fn names_in_set(members: &Members, wanted: &str) -> bool {
 /// Whether a caller may name new values for a column, and they are kept as they are.
 fn is_free(table: &Table, column: &Column) -> bool {
     let is_trimmed = table.platform && matches!(column.name.as_str(), "email" | "name");
-    let is_kept = column.id.0 <= 2 || Some(column.id) == table.tenant;
+    let is_kept = column.id == ColumnId::ID || column.stamp.is_some() || Some(column.id) == table.tenant;
     !is_kept && !column.secret && !is_trimmed
 }

@@ -4,6 +4,7 @@ use mainstay_engine::error::Key;
 use mainstay_lang::expr::Node;
 use mainstay_lang::schema::{Column, ColumnId, Operation, Table, TableId};
 use mainstay_lang::value::{Timestamp, Value};
+use mainstay_sql::forms::compose_key;
 use serde_json::Value as Json;
 
 use super::{After, Part, Place, Predicted, Simulation, refused};
@@ -73,8 +74,9 @@ impl<'a> Simulation<'a> {
             row[id.0 as usize] = value;
             named.push(id);
         }
-        row[1] = Value::Timestamp(self.now);
-        row[2] = Value::Timestamp(self.now);
+        for column in table.columns.iter().filter(|column| column.stamp.is_some()) {
+            row[column.id.0 as usize] = Value::Timestamp(self.now);
+        }
         if let Some(tenant) = table.tenant
             && row[tenant.0 as usize].is_null()
         {
@@ -89,6 +91,9 @@ impl<'a> Simulation<'a> {
                     other => panic!("{other:?} is no default that is made here"),
                 };
             }
+        }
+        if !table.key_of.is_empty() {
+            row[0] = compose_key(table.key_of.iter().map(|column| &row[column.0 as usize]));
         }
         let key = row[0].clone();
         if key.is_null() {
@@ -141,7 +146,7 @@ impl<'a> Simulation<'a> {
         current: &Row,
         changes: Vec<(ColumnId, Value)>,
     ) -> Predicted<()> {
-        let next = self.changed(current, &changes);
+        let next = self.changed(table, current, &changes);
         let named: Vec<ColumnId> = changes.iter().map(|(column, _)| *column).collect();
         self.require(table, Operation::Update, &named, current, (Some(current), Some(&next)))?;
         self.note_taken(table, &next);
@@ -157,14 +162,17 @@ impl<'a> Simulation<'a> {
     }
 
     /// A row after a change: its version grows when something differs.
-    pub(super) fn changed(&self, current: &Row, changes: &[(ColumnId, Value)]) -> Row {
+    pub(super) fn changed(&self, table: TableId, current: &Row, changes: &[(ColumnId, Value)]) -> Row {
         let mut next = current.clone();
         for (column, value) in changes {
             next[column.0 as usize] = value.clone();
         }
-        if next != *current {
-            let Value::Timestamp(last) = current[2] else { panic!("`updated` is a timestamp") };
-            next[2] = Value::Timestamp(Timestamp(self.now.0.max(last.0 + 1)));
+        if next != *current
+            && let Some(updated) = self.schema.table(table).updated
+        {
+            let at = updated.0 as usize;
+            let Value::Timestamp(last) = current[at] else { panic!("`updated` is a timestamp") };
+            next[at] = Value::Timestamp(Timestamp(self.now.0.max(last.0 + 1)));
         }
         next
     }

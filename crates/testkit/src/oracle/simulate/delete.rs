@@ -45,7 +45,7 @@ impl Simulation<'_> {
                 if column.on_delete == OnDelete::Restrict {
                     return Err(refused(Key::DeleteRestricted));
                 }
-                let next = self.changed(&self.row(from.id, &row[0]), &[(column.id, Value::Null)]);
+                let next = self.changed(from.id, &self.row(from.id, &row[0]), &[(column.id, Value::Null)]);
                 self.put(from.id, next);
             }
         }

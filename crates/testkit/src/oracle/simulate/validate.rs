@@ -1,7 +1,7 @@
 //! What is wrong with the values of a write, whatever rows there are.
 
 use mainstay_engine::error::Key;
-use mainstay_lang::schema::{Column, Member, RelationKind, Table};
+use mainstay_lang::schema::{Column, ColumnId, Member, RelationKind, Table};
 use serde_json::Value as Json;
 
 use super::{Part, Predicted, Simulation, refused, row_parts};
@@ -22,7 +22,8 @@ impl<'a> Simulation<'a> {
             }
         }
         let assigned = if is_create { Some(part) } else { set };
-        let needs_value = |column: &&Column| !column.nullable && column.id.0 > 2;
+        let needs_value =
+            |column: &&Column| !column.nullable && column.id != ColumnId::ID && column.stamp.is_none();
         for column in table.columns.iter().filter(needs_value) {
             let value = assigned.and_then(|assigned| assigned.get(&column.name));
             let is_missing = is_create && column.default.is_none() && given != Some(column.name.as_str());
