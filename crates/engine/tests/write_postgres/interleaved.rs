@@ -43,7 +43,10 @@ impl Gate {
 }
 
 async fn outside(app: &App) -> Outside {
-    Outside::connect(&app.place.options.url.to_string()).await
+    // Past a pooler, whose few connections the requests need.
+    let options = &app.place.options;
+    let direct = options.postgres.direct_url.as_ref().map(ToString::to_string);
+    Outside::connect(&direct.unwrap_or_else(|| options.url.to_string())).await
 }
 
 /// A request on its way.
