@@ -23,7 +23,7 @@ mod router;
 mod server;
 mod token;
 
-pub use mount::{Refusal, RequestCtx, SetupHttp};
+pub use mount::{OpenCtx, Refusal, RequestCtx, SetupHttp};
 pub use openapi::document as openapi_document;
 pub use options::{Limits, Options};
 pub use router::{Access, Endpoint, ROUTES, Route};

@@ -213,7 +213,7 @@ pub(crate) struct Meters {
 
 /// The requests of one method, route and status. There are few of these, so a list is the fastest map.
 struct RequestMeter {
-    of: (&'static str, &'static str, u16),
+    of: (&'static str, Box<str>, u16),
     count: Counter,
     duration: Histogram,
 }
@@ -229,20 +229,25 @@ pub(crate) fn meters() -> &'static Meters {
 
 impl Meters {
     /// Counts a request that has ended.
-    pub(crate) fn request(&self, method: &'static str, route: &'static str, status: u16, took: Duration) {
-        let of = (method, route, status);
-        if let Some(meter) = self.requests.read().iter().find(|meter| meter.of == of) {
+    pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let is_of = |meter: &RequestMeter| {
+            let (known_method, known_route, known_status) = &meter.of;
+            (*known_method, &**known_route, *known_status) == (method, route, status)
+        };
+        if let Some(meter) = self.requests.read().iter().find(|meter| is_of(meter)) {
             return meter.note(took);
         }
+        // Routes are those of the table and of plugins: no client makes one up.
+        let label = route.to_owned();
         let meter = RequestMeter {
-            of,
-            count: metrics::counter!(REQUESTS, "method" => method, "route" => route, "status" => status.to_string()),
-            duration: metrics::histogram!(DURATION, "method" => method, "route" => route),
+            of: (method, route.into(), status),
+            count: metrics::counter!(REQUESTS, "method" => method, "route" => label.clone(), "status" => status.to_string()),
+            duration: metrics::histogram!(DURATION, "method" => method, "route" => label),
         };
         meter.note(took);
         let mut requests = self.requests.write();
         // Another request may have been the first of its kind meanwhile.
-        if requests.iter().all(|known| known.of != of) {
+        if !requests.iter().any(is_of) {
             requests.push(meter);
         }
     }

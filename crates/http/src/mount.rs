@@ -4,10 +4,11 @@
 //! engine passes the same rules. Mainstay's own paths come first, static files last.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use mainstay_engine::ctx::{Caller, Ctx};
@@ -34,7 +35,9 @@ impl Mounts {
     pub(crate) fn router(&self) -> Option<axum::Router> {
         let (first, others) = self.routers.split_first()?;
         let merged = others.iter().fold(first.clone(), |merged, router| merged.merge(router.clone()));
-        Some(merged.fallback(serve_file))
+        // There is nothing to be named in a router without routes, and it refuses.
+        let named = if merged.has_routes() { merged.route_layer(from_fn(name_route)) } else { merged };
+        Some(named.fallback(serve_file))
     }
 
     /// A service with the layers around it, the first one outermost; none: there are no layers.
@@ -90,22 +93,37 @@ impl SetupHttp for Setup<'_> {
     }
 }
 
+/// Where the path of a plugin's route is told, as its router has it.
+pub(crate) type Matched = Arc<OnceLock<MatchedPath>>;
+
 /// The request as it came in, for the extractor.
 #[derive(Clone)]
 struct Entered {
     app: Arc<App>,
     request_id: Arc<str>,
+    matched: Matched,
+}
+
+/// Names the route in the logs and metrics, which know only now which one it is.
+async fn name_route(request: Request, next: Next) -> Response {
+    let extensions = request.extensions();
+    if let (Some(entered), Some(path)) = (extensions.get::<Entered>(), extensions.get::<MatchedPath>()) {
+        tracing::Span::current().record("route", path.as_str());
+        // It was matched once.
+        drop(entered.matched.set(path.clone()));
+    }
+    next.run(request).await
 }
 
 /// Lets the plugins' routes answer.
 pub(crate) async fn serve(
     app: &Arc<App>,
     router: &axum::Router,
-    request_id: Arc<str>,
+    (request_id, matched): (Arc<str>, Matched),
     mut request: Request,
 ) -> Result<Response, Error> {
     let _place = app.in_flight.enter()?;
-    request.extensions_mut().insert(Entered { app: app.clone(), request_id });
+    request.extensions_mut().insert(Entered { app: app.clone(), request_id, matched });
     let mut response = match router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
@@ -166,9 +184,26 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestCtx {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestCtx, Refusal> {
-        let Entered { app, request_id } = parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
+        let Entered { app, request_id, .. } =
+            parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
         let (ctx, _) = app.credentials.context(&app.engine, &parts.headers, request_id).await?;
         Ok(RequestCtx { ctx, engine: app.engine.clone() })
+    }
+}
+
+/// The same for a handler that has credentials of its own, as that of a webhook: those of the request are not looked at, and it is
+/// nobody who asks.
+#[derive(Clone, Debug)]
+pub struct OpenCtx(pub RequestCtx);
+
+impl<S: Send + Sync> FromRequestParts<S> for OpenCtx {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<OpenCtx, Refusal> {
+        let Entered { app, request_id, .. } =
+            parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
+        let ctx = app.credentials.anonymous(request_id);
+        Ok(OpenCtx(RequestCtx { ctx, engine: app.engine.clone() }))
     }
 }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::HttpBody;
+use axum::extract::MatchedPath;
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use mainstay_engine::ctx::Caller;
 
 use crate::credentials::REQUEST_ID;
 use crate::metrics::meters;
+use crate::mount::Matched;
 
 /// What the log says of a request whose client went away.
 const CLIENT_GONE: u16 = 499;
@@ -23,6 +25,8 @@ pub(crate) struct Observation {
     pub(crate) caller_kind: &'static str,
     method: Method,
     route: &'static str,
+    /// The route where a plugin has one.
+    pub(crate) matched: Option<Matched>,
     started: Instant,
     status: u16,
     bytes: u64,
@@ -32,7 +36,16 @@ impl Observation {
     pub(crate) fn start(request_id: Arc<str>, method: Method, route: &'static str) -> Observation {
         meters().in_flight.increment(1.0);
         let started = Instant::now();
-        Observation { request_id, caller_kind: "none", method, route, started, status: CLIENT_GONE, bytes: 0 }
+        Observation {
+            request_id,
+            caller_kind: "none",
+            method,
+            route,
+            matched: None,
+            started,
+            status: CLIENT_GONE,
+            bytes: 0,
+        }
     }
 
     pub(crate) fn caller(&mut self, caller: &Caller) {
@@ -59,11 +72,13 @@ impl Drop for Observation {
         let elapsed = self.started.elapsed();
         let method = method_label(&self.method);
         meters().in_flight.decrement(1.0);
-        meters().request(method, self.route, self.status, elapsed);
+        let matched = self.matched.as_ref().and_then(|matched| matched.get());
+        let route = matched.map_or(self.route, MatchedPath::as_str);
+        meters().request(method, route, self.status, elapsed);
         tracing::info!(
             target: "mainstay::http",
             method,
-            route = self.route,
+            route,
             status = self.status,
             duration_ms = elapsed.as_secs_f64() * 1e3,
             bytes = self.bytes,

@@ -227,7 +227,9 @@ async fn answer(
     if routes.is_empty() {
         return match &app.mounted {
             Some(router) => {
-                Box::pin(mount::serve(app, router, Arc::clone(&observation.request_id), request)).await
+                let matched = observation.matched.insert(Arc::default());
+                let entered = (Arc::clone(&observation.request_id), Arc::clone(matched));
+                Box::pin(mount::serve(app, router, entered, request)).await
             }
             None => Box::pin(files::serve(app, request)).await,
         };

@@ -32,6 +32,7 @@ impl Plugin for Report {
         let router = axum::Router::new()
             .route("/report", get(mine))
             .route("/all", get(all))
+            .route("/of/{id}", get(|| async { "one" }))
             .route("/wrong", get(wrong));
         setup.routes(router).layer(MapResponseLayer::new(|mut response: axum::response::Response| {
             response.headers_mut().insert("x-report", HeaderValue::from_static("yes"));
@@ -56,6 +57,10 @@ async fn handlers_of_plugins_know_who_asks() {
     let wrong = app.get("/wrong").send().await.expect_problem(400, "name.unknown");
     assert!(wrong.body["request_id"].as_str().is_some_and(|id| !id.is_empty()));
     app.get("/nowhere").send().await.expect_problem(404, "route.unknown");
+    // What was measured names the plugin's route as its router has it.
+    app.get("/of/17").send().await.expect_status(200);
+    let measured = app.get("/metrics").send().await.text;
+    assert!(measured.contains(r#"route="/of/{id}""#), "{measured}");
     // A layer stands around Mainstay's own routes as well.
     assert_eq!(app.get("/health/live").send().await.header("x-report"), "yes");
 }
