@@ -19,13 +19,13 @@ use std::sync::Arc;
 
 use mainstay_lang::schema::{Schema, TableId};
 
-pub(crate) use call::{Answer, Answers, Asked, Hooking, Site};
+pub(crate) use call::{Answer, Answers, Asked, Hooking, Question, Site};
 pub use ctx::{Access, Asker, HookCtx};
 pub(crate) use ctx::{Eyes, Shared};
 pub use local::Local;
 pub(crate) use request::Touched;
 pub use result::{ResultRow, Results};
-pub use row::{Changing, Deleted, ListUpdated, Processing, Row, RowType, Update, Updated};
+pub use row::{Changing, Deleted, Linking, ListUpdated, Processing, Row, RowType, Update, Updated, typed};
 
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -112,6 +112,8 @@ pub(crate) struct TableHooks {
     pub(crate) may_create: Vec<Named<Changing>>,
     pub(crate) may_update: Vec<Named<Changing>>,
     pub(crate) may_delete: Vec<Named<Changing>>,
+    pub(crate) may_link: Vec<Named<Changing>>,
+    pub(crate) may_unlink: Vec<Named<Changing>>,
 }
 
 impl TableHooks {
@@ -124,7 +126,9 @@ impl TableHooks {
             && self.on_delete.is_empty()
             && self.may_create.is_empty()
             && self.may_update.is_empty()
-            && self.may_delete.is_empty())
+            && self.may_delete.is_empty()
+            && self.may_link.is_empty()
+            && self.may_unlink.is_empty())
     }
 }
 

@@ -4,15 +4,19 @@
 //! is about is. Each change of a job wakes the workers of this process; those of others hear of the commit.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
+use mainstay_engine::plugin::Parts;
 use mainstay_engine::{Along, Engine};
+use mainstay_lang::schema::Schema;
 use mainstay_lang::value::{Timestamp, Value};
+use mainstay_sql::Dialect;
 use mainstay_sql::system::job::Conflict;
 use mainstay_store::{Outcome, ReadLimits, StoreError, Tx, WriteJob};
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -47,6 +51,9 @@ impl Default for Kept {
     }
 }
 
+/// Under which ids jobs stand, once they do.
+pub(crate) type Enqueued = Arc<Mutex<Vec<Uuid>>>;
+
 /// Enqueues in transactions that others hold.
 pub(crate) struct Outbox {
     pub(crate) statements: Statements,
@@ -55,6 +62,25 @@ pub(crate) struct Outbox {
     pub(crate) woken: watch::Sender<u64>,
     /// Until when commits are looked at, in microseconds.
     hot_until: AtomicI64,
+}
+
+/// The app's one outbox, in its engine's parts: hooks and workers of a process wake each other.
+#[derive(Default)]
+pub(crate) struct Queue {
+    pub(crate) clock: Clock,
+    outbox: OnceLock<Arc<Outbox>>,
+}
+
+/// The outbox of an app whose plugins have said which jobs there are.
+pub(crate) fn outbox_of(parts: &Parts, schema: &Arc<Schema>, dialect: &'static dyn Dialect) -> Arc<Outbox> {
+    let made = |clock: Clock| {
+        let definitions = parts.get::<Definitions>().cloned().unwrap_or_default();
+        Arc::new(Outbox::new(Statements::new(schema, dialect), definitions, clock))
+    };
+    match parts.get::<Queue>() {
+        Some(queue) => queue.outbox.get_or_init(|| made(queue.clock.clone())).clone(),
+        None => made(Clock::default()),
+    }
 }
 
 /// The queue of an app.
@@ -71,6 +97,26 @@ impl std::fmt::Debug for Jobs {
 }
 
 impl Outbox {
+    fn new(statements: Statements, definitions: Definitions, clock: Clock) -> Outbox {
+        let (woken, _) = watch::channel(0);
+        Outbox { statements, definitions, clock, woken, hot_until: AtomicI64::new(0) }
+    }
+
+    /// What enqueues rows in the transaction of an operation.
+    pub(crate) fn along(self: &Arc<Self>, rows: BTreeMap<u8, Vec<NewRow>>) -> (Along, Enqueued) {
+        let (outbox, rows, enqueued) = (self.clone(), Arc::new(rows), Enqueued::default());
+        let told = enqueued.clone();
+        let along: Along = Arc::new(move |tx| {
+            let (outbox, rows, told) = (outbox.clone(), rows.clone(), told.clone());
+            Box::pin(async move {
+                let ids = outbox.insert(tx, &rows).await?;
+                *told.lock() = ids;
+                Ok(())
+            })
+        });
+        (along, enqueued)
+    }
+
     pub(crate) fn rows(&self, new: Vec<NewJob>) -> Result<BTreeMap<u8, Vec<NewRow>>, JobsError> {
         let now = self.clock.now();
         let mut rows: BTreeMap<u8, Vec<NewRow>> = BTreeMap::new();
@@ -152,18 +198,16 @@ impl Jobs {
         Jobs::with_clock(engine, definitions, Clock::default())
     }
 
-    /// The queue of an app whose plugins have said which jobs there are, of which only those are known that are wanted.
-    pub fn of_app(engine: Arc<Engine>, wanted: impl Fn(&str) -> bool) -> Jobs {
-        let definitions = engine.parts().get::<Definitions>().cloned().unwrap_or_default();
-        Jobs::new(engine, definitions.only(wanted))
+    /// The queue of an app whose plugins have said which jobs there are.
+    pub fn of_app(engine: Arc<Engine>) -> Jobs {
+        let outbox = outbox_of(engine.parts(), engine.schema(), engine.store().dialect());
+        Jobs { engine, outbox }
     }
 
     /// The same under a clock of one's own.
     pub fn with_clock(engine: Arc<Engine>, definitions: Definitions, clock: Clock) -> Jobs {
         let statements = Statements::new(engine.schema(), engine.store().dialect());
-        let (woken, _) = watch::channel(0);
-        let outbox = Outbox { statements, definitions, clock, woken, hot_until: AtomicI64::new(0) };
-        Jobs { engine, outbox: Arc::new(outbox) }
+        Jobs { engine, outbox: Arc::new(Outbox::new(statements, definitions, clock)) }
     }
 
     /// The app.
@@ -216,15 +260,7 @@ impl Jobs {
     /// # Errors
     /// When no job has one of the names.
     pub fn along(&self, new: Vec<NewJob>) -> Result<Along, JobsError> {
-        let rows = Arc::new(self.outbox.rows(new)?);
-        let outbox = self.outbox.clone();
-        Ok(Arc::new(move |tx| {
-            let (outbox, rows) = (outbox.clone(), rows.clone());
-            Box::pin(async move {
-                outbox.insert(tx, &rows).await?;
-                Ok(())
-            })
-        }))
+        Ok(self.outbox.along(self.outbox.rows(new)?).0)
     }
 
     /// Enqueues jobs, and one more that waits until all of them are done, dead or cancelled. Tells the id of that one, which is the

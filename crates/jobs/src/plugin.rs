@@ -3,16 +3,20 @@
 use mainstay_engine::plugin::{Plugin, Setup};
 use mainstay_lang::schema::Schema;
 
+use crate::clock::Clock;
 use crate::definition::{Definition, Definitions};
+use crate::jobs::Queue;
 
 /// The table of the capability: nobody may read it until the app says who.
 pub const JOB_TABLE: &str = include_str!("job.stay");
 
 /// The capability.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct JobsPlugin {
     /// Whether the app shows its jobs (`use jobs`). Then each change of one is a line of the change log.
     pub is_shown: bool,
+    /// What its queue takes for the time.
+    pub clock: Clock,
 }
 
 impl Plugin for JobsPlugin {
@@ -35,6 +39,7 @@ impl Plugin for JobsPlugin {
     fn build(&self, setup: &mut Setup<'_>) {
         // There is a queue also where no plugin has jobs.
         setup.part::<Definitions>();
+        setup.part::<Queue>().clock = self.clock.clone();
     }
 }
 

@@ -37,20 +37,32 @@ pub(crate) async fn tick(shared: Arc<Shared>) {
     loop {
         ticks.tick().await;
         count = count.wrapping_add(1);
-        let looked = async {
-            shared.jobs.rescue().await?;
-            let keys =
-                if count.is_multiple_of(KEYS_EVERY) { blocked(&shared).await? } else { BTreeMap::new() };
-            release(&shared, Arc::new(keys), true).await?;
-            for definition in shared.jobs.definitions().iter().filter(|known| known.schedule.is_some()) {
-                shared.jobs.enqueue_scheduled(definition).await?;
-            }
-            Ok::<(), JobsError>(())
-        };
-        if let Err(error) = looked.await {
+        let keys = if count.is_multiple_of(KEYS_EVERY) { Keys::All } else { Keys::None };
+        if let Err(error) = look(&shared, keys).await {
             tracing::warn!(%error, "jobs could not be looked after; tried again");
         }
     }
+}
+
+/// Which keys are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keys {
+    None,
+    All,
+}
+
+/// One look.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn look(shared: &Arc<Shared>, keys: Keys) -> Result<(), JobsError> {
+    shared.jobs.rescue().await?;
+    let keys = if keys == Keys::All { blocked(shared).await? } else { BTreeMap::new() };
+    release(shared, Arc::new(keys), true).await?;
+    for definition in shared.jobs.definitions().iter().filter(|known| known.schedule.is_some()) {
+        shared.jobs.enqueue_scheduled(definition).await?;
+    }
+    Ok(())
 }
 
 /// Keys of which jobs were put aside, and how many of each may run.

@@ -30,8 +30,11 @@ use self::claim::Claim;
 pub use self::run::Running;
 use self::settle::Ended;
 pub(crate) use self::settle::release;
+use crate::definition::Definitions;
+use crate::error::JobsError;
 use crate::jobs::Jobs;
 use crate::row::JobRow;
+use crate::tick;
 
 /// How a worker works.
 #[derive(Clone, Debug)]
@@ -78,6 +81,8 @@ impl std::fmt::Debug for Worker {
 /// What the tasks of a worker share.
 pub(crate) struct Shared {
     pub(crate) jobs: Jobs,
+    /// The jobs that it takes.
+    pub(crate) taken: Definitions,
     pub(crate) options: WorkerOptions,
     /// Its name in the table.
     pub(crate) name: String,
@@ -106,16 +111,50 @@ enum Stop {
 impl Worker {
     /// A worker for the jobs that an app knows.
     pub fn new(jobs: Jobs, options: WorkerOptions) -> Worker {
+        let all = jobs.definitions().clone();
+        Worker::of(jobs, all, options)
+    }
+
+    /// A worker for some of them: the others are left to whoever takes those.
+    pub fn of(jobs: Jobs, taken: Definitions, options: WorkerOptions) -> Worker {
         let (sender, ended) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(options.concurrency.max(1)));
         let name = Uuid::now_v7().to_string();
         let held = Mutex::new(HashMap::new());
-        Worker { shared: Arc::new(Shared { jobs, options, name, slots, ended: sender, held }), ended }
+        Worker { shared: Arc::new(Shared { jobs, taken, options, name, slots, ended: sender, held }), ended }
     }
 
     /// Its name in the table.
     pub fn name(&self) -> &str {
         &self.shared.name
+    }
+
+    /// Does what is due by the queue's clock, and what comes of that, one after the other until nothing is left to be done now. Tells
+    /// what has become of each, in order: for tests, and for whoever works off a queue and ends.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drain(self) -> Result<Vec<JobRow>, JobsError> {
+        let Worker { shared, .. } = self;
+        let claim = Claim::new(&shared.jobs, &shared.taken);
+        let mut begun = Vec::new();
+        loop {
+            tick::look(&shared, tick::Keys::All).await?;
+            let taken = claim.take(&shared, 1).await?;
+            if taken.rows.is_empty() && !taken.may_be_more {
+                break;
+            }
+            for row in taken.rows {
+                begun.push(row.id);
+                // Nobody stops it.
+                let (_stop, stopped) = oneshot::channel();
+                let mut ended: Vec<Ended> = run::run(&shared, row, stopped).await.into_iter().collect();
+                settle::settle_all(&shared, &mut ended).await;
+            }
+        }
+        let found = shared.jobs.find(&begun).await?;
+        let row = |id: &Uuid| found.iter().find(|row| row.id == *id).cloned();
+        Ok(begun.iter().filter_map(row).collect())
     }
 
     /// Works until it is asked to stop; then lets what runs come to its end, and hands back what does not.
@@ -124,7 +163,7 @@ impl Worker {
         let (stopping, stopped) = watch::channel(false);
         let mut aside = JoinSet::new();
         aside.spawn(lease::renew(shared.clone()));
-        aside.spawn(crate::tick::tick(shared.clone()));
+        aside.spawn(tick::tick(shared.clone()));
         // All of them go when this future does.
         let (mut settling, mut claiming) = (JoinSet::new(), JoinSet::new());
         settling.spawn(settle::settle(shared.clone(), ended));
@@ -165,7 +204,7 @@ impl Held {
 
 /// Takes jobs whenever there is room and there may be some.
 async fn take(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
-    let claim = Claim::new(&shared.jobs);
+    let claim = Claim::new(&shared.jobs, &shared.taken);
     let store = shared.jobs.engine.store();
     let mut woken = shared.jobs.outbox.woken.subscribe();
     let mut commits = store.commits();

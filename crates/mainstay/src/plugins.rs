@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use mainstay_engine::plugin::Plugins;
-use mainstay_jobs::JobsPlugin;
+use mainstay_jobs::{Clock, JobsPlugin};
 use mainstay_lang::parser::parse_file;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::source::Sources;
@@ -20,7 +20,7 @@ const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 /// The plugins of an app under its settings: the platform's, then its own.
 pub(crate) fn of_app(app: &App, schema: &Schema, config: &Config) -> Result<Plugins> {
     let mail = is_used(&schema.uses, "mail").then(|| mail_options(&app.folder, config)).transpose()?;
-    Ok(plugins(app, &schema.uses, mail))
+    Ok(plugins(app, &schema.uses, mail, Clock::default()))
 }
 
 /// What the platform and the plugins add to the sources of an app, whatever its settings.
@@ -29,12 +29,12 @@ pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources>
     let trees = files.iter().map(|(_, text)| parse_file(0, text).0);
     let used: Vec<String> = trees.flat_map(|tree| tree.uses).map(|name| name.text).collect();
     let mail = is_used(&used, "mail").then(|| captured(&app.folder, "app@localhost")).transpose()?;
-    Ok(plugins(app, &used, mail).sources())
+    Ok(plugins(app, &used, mail, Clock::default()).sources())
 }
 
-fn plugins(app: &App, used: &[String], mail: Option<MailOptions>) -> Plugins {
+fn plugins(app: &App, used: &[String], mail: Option<MailOptions>, clock: Clock) -> Plugins {
     let mut plugins = Plugins::default();
-    plugins.add(JobsPlugin { is_shown: is_used(used, "jobs") });
+    plugins.add(JobsPlugin { is_shown: is_used(used, "jobs"), clock });
     if let Some(mail) = mail {
         plugins.add(MailPlugin::new(mail));
     }

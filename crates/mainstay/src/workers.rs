@@ -1,11 +1,9 @@
 //! The workers of a process that serves or works: jobs are run, and forgotten when they are old.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use mainstay_engine::Engine;
-use mainstay_jobs::{Jobs, Kept, Worker, WorkerOptions};
+use mainstay_jobs::{Definitions, Jobs, Kept, Worker, WorkerOptions};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::settings::Config;
@@ -13,10 +11,10 @@ use crate::settings::Config;
 /// How often old jobs are looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
-/// The queue of the app, with the names that the settings leave to this process.
-pub(crate) fn jobs(engine: &Arc<Engine>, config: &Config) -> Jobs {
-    let (only, except) = (config.jobs_only.clone(), config.jobs_except.clone());
-    Jobs::of_app(engine.clone(), move |name| {
+/// The jobs of an app that the settings leave to this process.
+pub(crate) fn taken(jobs: &Jobs, config: &Config) -> Definitions {
+    let (only, except) = (&config.jobs_only, &config.jobs_except);
+    jobs.definitions().clone().only(|name| {
         (only.is_empty() || only.iter().any(|wanted| matches(wanted, name)))
             && !except.iter().any(|unwanted| matches(unwanted, name))
     })
@@ -36,7 +34,8 @@ pub(crate) async fn run(jobs: Jobs, config: &Config, stop: impl Future<Output = 
     };
     let kept = Kept { done: config.jobs_keep_done, dead: config.jobs_keep_dead };
     let forgetting = tokio::spawn(forget(jobs.clone(), kept));
-    Worker::new(jobs, options).run(stop).await;
+    let taken = taken(&jobs, config);
+    Worker::of(jobs, taken, options).run(stop).await;
     forgetting.abort();
 }
 

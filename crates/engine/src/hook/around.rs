@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::{Answer, Answers, Asked, Hooking, Shared, Site, Touched};
+use super::{Answer, Answers, Asked, Hooking, Question, Shared, Site, Touched};
 use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -26,8 +26,9 @@ impl Answers for Reading<'_> {
             asked.refuse_writes(&hooking.planning)?;
             let ctx = asked.context(&hooking.shared);
             let hooking = hooking.by(asked.by);
-            let touched = Touched::of(hooking.planning.schema(), &asked.operation.documents);
-            self.0.read_hooked(&ctx, asked.operation, &hooking, &touched).await
+            let Question::Operation(operation) = asked.question else { return Ok(Response::default()) };
+            let touched = Touched::of(hooking.planning.schema(), &operation.documents);
+            self.0.read_hooked(&ctx, operation, &hooking, &touched).await
         })
     }
 
@@ -46,7 +47,16 @@ impl Answers for Outside<'_> {
                 asked.refuse_writes(&hooking.planning)?;
             }
             let ctx = asked.context(&hooking.shared);
-            self.0.execute_by(&ctx, &asked.operation, Some(asked.by), None).await
+            match asked.question {
+                Question::Operation(operation) => {
+                    self.0.execute_by(&ctx, &operation, Some(asked.by), None).await
+                }
+                // Nothing of the app's is in it that a hook could see.
+                Question::Along(along) => {
+                    let done = write::execute(self.0, &ctx, &Operation::default(), None, Some(along)).await;
+                    done.map(|done| done.response)
+                }
+            }
         })
     }
 

@@ -26,6 +26,7 @@ use crate::hook::Access;
 use crate::part::Operation;
 use crate::planning::Planning;
 use crate::response::Response;
+use crate::write::Along;
 
 /// Which hook is called, for what, and by which other hook.
 #[derive(Debug)]
@@ -80,10 +81,27 @@ impl Site {
     }
 }
 
+/// What a hook wants of whoever holds the transaction.
+pub(crate) enum Question {
+    /// An operation, and its answer.
+    Operation(Operation),
+    /// Something of the system's own.
+    Along(Along),
+}
+
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Question::Operation(operation) => operation.fmt(f),
+            Question::Along(_) => f.write_str("Along"),
+        }
+    }
+}
+
 /// A question of a hook.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    pub(crate) operation: Operation,
+    pub(crate) question: Question,
     pub(crate) eyes: Eyes,
     pub(crate) access: Access,
     pub(crate) by: Arc<Site>,
@@ -101,12 +119,20 @@ impl Asked {
         }
     }
 
+    /// Whether it writes.
+    pub(crate) fn writes(&self, planning: &Planning) -> bool {
+        match &self.question {
+            Question::Operation(operation) => planning.writes_in(operation),
+            Question::Along(_) => true,
+        }
+    }
+
     /// Refuses what writes where nothing may.
     ///
     /// # Errors
     /// When it writes.
     pub(crate) fn refuse_writes(&self, planning: &Planning) -> Result<(), Error> {
-        if planning.writes_in(&self.operation) {
+        if self.writes(planning) {
             let words = "a question that writes was asked where hooks may only read";
             return Err(Error::internal(words));
         }

@@ -8,11 +8,12 @@ use std::time::Instant;
 
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::Timestamp;
+use mainstay_sql::Dialect;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::call::{Asked, Reply, Site};
+use super::call::{Asked, Question, Reply, Site};
 use super::local::Local;
 use crate::ctx::{Caller, Ctx};
 use crate::document;
@@ -22,6 +23,7 @@ use crate::planning::Planning;
 use crate::plugin::Parts;
 use crate::render::render;
 use crate::response::Response;
+use crate::write::Along;
 
 /// What all hooks of one request share.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) documents: Arc<Vec<Document>>,
     pub(crate) local: Local,
     pub(crate) parts: Arc<Parts>,
+    pub(crate) dialect: &'static dyn Dialect,
 }
 
 impl Shared {
@@ -41,6 +44,7 @@ impl Shared {
             documents: Arc::new(operation.documents.clone()),
             local: Local::default(),
             parts: planning.parts.clone(),
+            dialect: planning.dialect,
         }
     }
 }
@@ -143,6 +147,11 @@ impl HookCtx {
         self.shared.parts.get::<T>().ok_or_else(missing)
     }
 
+    /// What plugins have kept at their set-up, by type.
+    pub fn parts(&self) -> &Arc<Parts> {
+        &self.shared.parts
+    }
+
     /// An error that refuses the request (422), under a key of the plugin's own.
     pub fn refuse(&self, key: &str, message: impl Into<String>) -> Error {
         Error::at(Key::HookRefused, &self.site.path, key, message)
@@ -164,6 +173,20 @@ impl HookCtx {
     /// Questions past all rules: the plugin answers for what it shows and does.
     pub fn admin(&self) -> Asker<'_> {
         Asker { ctx: self, eyes: Eyes::Admin, access: Access::Write }
+    }
+
+    /// Does something of the system's own in the request's transaction, for crates that have tables of theirs: it is kept when the
+    /// request is. Behind the end of the request it is done for itself.
+    ///
+    /// # Errors
+    /// Whatever it answers, and then the whole request fails; and where the request only reads.
+    pub async fn along(&self, along: Along) -> Result<(), Error> {
+        self.asker().ask(Question::Along(along)).await.map(drop)
+    }
+
+    /// How the app's database is spoken to.
+    pub fn dialect(&self) -> &'static dyn Dialect {
+        self.shared.dialect
     }
 
     /// Questions as the caller that may not write.
@@ -213,9 +236,13 @@ impl Asker<'_> {
     /// # Errors
     /// As any request.
     pub async fn run(&self, operation: Operation) -> Result<Response, Error> {
+        self.ask(Question::Operation(operation)).await
+    }
+
+    async fn ask(&self, question: Question) -> Result<Response, Error> {
         let (reply, answer) = oneshot::channel();
         let HookCtx { questions, site, .. } = self.ctx;
-        let asked = Asked { operation, eyes: self.eyes, access: self.access, by: site.clone() };
+        let asked = Asked { question, eyes: self.eyes, access: self.access, by: site.clone() };
         let over = || Error::internal(format!("{site} asked something when its request was over"));
         questions.send((asked, reply)).await.map_err(|_| over())?;
         answer.await.map_err(|_| over())?

@@ -188,10 +188,42 @@ pub struct Deleted {
 /// A change that a rule in Rust is asked about.
 #[derive(Debug)]
 pub struct Changing {
-    /// Create, update or delete.
+    /// Create, update, delete, link or unlink.
     pub operation: Operation,
     /// Before the change; `None`: the row is new.
     pub old: Option<Row>,
     /// After the change; `None`: the row is to be deleted.
     pub new: Option<Row>,
+    /// The link that is to be made or ended; `None`: it is the row that is to change.
+    pub link: Option<Linking>,
+}
+
+/// A link that is to be made or ended.
+#[derive(Clone, Debug)]
+pub struct Linking {
+    /// The relation, by the name that it has in the table that declares it.
+    pub relation: String,
+    /// The key of the row at the other end.
+    pub target: Value,
+}
+
+/// Rows of a hook as values of their type.
+pub mod typed {
+    /// A row that is about to be written; see [`super::Processing`].
+    #[derive(Debug)]
+    pub struct Processing<T> {
+        /// Before the change; `None`: the row is new.
+        pub old: Option<T>,
+        /// As it is to be written; what is set here is written.
+        pub row: T,
+    }
+
+    /// A row that was changed; see [`super::Update`].
+    #[derive(Debug)]
+    pub struct Update<T> {
+        /// Before.
+        pub old: T,
+        /// Now.
+        pub new: T,
+    }
 }

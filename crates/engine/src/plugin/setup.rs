@@ -104,8 +104,9 @@ impl<'s> Setup<'s> {
         self
     }
 
-    /// A rule in Rust by the name that it goes by: `Table.create`, `Table.update` or `Table.delete`. It is asked behind the
-    /// declared rules and may refuse what they allow; it allows nothing that they do not.
+    /// A rule in Rust by the name that it goes by: `Table.create`, `Table.update` or `Table.delete` for rows, `Table.link` or
+    /// `Table.unlink` for the links that the table declares. It is asked behind the declared rules and may refuse what they allow; it
+    /// allows nothing that they do not. What may be read is decided by the database, and declared.
     pub fn rule<F>(&mut self, name: &str, rule: F) -> &mut Self
     where
         F: for<'a> Hook<'a, &'a Changing> + 'static,
@@ -118,8 +119,10 @@ impl<'s> Setup<'s> {
             "create" => hooks.may_create.push(hook),
             "update" => hooks.may_update.push(hook),
             "delete" => hooks.may_delete.push(hook),
+            "link" => hooks.may_link.push(hook),
+            "unlink" => hooks.may_unlink.push(hook),
             _ => self.problems.push(format!(
-                "a rule is named `Table.create`, `Table.update` or `Table.delete`, not `{name}`"
+                "a rule is named `Table.create`, `.update`, `.delete`, `.link` or `.unlink`, not `{name}`"
             )),
         }
         self

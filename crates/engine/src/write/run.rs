@@ -474,7 +474,7 @@ impl<'a> Run<'a> {
             self.require(after.table, after.operation, &after.named, &row, change, &after.path).await?;
             if change.old != change.new {
                 let images = (change.old, change.new);
-                self.require_rust(after.table, after.operation, images, &after.path).await?;
+                self.require_rust(after.table, after.operation, images, None, &after.path).await?;
             }
             if after.operation == Operation::Create {
                 let key = (after.table, RowKey::of(&row[0]));

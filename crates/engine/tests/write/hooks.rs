@@ -421,6 +421,46 @@ async fn a_rule_in_rust_refuses_what_the_declared_ones_allow() {
 }
 
 #[tokio::test]
+async fn a_rule_in_rust_is_asked_about_links_from_either_side() {
+    fn build(setup: &mut Setup<'_>) {
+        async fn stays(ctx: &HookCtx, it: &Changing) -> Result<(), Error> {
+            let (Some(link), Some(order)) = (&it.link, &it.new) else { return Ok(()) };
+            let is_closed = order.text("title") == Some("closed");
+            assert_eq!(link.relation, "tags");
+            if is_closed { Err(ctx.refuse("order.closed", "it is closed")) } else { Ok(()) }
+        }
+        setup.rule("Order.link", stays).rule("Order.unlink", stays);
+    }
+    let rows = json!([
+        ["Order", {"id": 1, "title": "closed", "slug": "c"}],
+        ["Order", {"id": 2, "title": "open", "slug": "o"}],
+        ["Tag", {"id": 3, "name": "a"}],
+        ["Tag", {"id": 4, "name": "b"}],
+        ["Order.tags", {"owner": 1, "target": 3}]
+    ]);
+    let app = app(rows, &[("rules", build)]).await;
+    let caller = Caller::anonymous;
+    for (body, path) in [
+        (r##"{"Order": {"id": "#1", "tags": {"add": ["#4"]}}}"##, "/Order/tags/add/0"),
+        (r##"{"Order": {"id": "#1", "tags": {"remove": ["#3"]}}}"##, "/Order/tags/remove/0"),
+        (r##"{"Tag": {"id": "#4", "orders": {"add": ["#1"]}}}"##, "/Tag/orders/add/0"),
+        (r##"{"Order": {"create": true, "title": "closed", "slug": "d", "tags": ["#3"]}}"##, "/Order/tags/0"),
+    ] {
+        refused(&app, caller(), body, &format!("hook.refused\n{path} it is closed")).await;
+    }
+    assert!(changes(&app).await.is_empty(), "nothing was changed");
+    check(
+        &app,
+        caller(),
+        r##"{"Order": {"id": "#2", "tags": {"add": ["#3", "#4"]}, "get": ["id"]}}"##,
+        r##"{"Order":[{"id":"#2","tags":[{"id":"#3"},{"id":"#4"}]}]}"##,
+    )
+    .await;
+    // Whoever passes every rule passes these.
+    app.change(r##"{"Order": {"id": "#1", "tags": {"remove": ["#3"]}}}"##).await;
+}
+
+#[tokio::test]
 async fn hooks_leave_values_for_each_other() {
     #[derive(Clone)]
     struct Seen(i64);
@@ -526,7 +566,7 @@ async fn a_plugin_that_names_what_is_not_there_is_refused() {
     assert_eq!(
         error.to_string(),
         "the plugin `typo` does not fit the app:\n  there is no table `Ordre`, did you mean `Order`?\n  a rule is named \
-         `Table.create`, `Table.update` or `Table.delete`, not `Order.read`"
+         `Table.create`, `.update`, `.delete`, `.link` or `.unlink`, not `Order.read`"
     );
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use crate::clock::after;
+use crate::definition::Definitions;
 use crate::jobs::Jobs;
 use crate::rate::Rate;
 use crate::row::{self, JobRow, State};
@@ -57,12 +58,12 @@ impl Taken {
 }
 
 impl Claim {
-    pub(super) fn new(jobs: &Jobs) -> Claim {
+    pub(super) fn new(jobs: &Jobs, taken: &Definitions) -> Claim {
         let mut queues: BTreeMap<&str, Queue> = BTreeMap::new();
-        for definition in jobs.definitions().iter() {
+        for definition in taken.iter() {
             let queue = queues.entry(&definition.queue).or_insert_with(|| Queue {
                 name: definition.queue.clone(),
-                limit: jobs.definitions().limit_of(&definition.queue),
+                limit: taken.limit_of(&definition.queue),
                 jobs: Vec::new(),
             });
             queue.jobs.push((definition.name.clone(), definition.rate));

@@ -11,9 +11,10 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Operation;
 use mainstay_engine::response::Response;
-use mainstay_engine::{Along, Engine};
+use mainstay_engine::{Along, Engine, document, render};
 use mainstay_lang::value::{Timestamp, Value};
 use serde::Serialize;
+use serde_json::Value as Json;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
@@ -76,6 +77,17 @@ impl Running {
             deadline: self.deadline,
             request_id: request.into(),
         }
+    }
+
+    /// Asks past every rule, under the id of the request that enqueued the job: a document of the query language in, its answer out.
+    ///
+    /// # Errors
+    /// As any request.
+    pub async fn query(&self, document: Json) -> Result<Json, Error> {
+        let documents = document::parse(document.to_string().as_bytes())?;
+        let operation = Operation { documents, ..Operation::default() };
+        let response = self.engine().execute(&self.ctx(), &operation).await?;
+        serde_json::from_str(&render(&response, document.is_array())).map_err(Error::internal)
     }
 
     /// What time it is.

@@ -82,21 +82,26 @@ pub(super) async fn settle(shared: Arc<Shared>, mut ended: mpsc::UnboundedReceiv
             return;
         }
         let is_last = some.iter().any(|ended| ended.is_last);
-        let outcomes: Vec<Outcome> = some.iter().filter_map(|ended| ended.outcome.clone()).collect();
-        if !outcomes.is_empty() {
-            write(&shared, Arc::new(outcomes)).await;
-        }
-        let keys: BTreeMap<String, u32> = some.iter().filter_map(|ended| ended.key.clone()).collect();
-        let has_batch = some.iter().any(|ended| ended.has_batch);
-        some.clear();
-        if !keys.is_empty() || has_batch {
-            let released = release(&shared, Arc::new(keys), has_batch).await;
-            if let Err(error) = released {
-                tracing::warn!(%error, "jobs that waited for others are let in a little later");
-            }
-        }
+        settle_all(&shared, &mut some).await;
         if is_last {
             return;
+        }
+    }
+}
+
+/// Writes what has become of some jobs, and lets in what waited for them.
+pub(super) async fn settle_all(shared: &Arc<Shared>, some: &mut Vec<Ended>) {
+    let outcomes: Vec<Outcome> = some.iter().filter_map(|ended| ended.outcome.clone()).collect();
+    if !outcomes.is_empty() {
+        write(shared, Arc::new(outcomes)).await;
+    }
+    let keys: BTreeMap<String, u32> = some.iter().filter_map(|ended| ended.key.clone()).collect();
+    let has_batch = some.iter().any(|ended| ended.has_batch);
+    some.clear();
+    if !keys.is_empty() || has_batch {
+        let released = release(shared, Arc::new(keys), has_batch).await;
+        if let Err(error) = released {
+            tracing::warn!(%error, "jobs that waited for others are let in a little later");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::document;
 use mainstay_engine::part::Operation;
 use mainstay_jobs::{
@@ -124,7 +125,10 @@ pub(crate) struct Work {
 }
 
 pub(crate) fn work(jobs: &Jobs, options: WorkerOptions) -> Work {
-    let worker = Worker::new(jobs.clone(), options);
+    work_of(Worker::new(jobs.clone(), options))
+}
+
+pub(crate) fn work_of(worker: Worker) -> Work {
     let name = worker.name().to_owned();
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(worker.run(async {
@@ -168,4 +172,16 @@ pub(crate) async fn find(jobs: &Jobs, id: Uuid) -> JobRow {
 pub(crate) fn effect(job: Uuid) -> Operation {
     let text = format!(r#"{{"Effect": {{"create": true, "job": "{job}"}}}}"#);
     Operation { documents: document::parse(text.as_bytes()).unwrap(), ..Operation::default() }
+}
+
+/// One who passes every rule.
+pub(crate) fn admin() -> Ctx {
+    Ctx {
+        caller: Arc::new(Caller::administrator()),
+        tenant: None,
+        session: None,
+        now: Clock::default().now(),
+        deadline: Instant::now() + PATIENCE,
+        request_id: "test".into(),
+    }
 }

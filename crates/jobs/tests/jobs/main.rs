@@ -5,6 +5,7 @@
 mod claims;
 mod crash;
 mod harness;
+mod hooks;
 mod life;
 mod limits;
 mod others;

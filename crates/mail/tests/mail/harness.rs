@@ -70,7 +70,7 @@ impl App {
         let store = Store::open(&place.options).unwrap();
         let options = Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
         let engine = Engine::open_with(Arc::new(schema), store, options, &plugins).await.unwrap();
-        let jobs = Jobs::of_app(Arc::new(engine), |_| true);
+        let jobs = Jobs::of_app(Arc::new(engine));
         let poll = Duration::from_millis(20);
         let worker = Worker::new(jobs.clone(), WorkerOptions { poll, ..WorkerOptions::default() });
         let (stop, stopped) = oneshot::channel::<()>();

@@ -75,7 +75,7 @@ pub(crate) fn run(output: Output, command: JobsCommand) -> Result<()> {
 fn open(output: Output, app: &App) -> Result<(Runtime, Jobs)> {
     check::own_schema(output, app)?;
     let runtime = Runtime::open(output, app)?;
-    let jobs = Jobs::of_app(runtime.engine.clone(), |_| true);
+    let jobs = Jobs::of_app(runtime.engine.clone());
     Ok((runtime, jobs))
 }
 

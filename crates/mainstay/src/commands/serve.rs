@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use mainstay_engine::Engine;
 use mainstay_http::{Limits, Options, Server, TokenSecret};
+use mainstay_jobs::Jobs;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -57,7 +58,7 @@ async fn serve(
     let (told, stopping) = tokio::sync::oneshot::channel::<()>();
     // A database that others made has no queue.
     let working = (config.jobs_work && !engine.schema().existing).then(|| {
-        let jobs = workers::jobs(&engine, &config);
+        let jobs = Jobs::of_app(engine.clone());
         tokio::spawn(async move {
             let stop = async {
                 // The other end is gone when the server has come to its own.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use mainstay_jobs::Jobs;
 use mainstay_store::DatabaseUrl;
 
 use super::check;
@@ -24,8 +25,8 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let engine = Arc::new(engine);
     tokio.block_on(async {
         let stop = stop_signal()?;
-        let jobs = workers::jobs(&engine, &config);
-        let count = jobs.definitions().iter().count();
+        let jobs = Jobs::of_app(engine.clone());
+        let count = workers::taken(&jobs, &config).iter().count();
         output.say(format!("working: {count} names of jobs, {} at a time", config.jobs_concurrency));
         workers::run(jobs, &config, stop).await;
         engine.store().close().await;

@@ -43,7 +43,7 @@ impl Run<'_> {
             self.hold_row(step.table, &row.key, Lock::Delete).await?;
             let change = Change { old: Some(&image), new: None };
             self.require(step.table, Operation::Delete, &[], &image, change, &step.path).await?;
-            self.require_rust(step.table, Operation::Delete, (Some(&image), None), &step.path).await?;
+            self.require_rust(step.table, Operation::Delete, (Some(&image), None), None, &step.path).await?;
             doomed.push((step.table, image));
         }
         self.read_doomed(rows).await?;

@@ -6,15 +6,16 @@
 
 use std::sync::Arc;
 
-use mainstay_lang::schema::{ColumnId, LinkTable, Operation, RelationKind, TableId};
+use mainstay_lang::schema::{ColumnId, LinkTable, Operation as Ruled, RelationKind, TableId};
 use mainstay_lang::value::Value;
 
 use super::Run;
 use crate::error::Error;
 use crate::hook::{
-    Access, Answer, Answers, Asked, Changing, Deleted, Hooking, ListUpdated, Processing, Row, TableHooks,
-    Update, Updated,
+    Access, Answer, Answers, Asked, Changing, Deleted, Hooking, Linking, ListUpdated, Processing, Question,
+    Row, TableHooks, Update, Updated,
 };
+use crate::part::Operation;
 use crate::response::Response;
 use crate::write::planned::Planned;
 use crate::write::rows::{Image, LinkWritten};
@@ -34,8 +35,11 @@ impl Answers for Run<'_> {
             if asked.access == Access::Read {
                 asked.refuse_writes(&hooking.planning)?;
             }
-            let writes = hooking.planning.writes_in(&asked.operation);
-            let result = self.nested(hooking, asked).await;
+            let writes = asked.writes(&hooking.planning);
+            let result = match &asked.question {
+                Question::Along(along) => self.along(along).await.map(|()| Response::default()),
+                Question::Operation(_) => self.nested(hooking, asked).await,
+            };
             if let (true, Err(error)) = (writes, &result) {
                 self.broken.get_or_insert_with(|| error.clone());
             }
@@ -55,7 +59,9 @@ impl<'a> Run<'a> {
         self.send_put_off().await?;
         let ctx = asked.context(&hooking.shared);
         let hooking = hooking.by(asked.by);
-        let mut documents = asked.operation.documents;
+        let Question::Operation(Operation { mut documents, .. }) = asked.question else {
+            return Ok(Response::default());
+        };
         Box::pin(hooking.requests(self, &mut documents)).await?;
         let planned = Planned::new(&hooking.planning, &ctx, &documents)?;
         let mut run = Run::new(&mut *self.tx, &hooking.planning, &ctx);
@@ -313,16 +319,19 @@ impl<'a> Run<'a> {
     pub(super) async fn require_rust(
         &mut self,
         table: TableId,
-        operation: Operation,
+        operation: Ruled,
         (old, new): (Option<&Image>, Option<&Image>),
+        link: Option<Linking>,
         path: &str,
     ) -> Result<(), Error> {
         let Some((hooking, hooks)) = self.hooks_of(table) else { return Ok(()) };
         let (rules, name) = match operation {
-            Operation::Create => (&hooks.may_create, "create"),
-            Operation::Update => (&hooks.may_update, "update"),
-            Operation::Delete => (&hooks.may_delete, "delete"),
-            _ => return Ok(()),
+            Ruled::Create => (&hooks.may_create, "create"),
+            Ruled::Update => (&hooks.may_update, "update"),
+            Ruled::Delete => (&hooks.may_delete, "delete"),
+            Ruled::Link => (&hooks.may_link, "link"),
+            Ruled::Unlink => (&hooks.may_unlink, "unlink"),
+            Ruled::Read => return Ok(()),
         };
         if rules.is_empty() || self.ctx.caller.admin {
             return Ok(());
@@ -331,6 +340,7 @@ impl<'a> Run<'a> {
             operation,
             old: old.map(|image| self.row(table, image)),
             new: new.map(|image| self.row(table, image)),
+            link,
         };
         hooking.call_all(self, rules, (Some(table), name, path), changing).await?;
         Ok(())

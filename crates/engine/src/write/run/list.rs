@@ -12,6 +12,7 @@ use mainstay_sql::dialect::Lock;
 use super::step::{Among, AnswerRow, Place};
 use super::{After, Run};
 use crate::error::{Error, Key};
+use crate::hook::Linking;
 use crate::write::plan::{ListChange, ListStep, Source, Step};
 use crate::write::rows::{Image, LinkWritten};
 use crate::write::rules::Change;
@@ -239,6 +240,12 @@ impl<'a> Run<'a> {
     ) -> Result<(), Error> {
         let operation = if change.added { Operation::Link } else { Operation::Unlink };
         let is_asked = self.require_link(table, operation, relation, &row, &change.path).await?;
+        if self.hooks_of(table).is_some() {
+            let name = self.schema().table(table).relation(relation).name.clone();
+            let link = Linking { relation: name, target: change.target.clone() };
+            let images = (Some(&row), Some(&row));
+            self.require_rust(table, operation, images, Some(link), &change.path).await?;
+        }
         // Without a rule of its own the link is a change of the declaring row, or a part of making it.
         if !is_asked && !self.is_creating(table, &row[0]) {
             let same = Change { old: Some(&row), new: Some(&row) };
