@@ -1,18 +1,40 @@
 //! The inbox page of captured mail, as HTML: a list, and one mail with its HTML, its text and its source.
 //!
-//! For whoever builds an app; who mounts it does so nowhere else. A mail's own HTML is shown in a frame without scripts and without the
+//! For whoever builds an app: it is mounted where mail is captured, and nowhere else; whoever reaches the server may look. A mail's own HTML is shown in a frame without scripts and without the
 //! page's origin, where links open in a new window.
 
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Path;
+use axum::response::Html;
+use axum::routing::get;
 use mainstay_engine::Engine;
-use mainstay_engine::ctx::Ctx;
+use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::document;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Operation;
+use mainstay_http::{Refusal, RequestCtx};
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde_json::{Value as Json, json};
 
 const PAGE: &str = include_str!("inbox.html");
+
+/// The page's paths.
+pub(crate) fn routes() -> Router {
+    Router::new().route("/_dev/mail", get(list)).route("/_dev/mail/{id}", get(show))
+}
+
+async fn list(request: RequestCtx) -> Result<Html<String>, Refusal> {
+    let RequestCtx { engine, ctx } = request;
+    Ok(Html(inbox_list(&engine, &Ctx { caller: Arc::new(Caller::administrator()), ..ctx }).await?))
+}
+
+async fn show(request: RequestCtx, Path(id): Path<String>) -> Result<Html<String>, Refusal> {
+    let RequestCtx { engine, ctx } = request;
+    Ok(Html(inbox_show(&engine, &Ctx { caller: Arc::new(Caller::administrator()), ..ctx }, &id).await?))
+}
 
 /// Mails that the list shows.
 const SHOWN: u32 = 200;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod allow;
+mod bounce;
 mod inbox;
 mod message;
 mod plugin;
@@ -9,9 +10,9 @@ mod template;
 mod transport;
 
 pub use allow::Allowed;
+pub use bounce::mail_bounced;
 pub use inbox::{inbox_list, inbox_show};
 pub use message::{Attachment, Mail};
 pub use plugin::{MAIL_JOB, MAIL_TABLE, MailOptions, MailPlugin};
-pub use send::mail_bounced;
 pub use template::{Rendered, TemplateError, Templates};
 pub use transport::{Smtp, SmtpError, Tls, Way};

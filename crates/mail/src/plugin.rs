@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lettre::message::Mailbox;
 use mainstay_engine::plugin::{Plugin, Setup};
+use mainstay_http::SetupHttp as _;
 use mainstay_jobs::{Definition, JobSetup as _, Running};
 
 use crate::allow::Allowed;
@@ -13,6 +14,7 @@ use crate::message::Mail;
 use crate::send::send;
 use crate::template::Templates;
 use crate::transport::Way;
+use crate::{bounce, inbox};
 
 /// The table of the capability.
 pub const MAIL_TABLE: &str = include_str!("mail.stay");
@@ -36,6 +38,8 @@ pub struct MailOptions {
     pub templates: Templates,
     /// How often a mail is tried.
     pub attempts_max: u32,
+    /// What a mail service says to be believed that a mail has come back; `None`: nobody is.
+    pub bounce_secret: Option<String>,
 }
 
 impl MailOptions {
@@ -48,6 +52,7 @@ impl MailOptions {
             allowed: Allowed::Only(Vec::new()),
             templates,
             attempts_max: 12,
+            bounce_secret: None,
         }
     }
 }
@@ -83,5 +88,12 @@ impl Plugin for MailPlugin {
 
     fn build(&self, setup: &mut Setup<'_>) {
         setup.job(self.definition());
+        // Where mail leaves, it is nobody's to be looked at.
+        if matches!(self.options.way, Way::Capture) {
+            setup.routes(inbox::routes());
+        }
+        if let Some(secret) = &self.options.bounce_secret {
+            setup.routes(bounce::routes(secret));
+        }
     }
 }

@@ -9,8 +9,6 @@ use base64::Engine as _;
 use lettre::Message;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment as LettreAttachment, Mailbox, MultiPart, SinglePart};
-use mainstay_engine::Engine;
-use mainstay_engine::ctx::Ctx;
 use mainstay_engine::document;
 use mainstay_engine::error::Error;
 use mainstay_engine::part::Operation;
@@ -142,19 +140,31 @@ fn attached(attachment: &crate::message::Attachment) -> Result<SinglePart, Strin
     Ok(LettreAttachment::new(name.clone()).body(bytes, content_type))
 }
 
-fn operation(document: &Json) -> Result<Operation, Error> {
+pub(crate) fn operation(document: &Json) -> Result<Operation, Error> {
     let documents = document::parse(document.to_string().as_bytes())?;
     Ok(Operation { documents, ..Operation::default() })
 }
 
-fn create(mut row: Json) -> Result<Operation, Error> {
-    row["create"] = json!(true);
-    operation(&json!({"Mail": row}))
+/// Writes the row of a mail: a new one, or that of an attempt before, as when a mail that had failed was retried by hand.
+async fn write(job: &Running, mut row: Json) -> Result<Operation, Error> {
+    let id = row["message_id"].clone();
+    let found = job.query(json!({"Mail": {"message_id": id, "get": ["id"]}})).await?;
+    if found["Mail"].as_array().is_none_or(Vec::is_empty) {
+        row["create"] = json!(true);
+        return operation(&json!({"Mail": row}));
+    }
+    let mut set = json!({"problem": null});
+    for name in ["subject", "state", "problem", "html", "body", "source"] {
+        if let Some(value) = row.get_mut(name) {
+            set[name] = value.take();
+        }
+    }
+    operation(&json!({"Mail": {"message_id": id, "set": set}}))
 }
 
 /// Ends the job with its row.
 async fn complete(job: &Running, row: Json) -> Result<(), JobError> {
-    let done = async { job.complete_with(&job.ctx(), &create(row)?).await };
+    let done = async { job.complete_with(&job.ctx(), &write(job, row).await?).await };
     done.await.map(drop).map_err(|error| JobError::Retry(error.to_string()))
 }
 
@@ -168,23 +178,9 @@ async fn failed(job: &Running, mail: &Mail, message_id: &str, subject: &str, wor
         "state": "failed",
         "problem": words,
     });
-    let written = async { job.engine().execute(&job.ctx(), &create(row)?).await };
+    let written = async { job.engine().execute(&job.ctx(), &write(job, row).await?).await };
     if let Err(error) = written.await {
         tracing::warn!(%error, "the row of a mail that failed could not be written");
     }
     JobError::Discard(words)
-}
-
-/// Notes that a mail has come back, as its receiver's server tells later: by its message id.
-///
-/// # Errors
-/// When there is no such mail, or the database fails.
-pub async fn mail_bounced(engine: &Engine, ctx: &Ctx, message_id: &str, words: &str) -> Result<(), Error> {
-    let set = json!({"Mail": {"message_id": message_id, "set": {"state": "bounced", "problem": words}}});
-    let response = engine.execute(ctx, &operation(&set)?).await?;
-    if response.wrote {
-        return Ok(());
-    }
-    let words = format!("no mail has the message id {message_id}");
-    Err(Error::new(mainstay_engine::error::Key::NotFound, words))
 }

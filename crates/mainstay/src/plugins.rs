@@ -54,6 +54,7 @@ fn captured(folder: &Path, from: &str) -> Result<MailOptions> {
 /// Mail is captured while an app is being built; elsewhere than in production it goes to allowed addresses alone.
 fn mail_options(folder: &Path, config: &Config) -> Result<MailOptions> {
     let mut options = captured(folder, &config.mail_from)?;
+    options.bounce_secret = config.mail_bounce_secret.clone();
     if config.is_development() {
         return Ok(options);
     }

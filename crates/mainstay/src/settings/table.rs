@@ -657,6 +657,22 @@ pub(crate) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "mail.bounce_secret",
+        flag: "mail-bounce-secret",
+        placeholder: "SECRET",
+        default: "",
+        help: "What a mail service gives as password or token when it says at /mail/bounces that a mail came back: at least 16 \
+               characters. Without it there is no such path.",
+        secret: true,
+        apply: |config, text| {
+            if text.len() < 16 {
+                return Err("at least 16 characters".to_owned());
+            }
+            config.mail_bounce_secret = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
         name: "log.level",
         flag: "log-level",
         placeholder: "LEVEL",
