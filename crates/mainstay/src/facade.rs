@@ -11,9 +11,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::MethodRouter;
 use clap::CommandFactory as _;
-use mainstay_engine::hook::{Changing, Deleted, Hook, HookCtx, HookFuture, Row, RowType, Updated};
+use mainstay_engine::error::Error;
+use mainstay_engine::hook::{
+    Changing, Deleted, Hook, HookCtx, HookFuture, ListUpdated, Processing, Row, RowType, Update, Updated,
+    typed,
+};
 use mainstay_engine::plugin::{Command, Plugin, Plugins, Setup};
 use mainstay_http::SetupHttp as _;
+use mainstay_jobs::{Definition, JobSetup as _};
 
 use crate::cli::Cli;
 
@@ -118,35 +123,94 @@ impl App {
         })
     }
 
-    /// Called with the rows of a table that one part of a request has changed.
+    /// Called with each row of a table that is about to be written, complete with its defaults; what it sets is written.
     #[must_use]
-    pub fn on_update<T: RowType>(self, hook: impl for<'a> Hook<'a, &'a Updated> + 'static) -> App {
+    pub fn on_processing<T: RowType>(
+        self,
+        hook: impl for<'a> Hook<'a, &'a mut typed::Processing<T>> + 'static,
+    ) -> App {
         let hook = Arc::new(hook);
         self.setup(move |setup| {
             let hook = hook.clone();
-            let call = looking(move |ctx, it: &Updated| {
+            setup.rows_of::<T>().on_processing(boxed(move |ctx, it: &mut Processing| {
+                let hook = hook.clone();
+                Box::pin(async move {
+                    let old = it.old.as_ref().map(Row::read).transpose()?;
+                    let mut processing = typed::Processing { old, row: it.row.read::<T>()? };
+                    hook.call(ctx, &mut processing).await?;
+                    processing.row.write(&mut it.row)
+                })
+            }));
+        })
+    }
+
+    /// Called with the rows of a table that one part of a request has changed, before and now.
+    #[must_use]
+    pub fn on_update<T: RowType + Sync>(
+        self,
+        hook: impl for<'a> Hook<'a, &'a [typed::Update<T>]> + 'static,
+    ) -> App {
+        let hook = Arc::new(hook);
+        self.setup(move |setup| {
+            let hook = hook.clone();
+            setup.rows_of::<T>().on_update(looking(move |ctx, it: &Updated| {
+                let hook = hook.clone();
+                Box::pin(async move {
+                    let typed = |it: &Update| Ok(typed::Update { old: it.old.read()?, new: it.new.read()? });
+                    let rows = it.rows.iter().map(typed).collect::<Result<Vec<_>, Error>>()?;
+                    hook.call(ctx, &rows).await
+                })
+            }));
+        })
+    }
+
+    /// Called with the links of a row of a table that were made or ended.
+    #[must_use]
+    pub fn on_list_update<T: RowType>(self, hook: impl for<'a> Hook<'a, &'a ListUpdated> + 'static) -> App {
+        let hook = Arc::new(hook);
+        self.setup(move |setup| {
+            let hook = hook.clone();
+            setup.rows_of::<T>().on_list_update(looking(move |ctx, it: &ListUpdated| {
                 let hook = hook.clone();
                 Box::pin(async move { hook.call(ctx, it).await })
-            });
-            setup.rows_of::<T>().on_update(call);
+            }));
         })
     }
 
     /// Called with the rows of a table that are about to go.
     #[must_use]
-    pub fn on_delete<T: RowType>(self, hook: impl for<'a> Hook<'a, &'a Deleted> + 'static) -> App {
+    pub fn on_delete<T: RowType + Sync>(self, hook: impl for<'a> Hook<'a, &'a [T]> + 'static) -> App {
         let hook = Arc::new(hook);
         self.setup(move |setup| {
             let hook = hook.clone();
-            let call = looking(move |ctx, it: &Deleted| {
+            setup.rows_of::<T>().on_delete(looking(move |ctx, it: &Deleted| {
                 let hook = hook.clone();
-                Box::pin(async move { hook.call(ctx, it).await })
-            });
-            setup.rows_of::<T>().on_delete(call);
+                Box::pin(async move {
+                    let rows = it.rows.iter().map(Row::read).collect::<Result<Vec<T>, Error>>()?;
+                    hook.call(ctx, &rows).await
+                })
+            }));
         })
     }
 
-    /// A rule in Rust by its name: `Table.create`, `Table.update`, `Table.delete`.
+    /// Jobs of a name, and who does them.
+    #[must_use]
+    pub fn job(self, definition: Definition) -> App {
+        self.setup(move |setup| {
+            setup.job(definition.clone());
+        })
+    }
+
+    /// How many jobs of a queue run at a time, on all workers together.
+    #[must_use]
+    pub fn queue_limit(self, queue: &str, limit: u32) -> App {
+        let queue = queue.to_owned();
+        self.setup(move |setup| {
+            setup.queue_limit(&queue, limit);
+        })
+    }
+
+    /// A rule in Rust by its name: `Table.create`, `.update`, `.delete`, `.link`, `.unlink`.
     #[must_use]
     pub fn rule(self, name: &str, rule: impl for<'a> Hook<'a, &'a Changing> + 'static) -> App {
         let (name, rule) = (name.to_owned(), Arc::new(rule));

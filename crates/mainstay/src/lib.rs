@@ -29,8 +29,10 @@ pub use axum;
 pub use facade::{App, OpenError};
 pub use mainstay_engine as engine;
 pub use mainstay_http as http;
+pub use mainstay_jobs as jobs;
 pub use mainstay_lang as lang;
 pub use mainstay_macros::schema;
+pub use mainstay_mail as mail;
 pub use serde;
 pub use serde_json;
 

@@ -23,6 +23,12 @@ pub(crate) fn of_app(app: &App, schema: &Schema, config: &Config) -> Result<Plug
     Ok(plugins(app, &schema.uses, mail, Clock::default()))
 }
 
+/// The same in a test: mail is captured, and the queue goes by the test's clock.
+pub(crate) fn in_test(app: &App, schema: &Schema, clock: Clock) -> Result<Plugins> {
+    let mail = is_used(&schema.uses, "mail").then(|| captured(&app.folder, "app@localhost")).transpose()?;
+    Ok(plugins(app, &schema.uses, mail, clock))
+}
+
 /// What the platform and the plugins add to the sources of an app, whatever its settings.
 pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources> {
     // What is wrong with a file is told by whoever reads all of them.

@@ -1,4 +1,5 @@
-//! Tests for apps: a fresh database for each, callers by name, a clock that stands still, and proof of what did not happen.
+//! Tests for apps: a fresh database for each, callers by name, a clock that stands still, jobs and mail that wait to be looked at, and
+//! proof of what did not happen.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -10,44 +11,48 @@
 //! app.by("ann").query(json!({"Task": {"create": true, "title": "Milk"}})).await.expect_ok();
 //! app.by("bob").query(json!({"Task": {"all": true, "delete": true}})).await.expect_ok();
 //! assert_eq!(app.changed().await, ["create Task"]);
+//! app.expect_nothing().await;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! What an app does in a test goes through its rules, as a client's requests do. The database is a file in memory or in a folder
-//! of its own; with `MAINSTAY_TEST_DATABASE=postgres://…/EMPTY` it is that one, which is to be empty.
+//! What an app does in a test goes through its rules, as a client's requests do. Jobs that it enqueues run when the test says so
+//! ([`TestApp::work`]), by its clock; mail is captured. The database is a file in memory or in a folder of its own; with
+//! `MAINSTAY_TEST_DATABASE=postgres://…/NAME` it is one of that server, copied from a template that is made once for each schema.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+mod captured;
+mod place;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::{Error, Key};
-use mainstay_engine::limits::Limits;
 use mainstay_engine::part::Operation;
-use mainstay_engine::{ChangeKind, Engine, MayChange, Options, Position, Tail, document, render};
+use mainstay_engine::{ChangeKind, Engine, Position, Tail, document, render};
 use mainstay_http::{Subject, TokenSecret, issue_token};
+use mainstay_jobs::{Clock, Jobs};
 use mainstay_lang::value::{Timestamp, Value};
-use mainstay_store::{DatabaseUrl, Store, StoreOptions, Synchronous};
 use serde_json::{Value as Json, json};
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+use self::place::Place;
 use crate::App;
 use crate::cli;
 use crate::output::Output;
+use crate::plugins;
+
+pub use self::captured::TestMail;
 
 /// A test that waits longer has found a hang.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Most changes of one step of a test.
 const LINES_MAX: usize = 100_000;
-
-/// Where a system keeps files that need not outlive it.
-const MEMORY_FOLDER: &str = "/dev/shm";
 
 /// When tests begin, until they say otherwise: 2026-01-01T12:00:00Z.
 const BEGIN: Timestamp = Timestamp(1_767_268_800_000_000);
@@ -56,16 +61,21 @@ const BEGIN: Timestamp = Timestamp(1_767_268_800_000_000);
 pub struct TestApp {
     /// The engine, for what has no word here.
     pub engine: Arc<Engine>,
+    /// The queue, for what has no word here.
+    pub jobs: Jobs,
     router: axum::Router,
     secret: TokenSecret,
     state: parking_lot::Mutex<State>,
-    _folder: Option<TempDir>,
+    /// Microseconds of the clock of requests and jobs.
+    now: Arc<AtomicI64>,
+    _place: Place,
 }
 
 struct State {
     users: HashMap<String, Value>,
-    now: Timestamp,
     seen: Position,
+    /// Jobs and mails that the test was told of.
+    told: HashSet<String>,
 }
 
 impl TestApp {
@@ -78,16 +88,18 @@ impl TestApp {
         let app = cli::App { folder, settings: Default::default(), plugins };
         let schema = crate::commands::check::schema(Output { json: false }, &app);
         let schema = schema.unwrap_or_else(|error| panic!("{error:#}"));
-        let (options, folder) = place();
-        let store = Store::open(&options).unwrap_or_else(|error| panic!("{error}"));
-        let options = Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
-        let engine = Engine::open_with(schema, store, options, &app.plugins).await;
-        let engine = Arc::new(engine.unwrap_or_else(|error| panic!("{error}")));
+        let now = Arc::new(AtomicI64::new(BEGIN.0));
+        let clock = now.clone();
+        let clock = Clock::new(move || Timestamp(clock.load(Ordering::SeqCst)));
+        let plugins = plugins::in_test(&app, &schema, clock).unwrap_or_else(|error| panic!("{error:#}"));
+        let (engine, place) = place::open(&app, &schema, &plugins).await;
+        let engine = Arc::new(engine);
         let secret = TokenSecret::new([7; TokenSecret::BYTES_MIN]).expect("the secret is long enough");
         let router = mainstay_http::service(mainstay_http::Options::new(secret.clone()), engine.clone());
         let seen = engine.position().await.unwrap_or_else(|error| panic!("{error}"));
-        let state = State { users: HashMap::new(), now: BEGIN, seen };
-        TestApp { engine, router, secret, state: parking_lot::Mutex::new(state), _folder: folder }
+        let state = State { users: HashMap::new(), seen, told: HashSet::new() };
+        let jobs = Jobs::of_app(engine.clone());
+        TestApp { engine, jobs, router, secret, state: parking_lot::Mutex::new(state), now, _place: place }
     }
 
     /// Makes a user, who is called by this name from now on, with these permissions.
@@ -136,14 +148,13 @@ impl TestApp {
     pub fn set_now(&self, instant: &str) {
         let value = Value::parse_text(instant, &mainstay_lang::types::Type::Timestamp);
         let Ok(Value::Timestamp(now)) = value else { panic!("{instant} is no instant") };
-        self.state.lock().now = now;
+        self.now.store(now.0, Ordering::SeqCst);
     }
 
-    /// Lets time pass.
+    /// Lets time pass. Jobs that have come due run at the next [`TestApp::work`].
     pub fn advance(&self, time: Duration) {
         let micros = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
-        let mut state = self.state.lock();
-        state.now = Timestamp(state.now.0.saturating_add(micros));
+        self.now.fetch_add(micros, Ordering::SeqCst);
     }
 
     /// What was changed since this was last asked, in order: `create Task`, `update Task`, `delete Task`, `link Task` for a link
@@ -170,22 +181,12 @@ impl TestApp {
             .collect()
     }
 
+    /// What was said so far is nothing new any more.
     async fn settle(&self) {
         self.changed().await;
+        self.enqueued().await;
+        self.new_mail().await;
     }
-}
-
-fn place() -> (StoreOptions, Option<TempDir>) {
-    let (url, folder) = match std::env::var("MAINSTAY_TEST_DATABASE") {
-        Ok(url) => (url.parse().unwrap_or_else(|error| panic!("MAINSTAY_TEST_DATABASE: {error}")), None),
-        Err(_) => {
-            let memory = PathBuf::from(MEMORY_FOLDER);
-            let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-            let folder = folder.unwrap_or_else(|error| panic!("no folder for the database: {error}"));
-            (DatabaseUrl::Sqlite(folder.path().join("app.db")), Some(folder))
-        }
-    };
-    (StoreOptions { synchronous: Synchronous::Normal, ..StoreOptions::new(url) }, folder)
 }
 
 #[derive(Clone, Debug)]
@@ -250,7 +251,7 @@ impl Asking<'_> {
                 self.app.engine.caller(key).await?.ok_or_else(gone)?
             }
         };
-        let now = self.app.state.lock().now;
+        let now = Timestamp(self.app.now.load(Ordering::SeqCst));
         let deadline = Instant::now() + PATIENCE;
         Ok(Ctx { caller, tenant: None, session: None, now, deadline, request_id: "test".into() })
     }

@@ -1,13 +1,15 @@
-//! A plugin as a third party writes one: it notes who changed what of a table, shows that at a route of its own to those who
-//! may see it, and keeps what is sent from being changed.
+//! A plugin as a third party writes one: it notes who changed what of a table and mails each change to somebody, reports each night what
+//! there was, shows the notes at a route of its own to those who may see them, and keeps what is closed from being changed.
 //!
-//! Uses `mainstay`'s public names alone. What it notes is written past the rules, in the transaction of the change; nobody
-//! else can write it.
+//! Uses `mainstay`'s public names alone. Notes are written past the rules and mails enqueued in the transaction of the change: where that
+//! is not kept, there is neither.
 
 use mainstay::axum::Router;
 use mainstay::axum::extract::Path;
 use mainstay::axum::routing::get;
+use mainstay::jobs::{Scheduled, Unique};
 use mainstay::lang::schema::Schema;
+use mainstay::lang::value::Timestamp;
 use mainstay::prelude::*;
 use mainstay::serde_json::Value;
 
@@ -17,10 +19,15 @@ pub struct Audit {
     pub table: &'static str,
     /// The value of `status` from which on a row stays as it is.
     pub closed: &'static str,
+    /// Who gets mail.
+    pub to: &'static str,
 }
 
 /// What the hooks need of the plugin.
-struct Closed(&'static str);
+struct Told {
+    closed: &'static str,
+    to: &'static str,
+}
 
 impl Plugin for Audit {
     fn name(&self) -> &str {
@@ -52,10 +59,18 @@ table AuditEntry {
     }
 
     fn build(&self, setup: &mut Setup<'_>) {
-        setup.keep(Closed(self.closed));
+        let (closed, to) = (self.closed, self.to);
+        setup.keep(Told { closed, to });
         setup.table(self.table).on_create(created).on_update(updated).on_delete(deleted);
         setup.rule(&format!("{}.update", self.table), stays);
         setup.rule(&format!("{}.delete", self.table), stays);
+        match Schedule::parse("0 3 * * *", "Europe/Amsterdam") {
+            Ok(nightly) => {
+                let report = move |job: Running, at: Scheduled| report(job, at, to);
+                setup.job(Definition::new("audit.report", report).schedule(nightly, CatchUp::Latest));
+            }
+            Err(words) => setup.problem(words),
+        }
         setup.routes(Router::new().route("/audit/{row}", get(entries)));
     }
 }
@@ -72,6 +87,9 @@ async fn updated(ctx: &HookCtx, changed: &Updated) -> Result<(), Error> {
             false => String::new(),
         };
         note(ctx, &update.new, "update", words).await?;
+        let to = ctx.kept::<Told>()?.to;
+        let data = json!({"table": update.new.table(), "title": update.new.text("title"), "status": status});
+        ctx.enqueue(Mail::new("changed", to, data).job()).await?;
     }
     Ok(())
 }
@@ -93,13 +111,24 @@ async fn note(ctx: &HookCtx, row: &Row, what: &str, words: String) -> Result<(),
 
 /// What is closed stays as it is: asked behind the rules that the app declares.
 async fn stays(ctx: &HookCtx, change: &Changing) -> Result<(), Error> {
-    let Closed(closed) = *ctx.kept::<Closed>()?;
+    let closed = ctx.kept::<Told>()?.closed;
     match &change.old {
         Some(old) if old.text("status") == Some(closed) => {
             Err(ctx.refuse("audit.closed", format!("it is {closed}, and stays as it is")))
         }
         _ => Ok(()),
     }
+}
+
+/// What there was in the day before a time.
+async fn report(job: Running, scheduled: Scheduled, to: &'static str) -> Result<(), JobError> {
+    let since = Timestamp(scheduled.at.0 - 24 * 3_600_000_000).to_string();
+    let day = json!({"get": ["what", "note"], "created": {"ge": since}});
+    let answer = job.query(json!({"AuditEntry": day})).await?;
+    let mail = Mail::new("report", to, json!({"entries": answer["AuditEntry"]}));
+    // Once for each night, also where the job is run again.
+    job.jobs().enqueue(mail.job().unique(scheduled.at.to_string(), Unique::Ignore)).await?;
+    Ok(())
 }
 
 /// The entries of a row, for whoever may read them.

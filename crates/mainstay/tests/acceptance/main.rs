@@ -17,6 +17,7 @@ mod contract_language;
 mod contract_protocol;
 mod crash;
 mod import_export;
+mod jobs;
 mod live;
 mod migrate;
 mod moving;

@@ -14,6 +14,8 @@ mod contract_protocol;
 mod crash;
 #[path = "../acceptance/import_export.rs"]
 mod import_export;
+#[path = "../acceptance/jobs.rs"]
+mod jobs;
 mod stopped;
 mod support;
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mainstay_store::{DatabaseUrl, StoreOptions};
 use mainstay_testkit::database::{DatabaseKind, Place};
 use mainstay_testkit::sources::copy_sources;
 use serde_json::Value;
@@ -102,6 +103,14 @@ impl App {
     /// The same, with more flags.
     pub(crate) fn serve_with(&self, flags: &[&str]) -> Server {
         Server::start(self, flags)
+    }
+
+    /// How a test opens the database that the app's commands use.
+    pub(crate) fn store_options(&self) -> StoreOptions {
+        match &self.database {
+            Some(place) => place.options.clone(),
+            None => StoreOptions::new(DatabaseUrl::Sqlite(self.path().join("data/mainstay.db"))),
+        }
     }
 
     /// An access token of a user, or of `--admin`.
