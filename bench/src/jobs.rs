@@ -1,7 +1,7 @@
 //! Jobs that do nothing, beside graphile-worker (from npm) on the same PostgreSQL: round by round, each on a database of its own.
 //!
 //! `mainstay-bench jobs postgres://USER@HOST:PORT COUNT PENDING`. graphile-worker is measured as it comes and with its local queue and
-//! batched completion.
+//! batched completion. The table at the end has medians, and what they are held against.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,6 +10,9 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 const ROUNDS: usize = 3;
+
+/// What else is measured of Mainstay, by the names that its line has.
+const OTHERS: [&str; 4] = ["enqueued_per_s", "wake_p50_ms", "wake_p99_ms", "worked_per_s_with_pending"];
 
 /// graphile-worker doing as many jobs as there are, and saying how many a second.
 const PEER: &str = r#"
@@ -47,6 +50,7 @@ pub(crate) fn run(server: &str, count: usize, pending: usize) -> Result<()> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
     let own = target.join("release/examples/jobs_rate");
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); 3];
+    let mut others: Vec<Vec<f64>> = vec![Vec::new(); OTHERS.len()];
     for round in 0..ROUNDS {
         let on_new = |name: &str, command: &mut dyn FnMut(&str) -> Command| -> Result<Value> {
             let name = format!("bench_{name}_{round}");
@@ -66,6 +70,9 @@ pub(crate) fn run(server: &str, count: usize, pending: usize) -> Result<()> {
         })?;
         println!("mainstay: {measured}");
         rates[0].push(measured["worked_per_s"].as_f64().context("a rate")?);
+        for (other, name) in others.iter_mut().zip(OTHERS) {
+            other.extend(measured[name].as_f64());
+        }
         for (place, mode) in [(1, "plain"), (2, "batched")] {
             let measured = on_new("graphile", &mut |url| {
                 let mut command = Command::new("node");
@@ -81,7 +88,22 @@ pub(crate) fn run(server: &str, count: usize, pending: usize) -> Result<()> {
         rates[rates.len() / 2]
     };
     let [own, plain, batched] = [0, 1, 2].map(|place| median(&mut rates[place]));
-    println!("jobs: {:.1} times graphile-worker, {:.1} times with its batches", own / plain, own / batched);
+    let [enqueued, wake_p50, wake_p99, beside] = [0, 1, 2, 3].map(|place| match others[place].is_empty() {
+        true => f64::NAN,
+        false => median(&mut others[place]),
+    });
+    println!("| | measured | wanted |\n|---|---|---|");
+    println!("| jobs a second | {own:.0} | |");
+    println!("| graphile-worker, plain | {plain:.0}: {:.1} times | 3 times |", own / plain);
+    println!("| graphile-worker, batched | {batched:.0}: {:.2} times | 1.2 times |", own / batched);
+    println!("| enqueued a second, by thousands | {enqueued:.0} | 80000 |");
+    println!(
+        "| from enqueueing to the handler, idle: p50, p99 | {wake_p50:.1} ms, {wake_p99:.1} ms | p50 < 5 ms |"
+    );
+    println!(
+        "| jobs a second with {pending} pending behind | {beside:.0}: {:.2} of the rate without | 0.8 |",
+        beside / own
+    );
     Ok(())
 }
 

@@ -33,6 +33,7 @@ pub(crate) struct Statements {
     pub(crate) release_batches: Arc<Statement>,
     pub(crate) renew: Arc<Statement>,
     pub(crate) settle: Arc<Statement>,
+    pub(crate) finish: Arc<Statement>,
     pub(crate) rescue: Arc<Statement>,
     pub(crate) cancel: Arc<Statement>,
     pub(crate) retry: Arc<Statement>,
@@ -44,6 +45,7 @@ pub(crate) struct Statements {
     pub(crate) fact: Arc<Statement>,
     pub(crate) remember: Arc<Statement>,
     pub(crate) steady: Option<Arc<Statement>>,
+    lazy: Option<Arc<Statement>>,
     pub(crate) turn: Option<Arc<Statement>>,
     pub(crate) logged: Option<Logged>,
 }
@@ -68,6 +70,7 @@ impl Statements {
             release_batches: made(job::release_batches),
             renew: made(job::renew),
             settle: made(job::settle),
+            finish: made(job::finish),
             rescue: made(job::rescue),
             cancel: made(job::cancel),
             retry: made(job::retry),
@@ -79,6 +82,7 @@ impl Statements {
             fact: made(system::meta_get),
             remember: made(system::meta_put),
             steady: job::steady(schema, dialect).map(Arc::new),
+            lazy: job::lazy(schema, dialect).map(Arc::new),
             turn: job::turn(schema, dialect).map(Arc::new),
             logged: Logged::of(schema, dialect),
         }
@@ -88,6 +92,14 @@ impl Statements {
     pub(crate) async fn steady(&self, tx: &mut Tx) -> Result<(), StoreError> {
         match &self.steady {
             Some(steady) => tx.later(query(steady, &[])).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the transaction end without waiting for the disk.
+    pub(crate) async fn lazy(&self, tx: &mut Tx) -> Result<(), StoreError> {
+        match &self.lazy {
+            Some(lazy) => tx.later(query(lazy, &[])).await,
             None => Ok(()),
         }
     }

@@ -261,6 +261,12 @@ pub trait Dialect: Debug + Send + Sync {
         None
     }
 
+    /// A statement after which nobody waits for the disk at the end of its transaction, where that can be chosen: a crash of the database
+    /// may undo it, and never what was committed behind it alone.
+    fn lazy_commit(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Rows of these columns out of the JSON text `{0}`, an array of objects, as something that stands behind FROM, named `given`.
     fn json_rows(&self, columns: &[(&str, &Type)]) -> String;
 

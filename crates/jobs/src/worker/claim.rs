@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mainstay_lang::value::{Timestamp, Value};
@@ -26,13 +27,15 @@ use crate::statements::{ids, ids_json, keep_time, number, query, time_of, values
 /// Jobs whose time has come that are let in at a time.
 const PROMOTED: i64 = 1000;
 
-/// How many more are looked at than taken, because other workers take some of them.
+/// How many more are looked at than taken behind a look that found too few: other workers may have been taking those.
 const LOOKED_AT: usize = 4;
 
 /// How the jobs of an app are taken.
 pub(super) struct Claim {
     queues: Arc<Vec<Queue>>,
     pick: Arc<Statement>,
+    /// How many more the next look looks at.
+    looked_at: AtomicUsize,
 }
 
 struct Queue {
@@ -45,6 +48,8 @@ struct Queue {
 #[derive(Default)]
 pub(super) struct Taken {
     pub(super) rows: Vec<JobRow>,
+    /// Whether there were as many as there was room for.
+    is_full: bool,
     /// Whether another look at once may find more.
     pub(super) may_be_more: bool,
     /// When there may be some even if nobody tells.
@@ -76,7 +81,7 @@ impl Claim {
         let picked: Vec<PickQueue> = queues.iter().map(picked).collect();
         let store = jobs.engine.store();
         let pick = job::pick(jobs.engine.schema(), store.dialect(), &picked);
-        Claim { queues: Arc::new(queues), pick: Arc::new(pick) }
+        Claim { queues: Arc::new(queues), pick: Arc::new(pick), looked_at: AtomicUsize::new(LOOKED_AT) }
     }
 
     /// Takes as many jobs as there is room for.
@@ -85,15 +90,20 @@ impl Claim {
             return Ok(Taken::default());
         }
         let (queues, pick, worker) = (self.queues.clone(), self.pick.clone(), shared.clone());
-        shared
+        let looked_at = room * self.looked_at.load(Ordering::Relaxed);
+        let taken = shared
             .jobs
             .write(move |tx| {
                 let (queues, pick, worker) = (queues.clone(), pick.clone(), worker.clone());
                 Box::pin(async move {
-                    Taking { queues: &queues, pick: &pick, worker: &worker, tx }.run(room).await
+                    Taking { queues: &queues, pick: &pick, worker: &worker, looked_at, tx }.run(room).await
                 })
             })
-            .await
+            .await?;
+        // A worker that is alone with many jobs reads no more rows than it takes.
+        let next = if taken.is_full { 1 } else { LOOKED_AT };
+        self.looked_at.store(next, Ordering::Relaxed);
+        Ok(taken)
     }
 }
 
@@ -102,6 +112,7 @@ struct Taking<'t> {
     queues: &'t [Queue],
     pick: &'t Arc<Statement>,
     worker: &'t Shared,
+    looked_at: usize,
     tx: &'t mut Tx,
 }
 
@@ -111,6 +122,8 @@ impl Taking<'_> {
         let statements = &jobs.outbox.statements;
         let now = jobs.outbox.clock.now();
         statements.steady(self.tx).await?;
+        // Of a mark that is lost with the database's memory nothing remains: the job is taken again, and who has it cannot end it.
+        statements.lazy(self.tx).await?;
         let promoted =
             values(self.tx, &statements.promote, &[Value::Timestamp(now), Value::Int(PROMOTED)]).await?;
         let promoted = ids(promoted);
@@ -131,7 +144,9 @@ impl Taking<'_> {
             }
         }
         self.mark(&mut rows, now).await?;
-        let has_more = full || parked || promoted.len() as i64 >= PROMOTED;
+        // Those that were looked at may be others', and there may be more behind.
+        let is_narrow = !full && self.looked_at <= room;
+        let has_more = full || is_narrow || parked || promoted.len() as i64 >= PROMOTED;
         if !has_more {
             let due = values(self.tx, &statements.next_due, &[]).await?;
             let due = due.into_iter().flatten().next().and_then(row::at);
@@ -142,7 +157,7 @@ impl Taking<'_> {
             statements.quiet(self.tx, rows.len() + promoted.len() + usize::from(parked));
         }
         let next = next.map(|next| Duration::from_micros((next.0 - now.0).max(0).unsigned_abs()));
-        Ok(Taken { rows, may_be_more: has_more, next })
+        Ok(Taken { rows, is_full: full, may_be_more: has_more, next })
     }
 
     /// The parameters of the pick: how many of each queue and name there may be, what was kept of the rates, and when one of
@@ -154,7 +169,8 @@ impl Taking<'_> {
     ) -> Result<(Vec<Value>, BTreeMap<String, (Rate, Timestamp)>, Option<Timestamp>), StoreError> {
         let statements = &self.worker.jobs.outbox.statements;
         let int = |count: usize| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
-        let mut params = vec![int(room * LOOKED_AT), int(room)];
+        let looked_at = int(self.looked_at);
+        let mut params = vec![looked_at.clone(), int(room)];
         let (mut rates, mut next) = (BTreeMap::new(), None);
         for queue in self.queues {
             if let Some(limit) = queue.limit {
@@ -164,7 +180,7 @@ impl Taking<'_> {
             }
             for (name, rate) in &queue.jobs {
                 let Some(rate) = rate else {
-                    params.push(int(room * LOOKED_AT));
+                    params.push(looked_at.clone());
                     continue;
                 };
                 let fact = rate_fact(name);

@@ -49,6 +49,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Whether the job was done, and nothing else is to be said of it.
+    fn is_plain(&self) -> bool {
+        self.state == State::Done.text() && self.error.is_none() && self.run_at.is_none() && self.undone == 0
+    }
+}
+
+/// A job that was done, as its statement takes it.
+#[derive(Serialize)]
+struct Finished {
+    id: Uuid,
+    attempt: i64,
+}
+
 /// A job that has ended here.
 pub(crate) struct Ended {
     /// What is still to be written; none: it was, in the transaction of its effects.
@@ -155,8 +169,17 @@ pub(crate) async fn write_in(
     statements.steady(tx).await?;
     let all: Vec<Uuid> = outcomes.iter().map(|outcome| outcome.id).collect();
     let before = statements.before(tx, &all).await?;
-    let params = [json(outcomes)?, Value::Text(worker.to_owned()), Value::Timestamp(now)];
-    let written = ids(values(tx, &statements.settle, &params).await?);
+    let (done, others): (Vec<&Outcome>, Vec<&Outcome>) = outcomes.iter().partition(|it| it.is_plain());
+    let done: Vec<Finished> = done.iter().map(|it| Finished { id: it.id, attempt: it.attempt }).collect();
+    let mut written = Vec::with_capacity(outcomes.len());
+    for (statement, rows, count) in
+        [(&statements.finish, json(&done)?, done.len()), (&statements.settle, json(&others)?, others.len())]
+    {
+        if count > 0 {
+            let params = [rows, Value::Text(worker.to_owned()), Value::Timestamp(now)];
+            written.extend(ids(values(tx, statement, &params).await?));
+        }
+    }
     statements.log(tx, &before, &written, now).await?;
     Ok(written)
 }

@@ -220,6 +220,10 @@ impl Dialect for Postgres {
         Some("SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)")
     }
 
+    fn lazy_commit(&self) -> Option<&'static str> {
+        Some("SELECT set_config('synchronous_commit', 'off', true)")
+    }
+
     fn json_rows(&self, columns: &[(&str, &Type)]) -> String {
         let column = |(name, ty): &(&str, &Type)| format!("\"{name}\" {}", self.type_name(ty));
         let columns: Vec<String> = columns.iter().map(column).collect();

@@ -71,6 +71,12 @@ pub(super) const INDEXES: [SystemIndex; 8] = [
 /// The order in which jobs are taken.
 const IN_ORDER: &str = " ORDER BY \"priority\" DESC, \"run_at\", \"id\" LIMIT ";
 
+/// Whether a job that was found by its id is in a state. Said so that no partial index holds it: one of those that is believed to be
+/// small would be read whole for each id.
+fn is_in(table: &str, state: &str) -> String {
+    format!("coalesce({table}\"state\", '') = '{state}'")
+}
+
 /// What happens where a job of the same name and unique key waits already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
@@ -241,7 +247,9 @@ pub fn pick(schema: &Schema, dialect: &dyn Dialect, queues: &[PickQueue]) -> Sta
     };
     let (before, behind) = dialect.among(true);
     select_all(&mut w);
-    w.text(" WHERE \"state\" = 'ready' AND \"id\"");
+    w.text(" WHERE ");
+    w.text(&is_in("", "ready"));
+    w.text(" AND \"id\"");
     w.text(before);
     w.text("SELECT \"id\" FROM (");
     w.separated(" UNION ALL ", queues, |w, queue| {
@@ -365,7 +373,9 @@ pub fn renew(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.text("UPDATE \"_job\" SET \"lease_until\" = ");
     w.bind(Bind::Param(2), &Type::Timestamp);
-    w.text(" WHERE \"state\" = 'running' AND \"worker\" = ");
+    w.text(" WHERE ");
+    w.text(&is_in("", "running"));
+    w.text(" AND \"worker\" = ");
     w.bind(Bind::Param(1), &TEXT);
     w.text(" AND \"id\" IN ");
     w.given_ids(0);
@@ -401,7 +411,30 @@ pub fn settle(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.bind(Bind::Param(2), &Type::Timestamp);
     w.text(" FROM ");
     w.given(0, &outcome());
-    w.text(" WHERE \"_job\".\"id\" = \"given\".\"id\" AND \"_job\".\"attempt\" = \"given\".\"attempt\" AND \"_job\".\"state\" = 'running' AND \"_job\".\"worker\" = ");
+    w.text(" WHERE \"_job\".\"id\" = \"given\".\"id\" AND \"_job\".\"attempt\" = \"given\".\"attempt\" AND ");
+    w.text(&is_in("\"_job\".", "running"));
+    w.text(" AND \"_job\".\"worker\" = ");
+    w.bind(Bind::Param(1), &TEXT);
+    w.text(" RETURNING \"_job\".\"id\"");
+    w.finish(ResultShape::Values(vec![Type::Uuid]))
+}
+
+/// The same for those that were done and of which nothing else is to be said, which most are. Parameters: rows of `id` and `attempt` as
+/// a JSON text; worker; now.
+pub fn finish(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = Writer::new(schema, dialect);
+    w.text("UPDATE \"_job\" SET \"state\" = 'done', \"worker\" = NULL, \"lease_until\" = NULL");
+    for name in ["finished", "updated"] {
+        w.text(", ");
+        w.identifier(name);
+        w.text(" = ");
+        w.bind(Bind::Param(2), &Type::Timestamp);
+    }
+    w.text(" FROM ");
+    w.given(0, &outcome()[..2]);
+    w.text(" WHERE \"_job\".\"id\" = \"given\".\"id\" AND \"_job\".\"attempt\" = \"given\".\"attempt\" AND ");
+    w.text(&is_in("\"_job\".", "running"));
+    w.text(" AND \"_job\".\"worker\" = ");
     w.bind(Bind::Param(1), &TEXT);
     w.text(" RETURNING \"_job\".\"id\"");
     w.finish(ResultShape::Values(vec![Type::Uuid]))
@@ -530,6 +563,13 @@ pub fn counts(schema: &Schema, dialect: &dyn Dialect) -> Statement {
 pub fn steady(schema: &Schema, dialect: &dyn Dialect) -> Option<Statement> {
     let mut w = Writer::new(schema, dialect);
     w.text(dialect.steady()?);
+    Some(w.finish(ResultShape::Nothing))
+}
+
+/// What lets a transaction end without waiting for the disk: see [`Dialect::lazy_commit`].
+pub fn lazy(schema: &Schema, dialect: &dyn Dialect) -> Option<Statement> {
+    let mut w = Writer::new(schema, dialect);
+    w.text(dialect.lazy_commit()?);
     Some(w.finish(ResultShape::Nothing))
 }
 
