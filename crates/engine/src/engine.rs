@@ -100,7 +100,7 @@ impl Engine {
         let planning = Planning {
             catalog,
             dialect,
-            limits: options.limits,
+            current_limits: RwLock::new(Box::leak(Box::new(options.limits))),
             plans: PlanCache::new(),
             shown: PlanCache::new(),
             writes,
@@ -206,7 +206,7 @@ impl Engine {
     /// When the database cannot be read.
     pub async fn caller(&self, user: &Value) -> Result<Option<Arc<Caller>>, Error> {
         let deadline = Instant::now() + CALLER_TIMEOUT;
-        let limits = ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline };
+        let limits = ReadLimits { rows: self.limits().rows, bytes: self.limits().bytes, deadline };
         self.callers.get(&self.store, user, limits).await
     }
 
@@ -216,7 +216,7 @@ impl Engine {
     /// When the database cannot be read.
     pub async fn caller_now(&self, user: &Value) -> Result<Option<Arc<Caller>>, Error> {
         let deadline = Instant::now() + CALLER_TIMEOUT;
-        let limits = ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline };
+        let limits = ReadLimits { rows: self.limits().rows, bytes: self.limits().bytes, deadline };
         self.callers.read(&self.store, user, limits).await
     }
 
@@ -235,7 +235,7 @@ impl Engine {
     }
 
     pub(crate) fn read_limits(&self, ctx: &Ctx) -> ReadLimits {
-        ReadLimits { rows: self.limits.rows, bytes: self.limits.bytes, deadline: ctx.deadline }
+        ReadLimits { rows: self.limits().rows, bytes: self.limits().bytes, deadline: ctx.deadline }
     }
 }
 

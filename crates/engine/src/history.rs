@@ -154,9 +154,9 @@ impl Engine {
             EntryAnswer { table: table.name.clone(), paged: true, next, ..EntryAnswer::default() };
         for (line, seen) in &found {
             write_item(&mut answer, line, seen, &actors);
-            if answer.rows.len() as u64 > self.limits.bytes {
+            if answer.rows.len() as u64 > self.limits().bytes {
                 let words =
-                    format!("the answer would be larger than {} bytes: ask for less", self.limits.bytes);
+                    format!("the answer would be larger than {} bytes: ask for less", self.limits().bytes);
                 return Err(Error::new(Key::Limit, words));
             }
         }
@@ -164,9 +164,9 @@ impl Engine {
     }
 
     fn history_limit(&self, page: &HistoryPage) -> Result<u64, Error> {
-        let max = self.limits.page_max;
+        let max = self.limits().page_max;
         match page.limit {
-            None => Ok(self.limits.page_default),
+            None => Ok(self.limits().page_default),
             Some(limit) if limit <= max => Ok(limit),
             Some(_) => {
                 let words = format!("may be at most {max}; `next` leads to the versions behind");
@@ -211,7 +211,7 @@ impl Engine {
             return Ok(shown);
         }
         let guard = Guard::new(&self.catalog, ctx);
-        let mut resolver = Resolver::new(&self.catalog, guard, &self.limits);
+        let mut resolver = Resolver::new(&self.catalog, guard, self.limits());
         let part = Part { get: Some(Vec::new()), ..Part::default() };
         let select = resolver.shown(users.id, &part, &keys)?;
         let statement = Arc::new(mainstay_sql::select(self.schema(), self.dialect, &select));

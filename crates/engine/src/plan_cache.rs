@@ -79,6 +79,11 @@ impl<T: Plan> PlanCache<T> {
         PlanCache { shapes: Cache::with_weighter(1024, WEIGHT_MAX, BySize) }
     }
 
+    /// Forgets all of them.
+    pub(crate) fn clear(&self) {
+        self.shapes.clear();
+    }
+
     /// The plan of a shape for a caller, with the request's values for it.
     pub(crate) fn get(&self, catalog: &Catalog, ctx: &Ctx, shape: &Shape<'_>) -> Option<(T, Vec<Value>)> {
         let entry = self.shapes.get(shape.key.as_slice())?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mainstay_lang::schema::Schema;
 use mainstay_sql::Dialect;
+use parking_lot::RwLock;
 
 use crate::catalog::Catalog;
 use crate::hook::Hooks;
@@ -20,7 +21,8 @@ use crate::{read, write};
 pub struct Planning {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) dialect: &'static dyn Dialect,
-    pub(crate) limits: Limits,
+    /// Those that hold now. What they were before stays in memory: they are few bytes, and requests that run go by them.
+    pub(crate) current_limits: RwLock<&'static Limits>,
     /// Plans of reads.
     pub(crate) plans: PlanCache<read::Prepared>,
     /// Plans of what is shown of new rows.
@@ -46,6 +48,20 @@ impl Planning {
     /// The app's rules, combined.
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
+    }
+
+    /// The limits of requests that begin now.
+    pub fn limits(&self) -> &'static Limits {
+        *self.current_limits.read()
+    }
+
+    /// Sets the limits of requests to come. Plans are made anew: they know how long a page is.
+    pub fn set_limits(&self, limits: Limits) {
+        if *self.limits() != limits {
+            *self.current_limits.write() = Box::leak(Box::new(limits));
+            self.plans.clear();
+            self.shown.clear();
+        }
     }
 
     /// Whether some part of an operation writes.

@@ -100,8 +100,8 @@ fn plan_document<'p>(
         let mut shapes = Vec::with_capacity(entry.parts.len());
         for part in &entry.parts {
             batch.parts += 1;
-            if batch.parts > planning.limits.parts {
-                let words = format!("a request may have {} parts", planning.limits.parts);
+            if batch.parts > planning.limits().parts {
+                let words = format!("a request may have {} parts", planning.limits().parts);
                 return Err(Error::at(Key::Limit, &part.path, "parts", words));
             }
             let (prepared, params) = prepare(planning, ctx, &entry.table, part)?;
@@ -150,7 +150,7 @@ fn plan(
 ) -> Result<(Prepared, Params), Error> {
     let schema = planning.schema();
     let table = name::table(schema, table, &part.path)?;
-    let mut resolver = Resolver::new(&planning.catalog, guard, &planning.limits);
+    let mut resolver = Resolver::new(&planning.catalog, guard, planning.limits());
     let PartPlan { read, count } = resolver.read(table.id, part)?;
     let prepared = match read {
         ReadPlan::Rows(select) => Prepared {

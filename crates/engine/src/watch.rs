@@ -83,7 +83,7 @@ impl Engine {
             return Err(unsupported(&join_path(&part.path, word), word));
         }
         let guard = Guard::lasting(&self.catalog, ctx);
-        let mut resolver = Resolver::new(&self.catalog, guard, &self.limits);
+        let mut resolver = Resolver::new(&self.catalog, guard, self.limits());
         let mut select = resolver.watched(table.id, part)?;
         self.without_hidden(&mut select, &part.path)?;
         Ok(Watch { select: Arc::new(select), params: resolver.params.into_values() })
@@ -100,7 +100,7 @@ impl Engine {
     ) -> Result<(Position, Vec<Vec<WatchedRow>>), Error> {
         let mut batch = vec![self.position_query()];
         batch.extend(readings.iter().map(|reading| self.reading_query(reading)));
-        let bytes = self.limits.bytes.saturating_mul(readings.len().max(1) as u64);
+        let bytes = self.limits().bytes.saturating_mul(readings.len().max(1) as u64);
         let limits = ReadLimits { rows: u64::MAX, bytes, deadline };
         let mut outcomes = self.store.read(batch, limits).await?.into_iter();
         let position = tail::position(outcomes.next())?;

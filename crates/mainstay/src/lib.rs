@@ -14,6 +14,7 @@ mod migrations;
 mod output;
 mod plugins;
 pub mod prelude;
+mod reload;
 mod runtime;
 mod seed;
 mod settings;

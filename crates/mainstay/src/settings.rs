@@ -21,6 +21,18 @@ use crate::output::Usage;
 pub(crate) use flags::SettingFlags;
 pub(crate) use table::SETTINGS;
 
+/// What can change while a process runs.
+pub(crate) const LIVE: &[&str] = &[
+    "limits.depth",
+    "limits.parts",
+    "limits.rows",
+    "limits.bytes",
+    "limits.page",
+    "limits.page_max",
+    "limits.hook",
+    "log.level",
+];
+
 /// Everything that can be set, read and checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -373,6 +385,13 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(folder.path().join("data/secret.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{mode:o}");
+    }
+
+    #[test]
+    fn what_can_change_while_a_process_runs_is_a_setting() {
+        for name in LIVE {
+            assert!(SETTINGS.iter().any(|setting| setting.name == *name), "{name} is no setting");
+        }
     }
 
     #[test]

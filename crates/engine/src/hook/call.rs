@@ -248,7 +248,7 @@ impl<T: Send + 'static> Running<T> {
     /// [`Key::HookLoop`] when hooks call each other too deep.
     fn start(hooking: &Hooking, hook: &Named<T>, site: Site, mut argument: T) -> Result<Running<T>, Error> {
         let Hooking { planning, shared, runtime, .. } = hooking;
-        let patience = planning.limits.hook;
+        let patience = planning.limits().hook;
         if site.depth() > DEPTH_MAX {
             let words = format!("hooks call each other more than {DEPTH_MAX} deep: {}", site.chain());
             return Err(Error::at(Key::HookLoop, &site.path, "loop", words));

@@ -81,7 +81,7 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn resolver(&self) -> Resolver<'a> {
-        Resolver::new(&self.engine.catalog, self.guard(), &self.engine.limits)
+        Resolver::new(&self.engine.catalog, self.guard(), self.engine.limits())
     }
 
     /// Asks about the rows of a part, those among the given ones when it is nested, then about the parts in it.

@@ -70,7 +70,7 @@ impl<'a> Planner<'a> {
             ctx,
             guard: Guard::new(&planning.catalog, ctx),
             schema: planning.schema(),
-            limits: &planning.limits,
+            limits: planning.limits(),
             gives_tenant: ctx.caller.admin && ctx.tenant.is_none(),
             depth: 0,
             parts: 0,

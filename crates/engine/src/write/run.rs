@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
             catalog: &planning.catalog,
             ctx,
             prepared: &planning.writes,
-            limits: &planning.limits,
+            limits: planning.limits(),
             inquiry: None,
             hooking: None,
             afters: Vec::new(),
@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
             broken: None,
             memory: Memory {
                 explained: None,
-                rows: Rows::new(planning.limits.rows),
+                rows: Rows::new(planning.limits().rows),
                 creating: Vec::new(),
                 waiting: Vec::new(),
                 held: Holding::default(),

@@ -16,6 +16,7 @@ use super::query::refusal;
 use crate::backups::Backups;
 use crate::cli::App;
 use crate::output::Output;
+use crate::reload::Reload;
 use crate::runtime::{limits, load_settings, now, open_engine, tokio_runtime};
 use crate::settings::{self, Config};
 use crate::{logging, seed, workers};
@@ -26,16 +27,20 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Serves until SIGTERM or Ctrl-C; then finishes what runs.
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let loaded = load_settings(output, app)?;
-    let config = loaded.config;
-    logging::start(&config)?;
+    let level = logging::start(&loaded.config)?;
     let tokio = tokio_runtime()?;
+    let reload = {
+        let _runtime = tokio.enter();
+        Reload::new(app, &loaded, level)?
+    };
+    let config = loaded.config;
     let engine = tokio.block_on(open_engine(output, app, &config, limits(&config), true))?;
     if config.is_development() && tokio.block_on(engine.seed_is_pending()).map_err(|error| refusal(&error))? {
         seed::run(output, app)?;
     }
     let options = options(&config, app)?;
     let backups = Backups::of(output, &config, app)?;
-    tokio.block_on(serve(output, Arc::new(engine), options, backups, config))
+    tokio.block_on(serve(output, Arc::new(engine), options, backups, (config, reload)))
 }
 
 async fn serve(
@@ -43,7 +48,7 @@ async fn serve(
     engine: Arc<Engine>,
     options: Options,
     backups: Option<Backups>,
-    config: Config,
+    (config, reload): (Config, Reload),
 ) -> Result<()> {
     let stop = stop_signal()?;
     let server = Server::bind(options, Arc::clone(&engine)).await?;
@@ -54,6 +59,7 @@ async fn serve(
         let engine = Arc::clone(&engine);
         async move { engine.await_log().await }
     });
+    let reloading = tokio::spawn(reload.run(Arc::clone(&engine)));
     let backups = backups.map(|backups| tokio::spawn(backups.run()));
     let (told, stopping) = tokio::sync::oneshot::channel::<()>();
     // A database that others made has no queue.
@@ -76,6 +82,7 @@ async fn serve(
     }
     forgetting.abort();
     logging.abort();
+    reloading.abort();
     // One that is being made is given up: the next start makes it.
     backups.iter().for_each(JoinHandle::abort);
     // What was acknowledged is on the disk already; this leaves one tidy file.

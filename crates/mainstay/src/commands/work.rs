@@ -10,17 +10,23 @@ use super::check;
 use super::serve::stop_signal;
 use crate::cli::App;
 use crate::output::Output;
+use crate::reload::Reload;
 use crate::runtime::{database_url, limits, load_settings, open_engine, tokio_runtime};
 use crate::{logging, workers};
 
 /// Works until SIGTERM or Ctrl-C; then lets what runs come to its end.
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
-    let config = load_settings(output, app)?.config;
-    logging::start(&config)?;
+    let loaded = load_settings(output, app)?;
+    let level = logging::start(&loaded.config)?;
     check::own_schema(output, app)?;
+    let tokio = tokio_runtime()?;
+    let reload = {
+        let _runtime = tokio.enter();
+        Reload::new(app, &loaded, level)?
+    };
+    let config = loaded.config;
     // A SQLite file is taken by the server that may run beside this.
     let exclusive = matches!(database_url(&app.folder, &config)?, DatabaseUrl::Postgres(_));
-    let tokio = tokio_runtime()?;
     let engine = tokio.block_on(open_engine(output, app, &config, limits(&config), exclusive))?;
     let engine = Arc::new(engine);
     tokio.block_on(async {
@@ -28,7 +34,9 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
         let jobs = Jobs::of_app(engine.clone());
         let count = workers::taken(&jobs, &config).iter().count();
         output.say(format!("working: {count} names of jobs, {} at a time", config.jobs_concurrency));
+        let reloading = tokio::spawn(reload.run(engine.clone()));
         workers::run(jobs, &config, stop).await;
+        reloading.abort();
         engine.store().close().await;
         Ok(())
     })

@@ -23,6 +23,7 @@ mod migrate;
 mod moving;
 mod postgres;
 mod pulled;
+mod reload;
 mod support;
 mod triggers;
 

@@ -27,7 +27,16 @@ impl Server {
             words.extend(["--log-level", "error"]);
         }
         words.extend(flags);
-        let mut child = app.command(&words).stderr(Stdio::piped()).spawn().unwrap();
+        Server::listening(app, &words)
+    }
+
+    /// Serves an app that says itself what is logged.
+    pub(crate) fn of_folder_as_set(app: &App) -> Server {
+        Server::listening(app, &["serve", "APP", "--listen", "127.0.0.1:0"])
+    }
+
+    fn listening(app: &App, words: &[&str]) -> Server {
+        let mut child = app.command(words).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         let address = loop {
