@@ -9,5 +9,6 @@ mod hooks;
 mod life;
 mod limits;
 mod others;
+mod plans;
 mod shown;
 mod simulation;
