@@ -150,7 +150,7 @@ impl Running {
                 if !rows.is_empty() {
                     outbox.insert(tx, &rows).await?;
                 }
-                let written = write_in(tx, &outbox, &worker, &vec![outcome]).await?;
+                let written = write_in(tx, &outbox, &worker, &[outcome]).await?;
                 if written.is_empty() {
                     return Err(Error::new(Key::Version, "the job is somebody else's by now"));
                 }

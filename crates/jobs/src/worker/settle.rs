@@ -162,7 +162,7 @@ pub(crate) async fn write_in(
     tx: &mut Tx,
     outbox: &Outbox,
     worker: &str,
-    outcomes: &Vec<Outcome>,
+    outcomes: &[Outcome],
 ) -> Result<Vec<Uuid>, StoreError> {
     let now = outbox.clock.now();
     let statements = &outbox.statements;
