@@ -100,7 +100,7 @@ impl Engine {
         let planning = Planning {
             catalog,
             dialect,
-            current_limits: RwLock::new(Box::leak(Box::new(options.limits))),
+            current_limits: RwLock::new(options.limits),
             plans: PlanCache::new(),
             shown: PlanCache::new(),
             writes,

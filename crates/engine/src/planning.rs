@@ -21,8 +21,8 @@ use crate::{read, write};
 pub struct Planning {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) dialect: &'static dyn Dialect,
-    /// Those that hold now. What they were before stays in memory: they are few bytes, and requests that run go by them.
-    pub(crate) current_limits: RwLock<&'static Limits>,
+    /// Those that hold now; a request goes by those that held when it began.
+    pub(crate) current_limits: RwLock<Limits>,
     /// Plans of reads.
     pub(crate) plans: PlanCache<read::Prepared>,
     /// Plans of what is shown of new rows.
@@ -51,14 +51,14 @@ impl Planning {
     }
 
     /// The limits of requests that begin now.
-    pub fn limits(&self) -> &'static Limits {
+    pub fn limits(&self) -> Limits {
         *self.current_limits.read()
     }
 
     /// Sets the limits of requests to come. Plans are made anew: they know how long a page is.
     pub fn set_limits(&self, limits: Limits) {
-        if *self.limits() != limits {
-            *self.current_limits.write() = Box::leak(Box::new(limits));
+        if self.limits() != limits {
+            *self.current_limits.write() = limits;
             self.plans.clear();
             self.shown.clear();
         }

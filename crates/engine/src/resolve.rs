@@ -31,14 +31,14 @@ pub struct Resolver<'a> {
     pub(crate) guard: Guard<'a>,
     /// Values of the request in the order of the parameters in the expressions made so far.
     pub params: Params,
-    limits: &'a Limits,
+    limits: Limits,
     depth: usize,
     parts: usize,
 }
 
 impl<'a> Resolver<'a> {
     /// A resolver for a caller.
-    pub fn new(catalog: &'a Catalog, guard: Guard<'a>, limits: &'a Limits) -> Resolver<'a> {
+    pub fn new(catalog: &'a Catalog, guard: Guard<'a>, limits: Limits) -> Resolver<'a> {
         Resolver { schema: catalog.schema(), guard, params: Params::default(), limits, depth: 0, parts: 0 }
     }
 

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_engine::Engine;
@@ -63,11 +63,28 @@ async fn execute(engine: &Engine, caller: Caller, document: &Json) -> Result<Jso
     Ok(serde_json::from_str(&render(&response, document.is_array())).unwrap())
 }
 
+/// What all clients together have been through.
+#[derive(Default)]
+struct Seen {
+    told: AtomicUsize,
+    resumed: AtomicUsize,
+}
+
+impl Seen {
+    /// Whether it is enough to prove something: on a busy machine many writes go by before anybody listens.
+    fn is_enough(&self, rounds: usize) -> bool {
+        self.told.load(Ordering::Relaxed) > 2 * rounds && self.resumed.load(Ordering::Relaxed) > 4
+    }
+}
+
 /// Writes of one task: rows that come, change, change hands and go, alone and several at a time, some in vain.
-async fn write(engine: Arc<Engine>, seed: u64, rounds: usize) -> usize {
+async fn write(engine: Arc<Engine>, seed: u64, rounds: usize, seen: Arc<Seen>) -> usize {
     let mut dice = Dice::new(seed);
     let mut kept = 0;
-    for _ in 0..rounds {
+    let until = Instant::now() + PATIENCE;
+    let mut round = 0;
+    while round < rounds || (!seen.is_enough(rounds) && Instant::now() < until) {
+        round += 1;
         let mine = json!(key(1 + dice.below(3)).to_string());
         let item = json!(key(1 + dice.below(30)).to_string());
         let other = json!(key(1 + dice.below(30)).to_string());
@@ -103,6 +120,7 @@ struct Client {
     reread: usize,
     lagged: usize,
     told: usize,
+    seen: Arc<Seen>,
 }
 
 impl Client {
@@ -129,12 +147,16 @@ impl Client {
                         self.rows =
                             rows.as_array().unwrap().iter().map(|row| (id(row), row.clone())).collect();
                     }
-                    None => self.resumed += 1,
+                    None => {
+                        self.resumed += 1;
+                        self.seen.resumed.fetch_add(1, Ordering::Relaxed);
+                    }
                 }
                 self.seq = Some(seq.text());
             }
             EventKind::Change { change, seq, row, .. } => {
                 self.told += 1;
+                self.seen.told.fetch_add(1, Ordering::Relaxed);
                 let row = shown(&row);
                 assert_ne!(row["n"], 666, "a transaction that failed was heard of");
                 let before = match change {
@@ -216,7 +238,7 @@ async fn exact_sets_for_all(on: DatabaseKind, rounds: usize) {
     // A short queue, so that some lag.
     let limits = Limits { queue_frames: 8, ..Limits::default() };
     let live = Live::start(engine.clone(), SealKey::derive(&[5; 32]), limits);
-    let over = Arc::new(AtomicBool::new(false));
+    let (over, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Seen::default()));
     let listening: Vec<_> = (0..CLIENTS)
         .map(|number| {
             let who = Who { user: Some(key(1 + number % 3)), ..Who::default() };
@@ -230,18 +252,25 @@ async fn exact_sets_for_all(on: DatabaseKind, rounds: usize) {
                 reread: 0,
                 lagged: 0,
                 told: 0,
+                seen: seen.clone(),
             };
             tokio::spawn(client.listen(live.clone(), number as u64, over.clone()))
         })
         .collect();
-    let writing: Vec<_> =
-        (0..WRITERS).map(|number| tokio::spawn(write(engine.clone(), 100 + number as u64, rounds))).collect();
+    let writing: Vec<_> = (0..WRITERS)
+        .map(|number| tokio::spawn(write(engine.clone(), 100 + number as u64, rounds, seen.clone())))
+        .collect();
     let mut kept = 0;
     for task in writing {
         kept += task.await.unwrap();
     }
     over.store(true, Ordering::Release);
-    let (mut resumed, mut told) = (0, 0);
+    assert!(
+        kept > rounds && seen.is_enough(rounds),
+        "{kept} writes were kept; told {:?}, resumed {:?}",
+        seen.told,
+        seen.resumed
+    );
     for task in listening {
         let mut client = task.await.unwrap();
         let caller = engine.caller_now(client.who.user.as_ref().unwrap()).await.unwrap().unwrap();
@@ -260,12 +289,9 @@ async fn exact_sets_for_all(on: DatabaseKind, rounds: usize) {
             client.lagged
         );
         if client.table == "Item" {
-            resumed += client.resumed;
             assert_eq!(client.reread, 1, "who can be told the changes since is told them");
         }
-        told += client.told;
     }
-    assert!(kept > rounds && resumed > 4 && told > kept / 4, "{kept} kept, {resumed} resumed, {told} told");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

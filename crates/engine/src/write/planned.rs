@@ -129,7 +129,7 @@ fn steps(documents: &[Vec<EntryPlan>]) -> impl Iterator<Item = &Step> {
 }
 
 async fn read(run: &mut Run<'_>, prepared: &read::Prepared, params: &[Value]) -> Result<EntryAnswer, Error> {
-    let Limits { rows, bytes, .. } = *run.limits;
+    let Limits { rows, bytes, .. } = run.limits;
     let limits = ReadLimits { rows, bytes, deadline: run.ctx.deadline };
     let query = bind::query(&prepared.rows, run.catalog, run.ctx, params);
     let rows = run.json(&query, limits).await?;

@@ -41,7 +41,7 @@ pub(super) struct Planner<'a> {
     ctx: &'a Ctx,
     guard: Guard<'a>,
     schema: &'a Schema,
-    limits: &'a Limits,
+    limits: Limits,
     /// An administrator whose request is for no tenant says to which one a new row belongs.
     gives_tenant: bool,
     depth: usize,

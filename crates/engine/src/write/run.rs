@@ -52,7 +52,7 @@ pub(super) struct Run<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) ctx: &'a Ctx,
     pub(super) prepared: &'a Prepared,
-    pub(super) limits: &'a Limits,
+    pub(super) limits: Limits,
     /// When the caller wants to know why it is refused.
     pub(super) inquiry: Option<&'a Inquiry>,
     /// Where hooks are called.
