@@ -173,10 +173,11 @@ fn answer(entry: EntryShape, outcomes: &mut impl Iterator<Item = Outcome>) -> Re
     let mut answer = EntryAnswer { table: entry.table, ..EntryAnswer::default() };
     let is_one = entry.parts.len() == 1;
     for part in entry.parts {
-        let Some(Outcome::Json(rows)) = outcomes.next() else {
+        let Some(Outcome::Json(mut rows)) = outcomes.next() else {
             return Err(Error::internal("a read part answers JSON rows"));
         };
-        append(&mut answer, &rows);
+        let cursor = rows.cursor.take();
+        append(&mut answer, rows);
         if part.count {
             let count = match outcomes.next() {
                 Some(Outcome::Values(rows)) => rows.into_iter().flatten().next(),
@@ -188,20 +189,23 @@ fn answer(entry: EntryShape, outcomes: &mut impl Iterator<Item = Outcome>) -> Re
         // Several parts share a list, so no one place is behind all of them.
         if is_one {
             answer.paged = part.paged;
-            answer.next = rows.cursor;
+            answer.next = cursor;
         }
     }
     Ok(answer)
 }
 
 /// Rows behind those that are there.
-pub(crate) fn append(answer: &mut EntryAnswer, rows: &JsonRows) {
+pub(crate) fn append(answer: &mut EntryAnswer, rows: JsonRows) {
     if rows.rows == 0 {
         return;
     }
-    if answer.row_count > 0 {
+    if answer.row_count == 0 {
+        // As a rule there are no others, and a long text need not be copied.
+        answer.rows = rows.text;
+    } else {
         answer.rows.push(',');
+        answer.rows.push_str(&rows.text);
     }
-    answer.rows.push_str(&rows.text);
     answer.row_count += rows.rows;
 }

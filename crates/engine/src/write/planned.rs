@@ -132,10 +132,10 @@ async fn read(run: &mut Run<'_>, prepared: &read::Prepared, params: &[Value]) ->
     let Limits { rows, bytes, .. } = run.limits;
     let limits = ReadLimits { rows, bytes, deadline: run.ctx.deadline };
     let query = bind::query(&prepared.rows, run.catalog, run.ctx, params);
-    let rows = run.json(&query, limits).await?;
-    let mut answer = EntryAnswer { paged: prepared.paged, ..EntryAnswer::default() };
-    read::append(&mut answer, &rows);
-    answer.next = rows.cursor;
+    let mut rows = run.json(&query, limits).await?;
+    let next = rows.cursor.take();
+    let mut answer = EntryAnswer { paged: prepared.paged, next, ..EntryAnswer::default() };
+    read::append(&mut answer, rows);
     if let Some(count) = &prepared.count {
         let query = bind::query(count, run.catalog, run.ctx, params);
         let Outcome::Values(rows) = run.outcome(&query).await? else {

@@ -16,6 +16,9 @@ use super::values;
 use crate::StoreError;
 use crate::query::{JsonRows, Outcome, Query, ReadLimits};
 
+/// Room for what most reads answer, so that it grows seldom.
+const ROWS_BYTES_USUAL: usize = 4096;
+
 impl Session {
     /// Runs a statement of a write job.
     pub(crate) fn query_in_transaction(
@@ -75,7 +78,7 @@ impl Session {
     ) -> Result<JsonRows, StoreError> {
         let rows_before = self.meter.rows();
         self.meter.start_page(page);
-        let mut out = Vec::with_capacity(256);
+        let mut out = Vec::with_capacity(ROWS_BYTES_USUAL);
         let mut result = JsonRows::default();
         while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
             if page == Some(result.rows) {
