@@ -125,10 +125,8 @@ impl Engine {
         self.dialect.forms().is_none_or(Forms::keeps_log)
     }
 
-    /// Waits until the database keeps a change log, and has it kept by this process too from then on. At once where it does.
-    ///
-    /// # Errors
-    /// When the process ends.
+    /// Waits until the database keeps a change log, and has it kept by this process too from then on. At once where it does, and when
+    /// the store is closed.
     pub async fn await_log(&self) {
         let Some(forms) = self.dialect.forms().filter(|forms| !forms.keeps_log()) else { return };
         let mut foreign = self.store.foreign_changes();

@@ -288,10 +288,7 @@ pub fn mark(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.bind(Bind::Param(1), &TEXT);
     w.text(", \"lease_until\" = ");
     w.bind(Bind::Param(2), &Type::Timestamp);
-    for name in [", \"started\" = ", ", \"updated\" = "] {
-        w.text(name);
-        w.bind(Bind::Param(3), &Type::Timestamp);
-    }
+    set_times(&mut w, ["started", "updated"], 3);
     w.text(" WHERE \"id\" IN ");
     w.given_ids(0);
     w.finish(ResultShape::Nothing)
@@ -353,16 +350,21 @@ pub fn release(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Values(vec![Type::Uuid]))
 }
 
+/// Sets columns to a time, behind others.
+fn set_times(w: &mut Writer<'_>, columns: [&str; 2], param: u32) {
+    for column in columns {
+        w.text(", ");
+        w.identifier(column);
+        w.text(" = ");
+        w.bind(Bind::Param(param), &Type::Timestamp);
+    }
+}
+
 /// Lets jobs be taken that waited for their batch, when all of that is finished. Parameter: now.
 pub fn release_batches(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.text("UPDATE \"_job\" SET \"state\" = 'ready'");
-    for name in ["run_at", "updated"] {
-        w.text(", ");
-        w.identifier(name);
-        w.text(" = ");
-        w.bind(Bind::Param(0), &Type::Timestamp);
-    }
+    set_times(&mut w, ["run_at", "updated"], 0);
     w.text(" WHERE \"state\" = 'waiting' AND NOT EXISTS (SELECT 1 FROM \"_job\" AS \"member\" WHERE \"member\".\"batch\" = \"_job\".\"id\" AND \"member\".\"finished\" IS NULL AND \"member\".\"batch\" IS NOT NULL) RETURNING \"id\"");
     w.finish(ResultShape::Values(vec![Type::Uuid]))
 }
@@ -424,12 +426,7 @@ pub fn settle(schema: &Schema, dialect: &dyn Dialect) -> Statement {
 pub fn finish(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     let mut w = Writer::new(schema, dialect);
     w.text("UPDATE \"_job\" SET \"state\" = 'done', \"worker\" = NULL, \"lease_until\" = NULL");
-    for name in ["finished", "updated"] {
-        w.text(", ");
-        w.identifier(name);
-        w.text(" = ");
-        w.bind(Bind::Param(2), &Type::Timestamp);
-    }
+    set_times(&mut w, ["finished", "updated"], 2);
     w.text(" FROM ");
     w.given(0, &outcome()[..2]);
     w.text(" WHERE \"_job\".\"id\" = \"given\".\"id\" AND \"_job\".\"attempt\" = \"given\".\"attempt\" AND ");
@@ -484,12 +481,7 @@ pub fn retry(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.text(
         "UPDATE \"_job\" SET \"state\" = 'ready', \"cancel\" = FALSE, \"attempt\" = 0, \"finished\" = NULL",
     );
-    for name in ["run_at", "updated"] {
-        w.text(", ");
-        w.identifier(name);
-        w.text(" = ");
-        w.bind(Bind::Param(1), &Type::Timestamp);
-    }
+    set_times(&mut w, ["run_at", "updated"], 1);
     w.text(" WHERE \"state\" IN ('dead', 'cancelled', 'done', 'scheduled') AND \"id\" IN ");
     w.given_ids(0);
     w.text(" RETURNING \"id\"");

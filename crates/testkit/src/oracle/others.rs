@@ -11,8 +11,7 @@ use mainstay_lang::schema::Schema;
 use super::generate;
 use super::judge::{self, Verdict};
 use super::request::Requests;
-use super::run::{FAILURES_MAX, Kind, Report, asker};
-use crate::cases::{cases, first_seed};
+use super::run::{Kind, Report, all_apps, asker};
 use crate::database::{Database, DatabaseKind, schema_of};
 use crate::dice::Dice;
 use crate::rows;
@@ -118,14 +117,7 @@ fn app(dice: &mut Dice) -> (String, Arc<Schema>) {
 /// # Errors
 /// When a database cannot be made or used.
 pub async fn run(kind: Kind, on: DatabaseKind, usual: usize) -> anyhow::Result<Report> {
-    let count = cases(usual);
-    let mut report = Report::default();
-    let mut seed = first_seed();
-    while report.done < count && report.failures.len() < FAILURES_MAX {
-        one_app(kind, on, seed, &mut report).await?;
-        seed += 1;
-    }
-    Ok(report)
+    all_apps(usual, async |seed, report| one_app(kind, on, seed, report).await).await
 }
 
 async fn one_app(kind: Kind, on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Result<()> {

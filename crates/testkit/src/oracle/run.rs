@@ -18,7 +18,7 @@ use crate::rows::{self, key};
 /// How many requests are made on one database.
 const REQUESTS: usize = 30;
 /// After so many differences there is enough to look at.
-pub(super) const FAILURES_MAX: usize = 4;
+const FAILURES_MAX: usize = 4;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,21 @@ impl fmt::Display for Report {
 /// # Errors
 /// When a database cannot be made or used.
 pub async fn run(kind: Kind, on: DatabaseKind, usual: usize) -> anyhow::Result<Report> {
+    all_apps(usual, async |seed, report| one_app(kind, on, seed, report).await).await
+}
+
+/// Tries apps, each by its seed, until so many requests were judged or enough have failed.
+pub(super) async fn all_apps(
+    usual: usize,
+    mut one_app: impl AsyncFnMut(u64, &mut Report) -> anyhow::Result<()>,
+) -> anyhow::Result<Report> {
     let count = cases(usual);
     let mut report = Report::default();
     let mut seed = first_seed();
     // Who does not want a small case wants to know whether there is one.
     let failures_max = if shrinking().is_zero() { 1 } else { FAILURES_MAX };
     while report.done < count && report.failures.len() < failures_max {
-        one_app(kind, on, seed, &mut report).await?;
+        one_app(seed, &mut report).await?;
         seed += 1;
     }
     Ok(report)
