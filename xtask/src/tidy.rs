@@ -22,9 +22,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jobs", &["lang", "sql", "store", "engine"]),
     // The wire for its routes.
     ("mail", &["lang", "engine", "http", "jobs"]),
+    ("identity", &["lang", "engine", "http", "jobs", "mail"]),
     // What a compiler's plugin knows is the language.
     ("macros", &["lang"]),
-    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "macros"]),
+    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "macros"]),
 ];
 
 /// Checks the whole tree and prints every finding.

@@ -1,12 +1,15 @@
-//! Who asks: a user's row, permissions and all that the rules read of them, in one read.
+//! Who asks: a user's row, permissions, roles and all that the rules read of them, in one read.
 //!
-//! The one place where a key becomes a [`Caller`]. The row is read here once, so that a request sees one state of its
-//! caller throughout. Callers are kept until a table that they were read from is written, by this process or another; a
-//! write bumps the generation after its commit and before its answer, so nobody who was told of a change meets a caller
-//! from before it.
+//! The one place where claims become a [`Caller`]. The row is read here once, so that a request sees one state of its
+//! caller throughout. Callers are kept until a row that they were read from is written, by this process or another: a write
+//! bumps a generation after its commit and before its answer, so nobody who was told of a change meets a caller from
+//! before it. Where a row says whose it is, only the callers of that user (and the few that share a counter) are read again.
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+mod source;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::BuildHasher as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use mainstay_lang::expr::{CompareOp, Expr, Hop, Root, RowPath};
@@ -15,68 +18,135 @@ use mainstay_lang::value::Value;
 use mainstay_sql::statement::Statement;
 use mainstay_sql::{Dialect, plan};
 use mainstay_store::{Outcome, Query, ReadLimits, Store};
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
 use crate::catalog::{CallerPath, Catalog};
-use crate::ctx::{Caller, CallerRow};
-use crate::error::Error;
+use crate::ctx::{Caller, CallerRow, Claims};
+use crate::error::{Error, Key};
 use crate::expression::{column_at, column_here, compare};
 use crate::resolve::Params;
+
+pub use source::CallerPart;
+use source::Prepared;
+pub(crate) use source::{Beside, CallerSource};
 
 /// The callers of an app.
 #[derive(Debug)]
 pub(crate) struct Callers {
     statements: Option<CallerStatements>,
-    tables: Arc<HashSet<TableId>>,
+    tables: Arc<CallerTables>,
     kept: Cache<String, (Generation, Arc<Caller>)>,
-    own_changes: Arc<AtomicU64>,
+    changes: Arc<Changes>,
     foreign_changes: watch::Receiver<u64>,
 }
 
-/// What tells that callers read before may have changed: writes of this process, and of others.
-type Generation = (u64, u64);
+/// What tells that callers read before may have changed: writes that concern everybody, those that concern a user, and
+/// those of other processes.
+type Generation = (u64, u64, u64);
 
 /// Callers kept at a time.
-const KEPT_MAX: usize = 10_000;
+const KEPT_MAX: usize = 100_000;
 
-impl Callers {
-    pub(crate) fn new(catalog: &Catalog, dialect: &dyn Dialect, store: &Store) -> Callers {
+/// Counters that users share: a write about one of them lets callers of one in so many be read again.
+const COUNTERS: usize = 1024;
+
+/// The tables that callers are read from, and for each the column that says whose caller a row is part of; none: it may be
+/// part of everybody's.
+#[derive(Debug, Default)]
+pub(crate) struct CallerTables(HashMap<TableId, Option<ColumnId>>);
+
+impl CallerTables {
+    fn new(catalog: &Catalog, sources: &[CallerSource], beside: &[TableId]) -> CallerTables {
         let schema = catalog.schema();
-        let mut tables: HashSet<TableId> = ["User", "Grant"]
-            .iter()
-            .filter_map(|name| schema.table_named(name))
-            .map(|table| table.id)
-            .collect();
+        let mut tables = HashMap::new();
+        let Some(users) = schema.user_table() else { return CallerTables(tables) };
+        for (table, owner) in sources.iter().flat_map(CallerSource::tables) {
+            let known = tables.entry(*table).or_insert(*owner);
+            // To one source a row is a user's, to another it is anybody's.
+            if *known != *owner {
+                *known = None;
+            }
+        }
+        if let Some(grant) = schema.table_named("Grant") {
+            let owner = grant.column_named("user").filter(|column| column.target() == Some(users.id));
+            tables.insert(grant.id, owner.map(|column| column.id));
+        }
+        tables.insert(users.id, Some(ColumnId::ID));
+        tables.extend(beside.iter().map(|table| (*table, None)));
+        // What a rule follows from the caller's row leads to rows of many.
         for path in catalog.caller_paths().iter() {
             let RowPath { hops, .. } = row_path(schema, path).0;
-            tables.extend(hops.iter().map(|hop| hop.target));
+            tables.extend(hops.iter().map(|hop| (hop.target, None)));
         }
+        CallerTables(tables)
+    }
+
+    /// Whether callers are read from a table; the column that says whose a row is, if one does.
+    pub(crate) fn get(&self, table: TableId) -> Option<Option<ColumnId>> {
+        self.0.get(&table).copied()
+    }
+}
+
+/// Counts writes to what callers are read from.
+#[derive(Debug)]
+struct Changes {
+    of_all: AtomicU64,
+    of_users: Box<[AtomicU64]>,
+    hasher: foldhash::fast::FixedState,
+}
+
+impl Default for Changes {
+    fn default() -> Changes {
+        let of_users = (0..COUNTERS).map(|_| AtomicU64::new(0)).collect();
+        Changes { of_all: AtomicU64::new(0), of_users, hasher: foldhash::fast::FixedState::default() }
+    }
+}
+
+impl Changes {
+    fn counter(&self, user: &Value) -> usize {
+        self.hasher.hash_one(user.to_json()) as usize % COUNTERS
+    }
+}
+
+impl Callers {
+    pub(crate) fn new(
+        catalog: &Catalog,
+        dialect: &dyn Dialect,
+        store: &Store,
+        (sources, beside): (&[CallerSource], &[TableId]),
+    ) -> Callers {
         Callers {
-            statements: CallerStatements::new(catalog, dialect),
-            tables: Arc::new(tables),
+            statements: CallerStatements::new(catalog, dialect, sources),
+            tables: Arc::new(CallerTables::new(catalog, sources, beside)),
             kept: Cache::new(KEPT_MAX),
-            own_changes: Arc::default(),
+            changes: Arc::default(),
             foreign_changes: store.foreign_changes(),
         }
     }
 
-    /// The caller that a user is; `None` when there is no such user.
+    /// The caller that claims are about; `None` when there is no such user, or not that session any more.
     pub(crate) async fn get(
         &self,
         store: &Store,
-        user: &Value,
+        claims: &Claims,
         limits: ReadLimits,
     ) -> Result<Option<Arc<Caller>>, Error> {
+        let (user, name) = names_of(claims);
         // Taken before reading: what is written meanwhile makes the result old from the start.
-        let generation = (self.own_changes.load(Ordering::Acquire), *self.foreign_changes.borrow());
-        let name = user.to_json();
+        let of_user = self.changes.hasher.hash_one(user) as usize % COUNTERS;
+        let generation = (
+            self.changes.of_all.load(Ordering::Acquire),
+            self.changes.of_users[of_user].load(Ordering::Acquire),
+            *self.foreign_changes.borrow(),
+        );
         if let Some((known, caller)) = self.kept.get(&name)
             && known == generation
         {
             return Ok(Some(caller));
         }
-        let caller = self.read(store, user, limits).await?;
+        let caller = self.read(store, claims, limits).await?;
         if let Some(caller) = &caller {
             self.kept.insert(name, (generation, caller.clone()));
         }
@@ -87,16 +157,17 @@ impl Callers {
     pub(crate) async fn read(
         &self,
         store: &Store,
-        user: &Value,
+        claims: &Claims,
         limits: ReadLimits,
     ) -> Result<Option<Arc<Caller>>, Error> {
         let Some(statements) = &self.statements else { return Ok(None) };
-        let outcomes = store.read(statements.queries(user), limits).await?;
-        Ok(statements.caller(user, outcomes)?.map(Arc::new))
+        let outcomes = store.read(statements.queries(claims), limits).await?;
+        Ok(statements.caller(claims, outcomes)?.map(Arc::new))
     }
 
-    /// The rows that a caller was read from beside grants: tables and keys.
-    pub(crate) fn rows_of(catalog: &Catalog, caller: &Caller) -> Vec<(TableId, Value)> {
+    /// The rows that a caller was read from: tables and keys; of tables whose rows do not say whose they are, and that a
+    /// source reads, no key: any row.
+    pub(crate) fn rows_of(&self, catalog: &Catalog, caller: &Caller) -> Vec<(TableId, Value)> {
         let schema = catalog.schema();
         let (Some(user), Some(users)) = (&caller.user, schema.user_table()) else { return Vec::new() };
         let mut rows = vec![(users.id, user.clone())];
@@ -106,39 +177,72 @@ impl Callers {
                 rows.push((row_path(schema, path).1.id, value.clone()));
             }
         }
+        let shared = self.statements.iter().flat_map(|statements| &statements.shared);
+        rows.extend(shared.map(|table| (*table, Value::Null)));
         rows
     }
 
     /// Watches one write for changes of callers.
     pub(crate) fn watch(&self) -> Arc<CallerWatch> {
-        Arc::new(CallerWatch { is_touched: AtomicBool::new(false), changes: self.own_changes.clone() })
+        Arc::new(CallerWatch { touched: Mutex::default(), changes: self.changes.clone() })
+    }
+
+    /// Grows whenever something was written that may be part of everybody's callers.
+    pub(crate) fn version(&self) -> (u64, u64) {
+        (self.changes.of_all.load(Ordering::Acquire), *self.foreign_changes.borrow())
     }
 
     /// The tables that callers are read from.
-    pub(crate) fn tables(&self) -> &Arc<HashSet<TableId>> {
+    pub(crate) fn tables(&self) -> &Arc<CallerTables> {
         &self.tables
     }
 }
 
-/// Whether a write changed what callers are read from.
+/// What a caller is kept under: the text of its user, and of all that it claims.
+fn names_of(claims: &Claims) -> (String, String) {
+    let user = claims.user.to_json();
+    let mut name = user.clone();
+    for value in [&claims.tenant, &claims.session] {
+        name.push(' ');
+        name.extend(value.iter().map(Value::to_json));
+    }
+    (user, name)
+}
+
+/// Whose callers a write has changed.
 ///
 /// Its end counts as a change, too: a write whose request went away is finished by the store, which then drops it.
 #[derive(Debug)]
 pub(crate) struct CallerWatch {
-    is_touched: AtomicBool,
-    changes: Arc<AtomicU64>,
+    touched: Mutex<Touched>,
+    changes: Arc<Changes>,
+}
+
+#[derive(Debug, Default)]
+struct Touched {
+    all: bool,
+    counters: BTreeSet<usize>,
 }
 
 impl CallerWatch {
-    /// Notes that a row was written that callers are read from.
-    pub(crate) fn touch(&self) {
-        self.is_touched.store(true, Ordering::Release);
+    /// Notes that a row of everybody's callers was written.
+    pub(crate) fn touch_all(&self) {
+        self.touched.lock().all = true;
+    }
+
+    /// Notes that a row of a user's callers was written.
+    pub(crate) fn touch(&self, user: &Value) {
+        self.touched.lock().counters.insert(self.changes.counter(user));
     }
 
     /// Says that the write is committed.
     pub(crate) fn settle(&self) {
-        if self.is_touched.load(Ordering::Acquire) {
-            self.changes.fetch_add(1, Ordering::AcqRel);
+        let touched = self.touched.lock();
+        if touched.all {
+            self.changes.of_all.fetch_add(1, Ordering::AcqRel);
+        }
+        for counter in &touched.counters {
+            self.changes.of_users[*counter].fetch_add(1, Ordering::AcqRel);
         }
     }
 }
@@ -155,53 +259,94 @@ struct CallerStatements {
     row: Arc<Statement>,
     /// The permissions of a user, and which column of a row has one; none where the app's users have none.
     grants: Option<(Arc<Statement>, ColumnId)>,
+    /// What plugins have said.
+    sources: Vec<Prepared>,
+    /// Tables of theirs whose rows do not say whose they are.
+    shared: Vec<TableId>,
 }
 
 impl CallerStatements {
     /// `None` when the schema has no users.
-    fn new(catalog: &Catalog, dialect: &dyn Dialect) -> Option<CallerStatements> {
+    fn new(catalog: &Catalog, dialect: &dyn Dialect, sources: &[CallerSource]) -> Option<CallerStatements> {
         let schema = catalog.schema();
         let user = schema.user_table()?;
         let paths: Vec<_> = catalog.caller_paths().iter().map(|path| expression(schema, path)).collect();
         let row = mainstay_sql::test(schema, dialect, user.id, &paths);
         let grants = grants(schema, dialect, user);
-        Some(CallerStatements { row: Arc::new(row), grants })
+        let tables = CallerTables::new(catalog, sources, &[]);
+        let read: HashSet<TableId> =
+            sources.iter().flat_map(|source| source.tables().keys().copied()).collect();
+        let shared = read.into_iter().filter(|table| tables.get(*table) == Some(None)).collect();
+        let sources = sources.iter().map(|source| Prepared::new(schema, dialect, source)).collect();
+        Some(CallerStatements { row: Arc::new(row), grants, sources, shared })
     }
 
-    /// The batch that reads the caller whose key this is; [`CallerStatements::caller`] takes its outcome.
-    fn queries(&self, user: &Value) -> Vec<Query> {
-        let statements = std::iter::once(&self.row).chain(self.grants.iter().map(|(statement, _)| statement));
-        statements
-            .map(|statement| Query {
-                statement: statement.clone(),
-                values: vec![user.clone(); statement.binds.len()],
-            })
-            .collect()
+    fn asked<'s>(&'s self, claims: &'s Claims) -> impl Iterator<Item = &'s Prepared> {
+        self.sources.iter().filter(|source| source.is_asked(claims))
     }
 
-    /// The caller; `None` when there is no such user.
-    fn caller(&self, user: &Value, outcomes: Vec<Outcome>) -> Result<Option<Caller>, Error> {
+    /// The batch that reads the caller of claims; [`CallerStatements::caller`] takes its outcome.
+    fn queries(&self, claims: &Claims) -> Vec<Query> {
+        let of_user = |statement: &Arc<Statement>| Query {
+            statement: statement.clone(),
+            values: vec![claims.user.clone(); statement.binds.len()],
+        };
+        let own = std::iter::once(&self.row).chain(self.grants.iter().map(|(statement, _)| statement));
+        own.map(of_user).chain(self.asked(claims).map(|source| source.query(claims))).collect()
+    }
+
+    /// The caller; `None` when there is no such user, or not the session.
+    ///
+    /// # Errors
+    /// [`Key::TenantRefused`] when the user does not belong to the tenant.
+    fn caller(&self, claims: &Claims, outcomes: Vec<Outcome>) -> Result<Option<Caller>, Error> {
         let mut outcomes = outcomes.into_iter();
         let mut next = || match outcomes.next() {
             Some(Outcome::Values(rows)) => Ok(rows),
             _ => Err(Error::internal("a caller is read as lists of values")),
         };
         let Some(values) = next()?.into_iter().next() else { return Ok(None) };
-        let mut permissions = Vec::new();
+        let (mut permissions, mut roles) = (BTreeSet::new(), BTreeSet::new());
+        let mut limited: Option<BTreeSet<String>> = None;
         if let Some((_, permission)) = &self.grants {
-            permissions.extend(next()?.into_iter().filter_map(|mut grant| {
-                match grant.swap_remove(permission.0 as usize) {
-                    Value::Text(permission) => Some(permission),
-                    _ => None,
+            let granted = next()?.into_iter().map(|mut grant| grant.swap_remove(permission.0 as usize));
+            permissions.extend(granted.filter_map(text));
+        }
+        for source in self.asked(claims) {
+            let found = source.values(next()?);
+            match source.part {
+                CallerPart::Permissions => permissions.extend(found.into_iter().filter_map(text)),
+                CallerPart::Roles => roles.extend(found.into_iter().filter_map(text)),
+                CallerPart::Session => match found.into_iter().next() {
+                    None => return Ok(None),
+                    Some(Value::List(scopes)) => {
+                        limited = Some(scopes.iter().cloned().filter_map(text).collect());
+                    }
+                    Some(_) => {}
+                },
+                CallerPart::Membership if found.is_empty() => {
+                    return Err(Error::new(Key::TenantRefused, "You do not belong to this tenant."));
                 }
-            }));
+                CallerPart::Membership => {}
+            }
+        }
+        if let Some(limited) = limited {
+            permissions.retain(|permission| limited.contains(permission));
         }
         Ok(Some(Caller {
-            user: Some(user.clone()),
-            permissions: permissions.into_iter().collect(),
+            user: Some(claims.user.clone()),
+            permissions,
+            roles,
             row: OnceLock::from(CallerRow { values }),
             ..Caller::anonymous()
         }))
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Text(text) => Some(text),
+        _ => None,
     }
 }
 

@@ -23,6 +23,24 @@ pub struct Ctx {
     pub request_id: Arc<str>,
 }
 
+/// Who the credentials of a request say that it is: what a [`Caller`] is read by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claims {
+    /// The key of the user's row.
+    pub user: Value,
+    /// The tenant that the request is for.
+    pub tenant: Option<Value>,
+    /// The session behind the credentials.
+    pub session: Option<Value>,
+}
+
+impl Claims {
+    /// A user in no tenant, without a session: somebody whom the server itself speaks for.
+    pub fn user(user: Value) -> Claims {
+        Claims { user, tenant: None, session: None }
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Debug)]
 pub struct Caller {

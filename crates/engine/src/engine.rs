@@ -15,9 +15,9 @@ use parking_lot::RwLock;
 use tracing::Instrument as _;
 
 use crate::adopt;
-use crate::caller::Callers;
+use crate::caller::{Beside, CallerSource, Callers};
 use crate::catalog::Catalog;
-use crate::ctx::{Caller, Ctx};
+use crate::ctx::{Caller, Claims, Ctx};
 use crate::error::{Error, Key};
 use crate::history::LogStatements;
 use crate::identity;
@@ -94,7 +94,9 @@ impl Engine {
         };
         let identity = identity::of(&schema, dialect, &store).await?;
         let catalog = Arc::new(Catalog::new(schema));
-        let callers = Callers::new(&catalog, dialect, &store);
+        let sources = parts.get::<Vec<CallerSource>>().map(Vec::as_slice).unwrap_or_default();
+        let beside = parts.get::<Beside>().map(|beside| beside.0.as_slice()).unwrap_or_default();
+        let callers = Callers::new(&catalog, dialect, &store, (sources, beside));
         let writes = write::Prepared::new(catalog.schema().clone(), dialect, store.foreign_changes());
         let log = LogStatements::new(catalog.schema(), dialect);
         let planning = Planning {
@@ -198,29 +200,35 @@ impl Engine {
         result
     }
 
-    /// The caller that a user is; `None` when there is no such user.
+    /// The caller that claims are about; `None` when there is no such user, or not that session any more.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn caller(&self, user: &Value) -> Result<Option<Arc<Caller>>, Error> {
+    /// When the database cannot be read, or the user does not belong to the tenant.
+    pub async fn caller(&self, claims: &Claims) -> Result<Option<Arc<Caller>>, Error> {
         let deadline = Instant::now() + CALLER_TIMEOUT;
         let limits = ReadLimits { rows: self.limits().rows, bytes: self.limits().bytes, deadline };
-        self.callers.get(&self.store, user, limits).await
+        self.callers.get(&self.store, claims, limits).await
     }
 
-    /// The caller that a user is now, whatever was known before: for those who hold on to a caller for long.
+    /// The same as it is now, whatever was known before: for those who hold on to a caller for long.
     ///
     /// # Errors
-    /// When the database cannot be read.
-    pub async fn caller_now(&self, user: &Value) -> Result<Option<Arc<Caller>>, Error> {
+    /// As [`Engine::caller`].
+    pub async fn caller_now(&self, claims: &Claims) -> Result<Option<Arc<Caller>>, Error> {
         let deadline = Instant::now() + CALLER_TIMEOUT;
         let limits = ReadLimits { rows: self.limits().rows, bytes: self.limits().bytes, deadline };
-        self.callers.read(&self.store, user, limits).await
+        self.callers.read(&self.store, claims, limits).await
     }
 
-    /// The rows that a caller was read from, grants left out: a change of one of them may change the caller.
+    /// Another one whenever something may have been written that a plugin has called a table of callers
+    /// ([`Setup::caller_table`](crate::plugin::Setup::caller_table)): what was read of it before is old then.
+    pub fn callers_version(&self) -> (u64, u64) {
+        self.callers.version()
+    }
+
+    /// The rows that a caller was read from, in the form of [`Engine::callers_touched`]: a change of one of them may change the caller.
     pub fn rows_of_caller(&self, caller: &Caller) -> Vec<(TableId, Value)> {
-        Callers::rows_of(&self.catalog, caller)
+        self.callers.rows_of(&self.catalog, caller)
     }
 
     /// Whether requests can be served.

@@ -82,8 +82,31 @@ keys! {
     Request = "request.malformed", Malformed, "Malformed request";
     /// The credentials are missing, wrong or too old.
     Credentials = "auth.credentials", Unauthenticated, "Invalid credentials";
+    /// No account has this address and password, or it may not be signed in to.
+    AuthLogin = "auth.login", Unauthenticated, "Not signed in";
+    /// The first factor was right and a second one is asked for: send it with the `ticket` of this answer.
+    AuthSecondFactor = "auth.second_factor_required", Unauthenticated, "A second factor is needed";
+    /// The code is not right, was used, or is too old.
+    AuthCode = "auth.code", Unauthenticated, "Wrong code";
+    /// The session has ended, or the token was never one of ours: sign in.
+    AuthSession = "auth.session", Unauthenticated, "Session ended";
+    /// A refresh token was used a second time: somebody else may have it, so the session was ended.
+    AuthReused = "auth.refresh_reused", Unauthenticated, "Refresh token used again";
+    /// The link or token was used, is too old, or was never one of ours: ask for a new one.
+    AuthToken = "auth.token", Invalid, "Link not valid";
+    /// Credentials came by a cookie and a page has to prove that it is one of ours: the header `X-CSRF-Token` with the value of the
+    /// cookie `csrf`.
+    AuthCsrf = "auth.csrf", Forbidden, "Not from a page of ours";
+    /// This asks for somebody who has shown a password or second factor a short while ago.
+    AuthRecent = "auth.recent_required", Forbidden, "Sign in once more";
+    /// The address was not verified yet, and the app asks for that.
+    AuthUnverified = "auth.unverified", Forbidden, "Address not verified";
+    /// Too many attempts failed for this account or from this address.
+    AuthThrottled = "auth.throttled", TooMany, "Too many attempts";
     /// No rule allows this to this caller.
     Forbidden = "rule.refused", Forbidden, "Not allowed";
+    /// The request is for a tenant that the caller does not belong to.
+    TenantRefused = "tenant.refused", Forbidden, "Not of this tenant";
     /// A relation to a row that does not exist for this caller.
     RelationRefused = "relation.refused", Forbidden, "Relation refused";
     /// Ordering or grouping by a column that this caller may not read in every row.
@@ -178,9 +201,21 @@ pub struct Error {
     /// The warnings to accept, for [`Key::Warnings`].
     pub warnings: Vec<Warning>,
     /// Ask again after so many seconds, for [`Kind::Unavailable`] and [`Kind::TooMany`].
-    pub retry_after_s: Option<u64>,
+    pub retry_after_s: Option<u32>,
+    /// With which the request is gone on with, for [`Key::AuthSecondFactor`].
+    pub ticket: Option<Box<Ticket>>,
     /// For the log alone.
     pub internal: Option<String>,
+}
+
+/// With what a request is gone on with that was refused for now; never shown in a log.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket(pub String);
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket")
+    }
 }
 
 /// One offending value.
@@ -214,6 +249,7 @@ impl Error {
             errors: Vec::new(),
             warnings: Vec::new(),
             retry_after_s: None,
+            ticket: None,
             internal: None,
         }
     }

@@ -6,6 +6,7 @@
 //! Knows neither HTTP nor queues: their crates add words to [`Setup`] by traits of their own.
 
 mod command;
+mod opening;
 mod parts;
 mod setup;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::source::Sources;
 
+pub use crate::caller::CallerPart;
 pub use command::{Command, CommandCall};
 pub use parts::Parts;
 pub use setup::{Setup, TableSetup};

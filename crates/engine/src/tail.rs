@@ -152,19 +152,19 @@ impl Engine {
         prune::oldest_kept(Some(self.schema().table(table)), now)
     }
 
-    /// The rows whose callers a change may change: of tables that callers are read from, by table and key.
+    /// The rows whose callers a change may change, by table and key: the row itself, that of the user whose it is, and without a key
+    /// that of everybody who was read from such a table.
     pub fn callers_touched(&self, change: &Change) -> Vec<(TableId, Value)> {
-        if !self.callers.tables().contains(&change.table) {
-            return Vec::new();
-        }
+        let Some(owner) = self.callers.tables().get(change.table) else { return Vec::new() };
         let mut rows = vec![(change.table, change.key.clone())];
-        let table = self.schema().table(change.table);
-        let grantee = (table.name == "Grant").then(|| table.column_named("user")).flatten();
-        if let (Some(column), Some(users)) = (grantee, self.schema().user_table())
-            && let ChangeKind::Row { before, after } = &change.kind
-        {
-            let images = before.iter().chain(after);
-            rows.extend(images.map(|image| (users.id, image.values[column.id.0 as usize].clone())));
+        match (owner, self.schema().user_table()) {
+            (Some(owner), Some(users)) if users.id != change.table => {
+                if let ChangeKind::Row { before, after } = &change.kind {
+                    let images = before.iter().chain(after);
+                    rows.extend(images.map(|image| (users.id, image.values[owner.0 as usize].clone())));
+                }
+            }
+            _ => rows.push((change.table, Value::Null)),
         }
         rows
     }

@@ -25,18 +25,16 @@ mod tenants;
 mod value;
 mod why;
 
-use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use mainstay_lang::schema::TableId;
 use mainstay_store::{StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
 
 use self::explain::Explained;
 use self::planned::Planned;
 use self::run::{PutOff, Run};
-use crate::caller::CallerWatch;
+use crate::caller::{CallerTables, CallerWatch};
 use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -176,7 +174,7 @@ struct Job {
     idempotency: Option<Idempotency>,
     accepted: Vec<String>,
     explain: bool,
-    caller_tables: Arc<HashSet<TableId>>,
+    caller_tables: Arc<CallerTables>,
     watch: Arc<CallerWatch>,
     inquiry: Option<Arc<Inquiry>>,
     hooked: Option<Hooked>,
@@ -262,8 +260,15 @@ impl Job {
             inquiry.complete();
         }
         run.log().await?;
-        if run.rows.written().iter().any(|row| self.caller_tables.contains(&row.table)) {
-            self.watch.touch();
+        for row in run.rows.written() {
+            match self.caller_tables.get(row.table) {
+                None => {}
+                Some(None) => self.watch.touch_all(),
+                Some(Some(owner)) => {
+                    let images = row.before.iter().chain(&row.after);
+                    images.for_each(|image| self.watch.touch(&image[owner.0 as usize]));
+                }
+            }
         }
         let mut response = match (early, late) {
             (Some(response), _) => response,

@@ -60,7 +60,7 @@ impl App {
     pub(crate) fn new(engine: Arc<Engine>, options: Options) -> App {
         let openapi = openapi::document(engine.schema());
         App {
-            credentials: Credentials::new(&options, engine.schema()),
+            credentials: Credentials::new(&options, &engine),
             in_flight: InFlight::new(&options.limits),
             docs: Cached::new(docs::reference(&openapi)),
             docs_errors: Cached::new(docs::errors(&engine.schema().app)),

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axum::http::{HeaderMap, HeaderName, header};
-use mainstay_engine::ctx::{Caller, Ctx};
+use axum::http::{HeaderMap, HeaderName, Method, header};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::{Error, Key};
-use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Timestamp, Value};
 use uuid::Uuid;
 
+use crate::authenticate::{Authenticator, Identified, Presented};
 use crate::options::Options;
 use crate::token::{Subject, TokenVerifier};
 use mainstay_engine::Engine;
@@ -21,12 +21,17 @@ use mainstay_engine::Engine;
 /// Names a request in logs and answers; a client or proxy may give it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Names the tenant that a request is for.
+pub const TENANT: HeaderName = HeaderName::from_static("x-tenant");
+
 /// Longer ids are replaced rather than carried through every log line.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
 /// Turns what a request carries into who asks and under what conditions.
 pub(crate) struct Credentials {
     tokens: TokenVerifier,
+    /// A plugin that tells whom requests come from.
+    plugin: Option<Authenticator>,
     user_key: Option<Type>,
     request_timeout: Duration,
 }
@@ -46,9 +51,11 @@ impl Ends {
 }
 
 impl Credentials {
-    pub(crate) fn new(options: &Options, schema: &Schema) -> Credentials {
+    pub(crate) fn new(options: &Options, engine: &Engine) -> Credentials {
+        let schema = engine.schema();
         Credentials {
             tokens: TokenVerifier::new(&options.token_secret, &schema.app),
+            plugin: engine.parts().get::<Authenticator>().cloned(),
             user_key: schema.user_table().map(|table| schema.key_type(table.id).clone()),
             request_timeout: options.limits.request_timeout,
         }
@@ -57,20 +64,38 @@ impl Credentials {
     /// Who asks, with the request's clock and deadline; and when the credentials end, for whoever stays.
     pub(crate) async fn context(
         &self,
-        engine: &Engine,
-        headers: &HeaderMap,
+        engine: &Arc<Engine>,
+        (method, headers): (&Method, &HeaderMap),
         request_id: Arc<str>,
     ) -> Result<(Ctx, Option<Ends>), Error> {
-        let (subject, ends) = match self.subject(headers)? {
-            Some((subject, ends)) => (Some(subject), Some(Ends { unix_s: ends })),
-            None => (None, None),
+        let token = bearer(headers)?;
+        if let Some((subject, ends)) = token.and_then(|token| self.tokens.verify(token)) {
+            let caller = match subject {
+                Subject::Admin => Arc::new(Caller::administrator()),
+                Subject::User(key) => self.user(engine, &key).await?,
+            };
+            return Ok((self.context_of(caller, request_id), Some(Ends { unix_s: ends })));
+        }
+        let Some(plugin) = &self.plugin else {
+            return match token {
+                None => Ok((self.anonymous(request_id), None)),
+                Some(_) => Err(refused("The token is not valid here, or no longer: ask for a new one.")),
+            };
         };
-        let caller = match subject {
+        let presented = Presented { token, method, headers, now: now() };
+        let Identified { user, tenant, session, ends } = plugin.0.identify(engine, presented).await?;
+        let caller = match user {
             None => Arc::new(Caller::anonymous()),
-            Some(Subject::Admin) => Arc::new(Caller::administrator()),
-            Some(Subject::User(key)) => self.user(engine, &key).await?,
+            Some(user) => {
+                let claims = Claims { user, tenant: tenant.clone(), session: session.clone() };
+                engine
+                    .caller(&claims)
+                    .await?
+                    .ok_or_else(|| refused("The session has ended: sign in again."))?
+            }
         };
-        Ok((self.context_of(caller, request_id), ends))
+        let ends = ends.map(|ends| Ends { unix_s: u64::try_from(ends.0 / 1_000_000).unwrap_or_default() });
+        Ok((Ctx { tenant, session, ..self.context_of(caller, request_id) }, ends))
     }
 
     /// For routes that look at no credentials.
@@ -89,31 +114,26 @@ impl Credentials {
         }
     }
 
-    fn subject(&self, headers: &HeaderMap) -> Result<Option<(Subject, u64)>, Error> {
-        let mut values = headers.get_all(header::AUTHORIZATION).iter();
-        let Some(value) = values.next() else { return Ok(None) };
-        if values.next().is_some() {
-            return Err(refused("There are several `Authorization` headers."));
-        }
-        let token = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim()));
-        let Some(token) = token else {
-            return Err(refused("`Authorization` is read as `Bearer TOKEN`."));
-        };
-        self.tokens
-            .verify(token)
-            .map(Some)
-            .ok_or_else(|| refused("The token is not valid here, or no longer: ask for a new one."))
-    }
-
-    async fn user(&self, engine: &Engine, key: &str) -> Result<Arc<Caller>, Error> {
+    async fn user(&self, engine: &Arc<Engine>, key: &str) -> Result<Arc<Caller>, Error> {
         let gone = || refused("The token's user is no longer there.");
         let user = self.user_key.as_ref().and_then(|ty| key_value(ty, key)).ok_or_else(gone)?;
-        engine.caller(&user).await?.ok_or_else(gone)
+        engine.caller(&Claims::user(user)).await?.ok_or_else(gone)
     }
+}
+
+/// The token of `Authorization: Bearer TOKEN`.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(refused("There are several `Authorization` headers."));
+    }
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim()));
+    token.map(Some).ok_or_else(|| refused("`Authorization` is read as `Bearer TOKEN`."))
 }
 
 /// The id that the request came with, when it is short and plain, else a new one.

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod app;
+mod authenticate;
 mod body;
 mod call;
+mod client;
 mod compress;
 mod credentials;
 mod docs;
@@ -23,6 +25,9 @@ mod router;
 mod server;
 mod token;
 
+pub use authenticate::{Answer, Authenticate, Identified, Presented, SetupAuthenticate};
+pub use client::{Network, NetworkError};
+pub use credentials::TENANT;
 pub use mount::{OpenCtx, Refusal, RequestCtx, SetupHttp};
 pub use openapi::document as openapi_document;
 pub use options::{Limits, Options};

@@ -4,6 +4,7 @@
 //! engine passes the same rules. Mainstay's own paths come first, static files last.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
@@ -19,7 +20,7 @@ use mainstay_engine::{Engine, document, render};
 use tower::{Layer, Service, ServiceExt as _};
 
 use crate::app::App;
-use crate::{files, problem};
+use crate::{client, files, problem};
 
 type Wrap = Arc<dyn Fn(axum::Router) -> axum::Router + Send + Sync>;
 
@@ -151,6 +152,8 @@ pub struct RequestCtx {
     pub ctx: Ctx,
     /// The app.
     pub engine: Arc<Engine>,
+    /// The address that it comes from; none: it came over a socket.
+    pub client: Option<IpAddr>,
 }
 
 impl RequestCtx {
@@ -186,8 +189,10 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestCtx {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestCtx, Refusal> {
         let Entered { app, request_id, .. } =
             parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
-        let (ctx, _) = app.credentials.context(&app.engine, &parts.headers, request_id).await?;
-        Ok(RequestCtx { ctx, engine: app.engine.clone() })
+        let client = client::address(&app.options.trusted_proxies, &parts.extensions, &parts.headers);
+        let (ctx, _) =
+            app.credentials.context(&app.engine, (&parts.method, &parts.headers), request_id).await?;
+        Ok(RequestCtx { ctx, engine: app.engine.clone(), client })
     }
 }
 
@@ -202,8 +207,9 @@ impl<S: Send + Sync> FromRequestParts<S> for OpenCtx {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<OpenCtx, Refusal> {
         let Entered { app, request_id, .. } =
             parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
+        let client = client::address(&app.options.trusted_proxies, &parts.extensions, &parts.headers);
         let ctx = app.credentials.anonymous(request_id);
-        Ok(OpenCtx(RequestCtx { ctx, engine: app.engine.clone() }))
+        Ok(OpenCtx(RequestCtx { ctx, engine: app.engine.clone(), client }))
     }
 }
 

@@ -7,6 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::client::Network;
 use crate::token::TokenSecret;
 
 /// What a server is started with.
@@ -22,6 +23,8 @@ pub struct Options {
     pub development: bool,
     /// Origins that browsers may call from; `*` is every origin, none closes CORS.
     pub origins: Vec<String>,
+    /// Proxies whose word on where a request comes from is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Bounds on what clients can make the server hold.
     pub limits: Limits,
     /// How much subscribers may ask for.
@@ -37,6 +40,7 @@ impl Options {
             public: None,
             development: false,
             origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             limits: Limits::default(),
             live: mainstay_live::Limits::default(),
         }

@@ -31,7 +31,7 @@ pub(crate) const STATUSES: &[(Kind, StatusCode)] = &[
 ];
 
 /// Seconds to wait before asking again, when the error does not say.
-const RETRY_AFTER_S: u64 = 1;
+const RETRY_AFTER_S: u32 = 1;
 
 /// The status of a kind of failure.
 pub(crate) fn status(kind: Kind) -> StatusCode {
@@ -54,6 +54,8 @@ struct Problem<'a> {
     errors: &'a [FieldError],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [Warning],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<&'a str>,
 }
 
 /// A failure as a JSON document with its status; faults of the server and of what it stands on are logged here.
@@ -71,6 +73,7 @@ pub(crate) fn document(error: &Error, request_id: &str) -> (StatusCode, String) 
         request_id,
         errors: &error.errors,
         warnings: &error.warnings,
+        ticket: error.ticket.as_deref().map(|ticket| ticket.0.as_str()),
     };
     (status, serde_json::to_string(&problem).expect("a problem is strings and numbers"))
 }

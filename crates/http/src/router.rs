@@ -251,7 +251,8 @@ async fn answer(
     let (ctx, ends) = match route.access {
         Access::Open => (app.credentials.anonymous(request_id), None),
         Access::Ruled => {
-            let (ctx, ends) = app.credentials.context(&app.engine, &parts.headers, request_id).await?;
+            let (ctx, ends) =
+                app.credentials.context(&app.engine, (&method, &parts.headers), request_id).await?;
             observation.caller(&ctx.caller);
             (ctx, ends)
         }

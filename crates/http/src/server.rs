@@ -9,13 +9,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::app::App;
+use crate::client::Peer;
 use crate::metrics::{self, CONNECTIONS};
 use crate::options::Options;
 use crate::router::{self, AppService};
@@ -129,8 +133,8 @@ impl Connections {
     /// Takes one connection when there is a place, and serves it in a task of its own. May be dropped at any time.
     async fn accept(&self, listener: &TcpListener) {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("the semaphore is never closed");
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             // Of a connection that ended before it was accepted nothing more is heard.
             Err(error) if is_of_connection(&error) => return,
             Err(error) => {
@@ -139,7 +143,7 @@ impl Connections {
                 return;
             }
         };
-        let connection = self.connection(stream);
+        let connection = self.connection(stream, peer);
         tokio::spawn(async move {
             ::metrics::gauge!(CONNECTIONS).increment(1.0);
             if let Err(error) = connection.await {
@@ -150,13 +154,21 @@ impl Connections {
         });
     }
 
-    fn connection(&self, stream: TcpStream) -> impl Future<Output = hyper::Result<()>> + use<> {
+    fn connection(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = hyper::Result<()>> + use<> {
         // Answers are written whole: waiting for more to send with them would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let connection =
-            self.http.serve_connection(TokioIo::new(stream), self.service.clone()).with_upgrades();
+        let service = self.service.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            service.call(request)
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service).with_upgrades();
         let mut stop = self.stop.subscribe();
         async move {
             let mut connection = std::pin::pin!(connection);

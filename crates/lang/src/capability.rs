@@ -26,7 +26,7 @@ pub const CAPABILITIES: &[Capability] = &[
     capability("datasets", "Editable units, read whole and saved in one transaction."),
     capability("files", "Uploaded files under the rules of the rows that have them."),
     capability("flags", "Feature flags, global and per tenant."),
-    capability("identity", "Users, sign-in, roles and permissions."),
+    with_tables("identity", "Users, sign-in, roles and permissions."),
     with_tables("jobs", "Work that is queued in the transaction that asks for it."),
     capability("live", "Subscriptions to rows."),
     with_tables("mail", "Mail from templates."),

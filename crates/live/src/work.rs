@@ -9,7 +9,7 @@ mod tester;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::{Error, Key, Kind};
 use mainstay_engine::{Among, Change, Engine, Position, Reading, WatchedRow};
 use mainstay_lang::schema::TableId;
@@ -154,7 +154,11 @@ impl Reader {
         match (&who.user, who.admin) {
             (_, true) => Ok(Some(Arc::new(Caller::administrator()))),
             (None, _) => Ok(Some(Arc::new(Caller::anonymous()))),
-            (Some(user), _) => self.persist(|| self.engine.caller_now(user)).await,
+            (Some(user), _) => {
+                let claims =
+                    Claims { user: user.clone(), tenant: who.tenant.clone(), session: who.session.clone() };
+                self.persist(|| self.engine.caller_now(&claims)).await
+            }
         }
     }
 

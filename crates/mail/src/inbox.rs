@@ -27,12 +27,12 @@ pub(crate) fn routes() -> Router {
 }
 
 async fn list(request: RequestCtx) -> Result<Html<String>, Refusal> {
-    let RequestCtx { engine, ctx } = request;
+    let RequestCtx { engine, ctx, .. } = request;
     Ok(Html(inbox_list(&engine, &Ctx { caller: Arc::new(Caller::administrator()), ..ctx }).await?))
 }
 
 async fn show(request: RequestCtx, Path(id): Path<String>) -> Result<Html<String>, Refusal> {
-    let RequestCtx { engine, ctx } = request;
+    let RequestCtx { engine, ctx, .. } = request;
     Ok(Html(inbox_show(&engine, &Ctx { caller: Arc::new(Caller::administrator()), ..ctx }, &id).await?))
 }
 

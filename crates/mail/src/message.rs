@@ -1,11 +1,17 @@
 //! A mail that is to be sent, as the arguments of its job.
 
+use std::sync::Arc;
+
+use mainstay_engine::sealed::{SealedError, Sealer};
 use mainstay_jobs::NewJob;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::plugin::MAIL_JOB;
+
+/// What opens sealed mail, kept among the app's parts.
+pub struct MailSealer(pub Arc<Sealer>);
 
 /// A mail that is to be sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +29,9 @@ pub struct Mail {
     /// Files that go with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// More of it, encrypted while the mail waits: see [`Mail::sealed`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sealed: Option<String>,
     /// Made once, so that each attempt to send it bears the same one.
     pub(crate) key: Uuid,
 }
@@ -56,6 +65,7 @@ impl Mail {
             reply_to: None,
             data,
             attachments: Vec::new(),
+            sealed: None,
             key: Uuid::now_v7(),
         }
     }
@@ -78,6 +88,29 @@ impl Mail {
     #[must_use]
     pub fn reply_to(self, reply_to: impl Into<String>) -> Mail {
         Mail { reply_to: Some(reply_to.into()), ..self }
+    }
+
+    /// With values that its reader alone may see, such as a link to sign in by: the job that waits has them encrypted. Whoever has the
+    /// sealer keeps it where the app is set up, as a [`MailSealer`].
+    ///
+    /// # Errors
+    /// When the system has no randomness.
+    pub fn sealed(mut self, sealer: &Sealer, data: &Json) -> Result<Mail, SealedError> {
+        self.sealed = Some(sealer.seal(data.to_string().as_bytes(), &self.key.to_string())?);
+        Ok(self)
+    }
+
+    /// What the template shows, with what was sealed.
+    pub(crate) fn shown(&self, sealer: Option<&MailSealer>) -> Result<Json, String> {
+        let mut data = self.data.clone();
+        let Some(sealed) = &self.sealed else { return Ok(data) };
+        let sealer = sealer.ok_or("it has sealed values, and nobody who can open them")?;
+        let opened = sealer.0.open(sealed, &self.key.to_string()).map_err(|error| error.to_string())?;
+        let opened: Json = serde_json::from_slice(&opened).map_err(|error| error.to_string())?;
+        if let (Json::Object(data), Json::Object(opened)) = (&mut data, opened) {
+            data.extend(opened);
+        }
+        Ok(data)
     }
 
     /// The job that sends it.

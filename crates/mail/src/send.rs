@@ -15,17 +15,22 @@ use mainstay_engine::part::Operation;
 use mainstay_jobs::{JobError, Running};
 use serde_json::{Value as Json, json};
 
-use crate::message::Mail;
+use crate::message::{Mail, MailSealer};
 use crate::plugin::MailOptions;
-use crate::template::Rendered;
+use crate::template::{BroughtTemplates, Rendered};
 use crate::transport::{SmtpError, Way};
 
 /// Sends one mail.
 pub(crate) async fn send(options: Arc<MailOptions>, job: Running, mail: Mail) -> Result<(), JobError> {
     let message_id = format!("<{}@{}>", mail.key, options.from.email.domain());
-    let rendered = match options.templates.render(&mail.template, &mail.data) {
+    let parts = job.engine().parts();
+    let templates = options.templates.with(parts.get::<BroughtTemplates>());
+    let rendered = mail
+        .shown(parts.get::<MailSealer>())
+        .and_then(|data| templates.render(&mail.template, &data).map_err(|error| error.to_string()));
+    let rendered = match rendered {
         Ok(rendered) => rendered,
-        Err(error) => return Err(failed(&job, &mail, &message_id, "", error.to_string()).await),
+        Err(words) => return Err(failed(&job, &mail, &message_id, "", words).await),
     };
     let (allowed, suppressed) = match recipients(&options, &mail) {
         Ok(recipients) => recipients,

@@ -5,7 +5,7 @@
 //! look for them. A template that loops has used up its fuel at some point. Knows nothing of who gets the mail.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use css_inline::CSSInliner;
 use minijinja::value::Serde;
@@ -19,7 +19,12 @@ const FUEL: u64 = 2_000_000;
 #[derive(Clone, Debug)]
 pub struct Templates {
     folder: PathBuf,
+    brought: BTreeMap<&'static str, &'static str>,
 }
+
+/// Files of templates that plugins bring, by name: `welcome.html`. A file of the app's own with that name stands before it.
+#[derive(Clone, Debug, Default)]
+pub struct BroughtTemplates(pub BTreeMap<&'static str, &'static str>);
 
 /// A mail that was rendered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +76,14 @@ struct Head {
 impl Templates {
     /// Those of a folder, which need not be there.
     pub fn new(folder: impl Into<PathBuf>) -> Templates {
-        Templates { folder: folder.into() }
+        Templates { folder: folder.into(), brought: BTreeMap::new() }
+    }
+
+    /// The same with those that plugins bring.
+    #[must_use]
+    pub fn with(&self, brought: Option<&BroughtTemplates>) -> Templates {
+        let brought = brought.map(|brought| brought.0.clone()).unwrap_or_default();
+        Templates { folder: self.folder.clone(), brought }
     }
 
     /// The names of the mails that there are.
@@ -95,7 +107,7 @@ impl Templates {
         let text_file = format!("{name}.txt");
         let (head, html) = head(&html_file, &self.read(&html_file)?)?;
         let text = self.read(&text_file)?;
-        let mut environment = environment(&self.folder);
+        let mut environment = environment(self);
         let failed = |file: &str, error: &minijinja::Error| {
             // The chain says in which line, and of which file.
             let mut words = format!("{error:#}");
@@ -136,13 +148,14 @@ impl Templates {
         Ok(Rendered { subject, html, text })
     }
 
+    fn file(&self, name: &str) -> Option<String> {
+        let own = std::fs::read_to_string(self.folder.join(name)).ok();
+        own.or_else(|| self.brought.get(name).map(|text| (*text).to_owned()))
+    }
+
     fn read(&self, file: &str) -> Result<String, TemplateError> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let text = if file.chars().all(is_plain) && !file.starts_with('.') {
-            std::fs::read_to_string(self.folder.join(file)).ok()
-        } else {
-            None
-        };
+        let text = if file.chars().all(is_plain) && !file.starts_with('.') { self.file(file) } else { None };
         text.ok_or_else(|| {
             let names = self.names();
             let stem = file.split('.').next().unwrap_or(file);
@@ -152,14 +165,14 @@ impl Templates {
     }
 }
 
-fn environment(folder: &Path) -> Environment<'static> {
+fn environment(templates: &Templates) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
-    let folder = folder.to_owned();
+    let templates = templates.clone();
     environment.set_loader(move |name| {
         let is_plain = !name.contains(['/', '\\']) && !name.starts_with('.');
-        Ok(std::fs::read_to_string(folder.join(name)).ok().filter(|_| is_plain))
+        Ok(if is_plain { templates.file(name) } else { None })
     });
     environment
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use mainstay_engine::plugin::Plugins;
+use mainstay_identity::{IdentityOptions, IdentityPlugin, PasswordOptions};
 use mainstay_jobs::{Clock, JobsPlugin};
 use mainstay_lang::parser::parse_file;
 use mainstay_lang::schema::Schema;
@@ -12,21 +13,27 @@ use mainstay_lang::source::Sources;
 use mainstay_mail::{Allowed, MailOptions, MailPlugin, Smtp, Way};
 
 use crate::cli::App;
-use crate::settings::Config;
+use crate::settings::{self, Config};
 
 /// How long a mail server may take to answer.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The plugins of an app under its settings: the platform's, then its own.
 pub(crate) fn of_app(app: &App, schema: &Schema, config: &Config) -> Result<Plugins> {
-    let mail = is_used(&schema.uses, "mail").then(|| mail_options(&app.folder, config)).transpose()?;
-    Ok(plugins(app, &schema.uses, mail, Clock::default()))
+    let mail = has_mail(&schema.uses).then(|| mail_options(&app.folder, config)).transpose()?;
+    let identity = is_used(&schema.uses, "identity").then(|| identity_options(app, config)).transpose()?;
+    Ok(plugins(app, &schema.uses, (mail, identity), Clock::default()))
 }
 
 /// The same in a test: mail is captured, and the queue goes by the test's clock.
 pub(crate) fn in_test(app: &App, schema: &Schema, clock: Clock) -> Result<Plugins> {
-    let mail = is_used(&schema.uses, "mail").then(|| captured(&app.folder, "app@localhost")).transpose()?;
-    Ok(plugins(app, &schema.uses, mail, clock))
+    let mail = has_mail(&schema.uses).then(|| captured(&app.folder, "app@localhost")).transpose()?;
+    let identity = is_used(&schema.uses, "identity").then(|| IdentityOptions {
+        // Tests sign in often, and what they protect is nothing.
+        password: PasswordOptions { memory_kib: 64, passes: 1, ..PasswordOptions::default() },
+        ..IdentityOptions::new([7; 32], "http://localhost")
+    });
+    Ok(plugins(app, &schema.uses, (mail, identity), clock))
 }
 
 /// What the platform and the plugins add to the sources of an app, whatever its settings.
@@ -34,18 +41,54 @@ pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources>
     // What is wrong with a file is told by whoever reads all of them.
     let trees = files.iter().map(|(_, text)| parse_file(0, text).0);
     let used: Vec<String> = trees.flat_map(|tree| tree.uses).map(|name| name.text).collect();
-    let mail = is_used(&used, "mail").then(|| captured(&app.folder, "app@localhost")).transpose()?;
-    Ok(plugins(app, &used, mail, Clock::default()).sources())
+    let mail = has_mail(&used).then(|| captured(&app.folder, "app@localhost")).transpose()?;
+    let identity = is_used(&used, "identity").then(|| IdentityOptions::new(Vec::new(), ""));
+    Ok(plugins(app, &used, (mail, identity), Clock::default()).sources())
 }
 
-fn plugins(app: &App, used: &[String], mail: Option<MailOptions>, clock: Clock) -> Plugins {
+fn plugins(
+    app: &App,
+    used: &[String],
+    (mail, identity): (Option<MailOptions>, Option<IdentityOptions>),
+    clock: Clock,
+) -> Plugins {
     let mut plugins = Plugins::default();
     plugins.add(JobsPlugin { is_shown: is_used(used, "jobs"), clock });
     if let Some(mail) = mail {
         plugins.add(MailPlugin::new(mail));
     }
+    if let Some(identity) = identity {
+        plugins.add(IdentityPlugin::new(identity));
+    }
     plugins.append(&app.plugins);
     plugins
+}
+
+/// Identity writes to people.
+fn has_mail(used: &[String]) -> bool {
+    is_used(used, "mail") || is_used(used, "identity")
+}
+
+fn identity_options(app: &App, config: &Config) -> Result<IdentityOptions> {
+    if config.environment == "production" {
+        if config.auth_secret.is_none() {
+            bail!(
+                "auth.secret: in production it is said by you, the same on every node, and kept elsewhere than the data"
+            );
+        }
+        if config.url.is_none() {
+            bail!("http.url: in production links in mail have to say where people reach the app");
+        }
+    }
+    let secret = settings::auth_secret(config, &app.folder)?;
+    let url = config.url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let own = IdentityOptions::new(secret, url);
+    Ok(IdentityOptions {
+        secret: own.secret,
+        url: own.url,
+        secure_cookies: own.secure_cookies,
+        ..config.identity.clone()
+    })
 }
 
 fn is_used(used: &[String], name: &str) -> bool {

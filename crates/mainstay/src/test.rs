@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Operation;
 use mainstay_engine::{ChangeKind, Engine, Position, Tail, document, render};
@@ -94,6 +94,7 @@ impl TestApp {
         let plugins = plugins::in_test(&app, &schema, clock).unwrap_or_else(|error| panic!("{error:#}"));
         let (engine, place) = place::open(&app, &schema, &plugins).await;
         let engine = Arc::new(engine);
+        engine.begin().await.unwrap_or_else(|error| panic!("{error}"));
         let secret = TokenSecret::new([7; TokenSecret::BYTES_MIN]).expect("the secret is long enough");
         let router = mainstay_http::service(mainstay_http::Options::new(secret.clone()), engine.clone());
         let seen = engine.position().await.unwrap_or_else(|error| panic!("{error}"));
@@ -248,7 +249,7 @@ impl Asking<'_> {
             Who::Admin => Arc::new(Caller::administrator()),
             Who::User(key) => {
                 let gone = || Error::new(Key::Credentials, "the user is no longer there");
-                self.app.engine.caller(key).await?.ok_or_else(gone)?
+                self.app.engine.caller(&Claims::user(key.clone())).await?.ok_or_else(gone)?
             }
         };
         let now = Timestamp(self.app.now.load(Ordering::SeqCst));

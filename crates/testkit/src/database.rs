@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use mainstay_engine::ctx::{Caller, CallerRow, Ctx};
+use mainstay_engine::ctx::{Caller, CallerRow, Claims, Ctx};
 use mainstay_engine::{Engine, MayChange, Options, limits::Limits, prelude};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::diagnostic::Diagnostic;
@@ -333,7 +333,7 @@ impl Database {
     pub async fn context(&self, asker: &Asker) -> anyhow::Result<Ctx> {
         let mut caller = Caller::anonymous();
         if let Some(user) = &asker.user
-            && let Some(known) = self.engine.caller(user).await?
+            && let Some(known) = self.engine.caller(&Claims::user(user.clone())).await?
         {
             caller.user.clone_from(&known.user);
             if let Some(row) = known.row.get() {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_engine::Engine;
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::part::Operation;
 use mainstay_engine::{document, render};
 use mainstay_lang::value::Timestamp;
@@ -273,7 +273,8 @@ async fn exact_sets_for_all(on: DatabaseKind, rounds: usize) {
     );
     for task in listening {
         let mut client = task.await.unwrap();
-        let caller = engine.caller_now(client.who.user.as_ref().unwrap()).await.unwrap().unwrap();
+        let caller =
+            engine.caller_now(&Claims::user(client.who.user.clone().unwrap())).await.unwrap().unwrap();
         let document = json!({client.table: {"get": ["n"], "limit": 1000}});
         let answer = execute(&engine, Caller::clone(&caller), &document).await.unwrap();
         let rows = answer[client.table].as_array().cloned().unwrap_or_default();

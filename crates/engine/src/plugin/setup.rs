@@ -9,8 +9,11 @@ use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::suggest::nearest;
 
 use super::command::Command;
+use super::opening::Openings;
 use super::parts::Parts;
+use crate::caller::{Beside, CallerPart, CallerSource};
 use crate::ctx::Ctx;
+use crate::engine::Engine;
 use crate::error::Error;
 use crate::hook::{
     Changing, Deleted, Hook, Hooks, ListUpdated, Processing, Results, Row, RowType, Updated, changing,
@@ -125,6 +128,37 @@ impl<'s> Setup<'s> {
                 "a rule is named `Table.create`, `.update`, `.delete`, `.link` or `.unlink`, not `{name}`"
             )),
         }
+        self
+    }
+
+    /// Where something of callers is read from, beside their rows and grants: rows of `table` for which `filter` is true, a condition of
+    /// the language that may name `$user`, `$tenant` and `$session`, and the column that counts. It looks past all rules.
+    pub fn caller(&mut self, part: CallerPart, (table, column, filter): (&str, &str, &str)) -> &mut Self {
+        match CallerSource::compile(self.schema, part, (table, column, filter)) {
+            Ok(source) => self.parts.of::<Vec<CallerSource>>().push(source),
+            Err(words) => self.problems.push(words),
+        }
+        self
+    }
+
+    /// A table whose rows say of credentials what they mean: see [`Engine::callers_version`](crate::Engine::callers_version).
+    pub fn caller_table(&mut self, name: &str) -> &mut Self {
+        match self.schema.table_named(name) {
+            Some(table) => self.parts.of::<Beside>().0.push(table.id),
+            None => self.problems.push(format!("there is no table `{name}`")),
+        }
+        self
+    }
+
+    /// Called when the app is open and before it serves or works: the place for rows that have to be there. On several nodes it may run
+    /// at the same time.
+    pub fn on_open<F, Fut>(&mut self, open: F) -> &mut Self
+    where
+        F: Fn(Arc<Engine>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let plugin = self.plugin.clone();
+        self.parts.of::<Openings>().0.push((plugin, Arc::new(move |engine| Box::pin(open(engine)))));
         self
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::Error;
 use mainstay_engine::limits::Limits;
 use mainstay_engine::part::Operation;
@@ -101,7 +101,9 @@ impl App {
     /// The user of a number.
     pub(crate) async fn user(&self, number: u32) -> Caller {
         let key = Value::Uuid(id(number).parse().unwrap());
-        Caller::clone(&*self.engine.caller(&key).await.unwrap().expect("the user was made"))
+        Caller::clone(
+            &*self.engine.caller(&Claims::user(key.clone())).await.unwrap().expect("the user was made"),
+        )
     }
 
     pub(crate) async fn run(&self, caller: Caller, request: &str) -> Result<String, Error> {

@@ -29,7 +29,8 @@ use super::frame::{self, RequestFrame, Said};
 use super::{device, is_welcome, who};
 use crate::app::App;
 use crate::call::Call;
-use crate::credentials::{Ends, REQUEST_ID};
+use crate::client::{FORWARDED_FOR, Peer};
+use crate::credentials::{Ends, REQUEST_ID, TENANT};
 use crate::metrics::live_send;
 use crate::router::Entry;
 
@@ -54,8 +55,13 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 const GOING_AWAY: u16 = 1001;
 const CREDENTIALS_ENDED: u16 = 4401;
 
+/// Headers that say who asks and for which tenant; a frame's own stand before them.
+const CARRIED: [HeaderName; 6] =
+    [header::AUTHORIZATION, header::COOKIE, header::HOST, header::ORIGIN, FORWARDED_FOR, TENANT];
+
 /// Headers that a frame's request cannot bring: they belong to a connection, or to bodies of other forms.
-const NOT_TAKEN: [HeaderName; 7] = [
+const NOT_TAKEN: [HeaderName; 8] = [
+    FORWARDED_FOR,
     header::ACCEPT_ENCODING,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -73,7 +79,8 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
         let words = "Pages of this origin may not open a socket here.";
         return Err(Error::new(Key::Forbidden, words));
     }
-    let authorization = headers.get(header::AUTHORIZATION).cloned();
+    let carried = carried(&headers);
+    let peer = extensions.get::<Peer>().copied();
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.headers = headers;
     parts.extensions = extensions;
@@ -101,7 +108,8 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
             entry,
             of_requests,
             connection,
-            authorization,
+            carried,
+            peer,
             request_id,
             ends,
             subscribed: HashSet::new(),
@@ -119,7 +127,10 @@ struct Socket {
     app: Arc<App>,
     entry: Entry,
     connection: Connection,
-    authorization: Option<HeaderValue>,
+    /// What the socket was opened with, or was told since, of who asks and for which tenant.
+    carried: HeaderMap,
+    /// Where it comes from: its requests come from nowhere else.
+    peer: Option<Peer>,
     request_id: Arc<str>,
     ends: Option<Ends>,
     /// The ids of subscriptions that the client knows of. One that was ended and begun again is another text in memory.
@@ -302,17 +313,20 @@ impl Socket {
 
     /// Takes other credentials; refused ones leave those that were.
     async fn identify(&mut self, token: Option<String>) -> Result<(), Error> {
-        let mut headers = HeaderMap::new();
+        let mut headers = self.carried.clone();
+        headers.remove(header::AUTHORIZATION);
+        headers.remove(header::COOKIE);
         if let Some(token) = token {
             let value = HeaderValue::from_str(&format!("Bearer {token}"))
                 .map_err(|_| Error::new(Key::Credentials, "The token is not valid here."))?;
             headers.insert(header::AUTHORIZATION, value);
         }
-        let authorization = headers.get(header::AUTHORIZATION).cloned();
+        let carried = headers.clone();
         let (app, request_id) = (Arc::clone(&self.app), Arc::clone(&self.request_id));
-        let read = async move { app.credentials.context(&app.engine, &headers, request_id).await };
+        let read =
+            async move { app.credentials.context(&app.engine, (&Method::GET, &headers), request_id).await };
         let (ctx, ends) = self.of_requests.spawn(read).await.map_err(Error::internal)??;
-        self.authorization = authorization;
+        self.carried = carried;
         self.ends = ends;
         self.connection.identify(who(&ctx)).await;
         Ok(())
@@ -331,11 +345,14 @@ impl Socket {
         *request.version_mut() = Version::HTTP_2;
         *request.method_mut() = method;
         *request.uri_mut() = target;
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
         let headers = request.headers_mut();
         if frame.body.is_some() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        headers.extend(self.authorization.clone().map(|value| (header::AUTHORIZATION, value)));
+        headers.extend(self.carried.clone());
         for (name, value) in &frame.headers {
             let name = HeaderName::from_str(name)
                 .map_err(|_| refused("`headers` has a name that no header can have.".to_owned()))?;
@@ -347,6 +364,17 @@ impl Socket {
         }
         Ok(request)
     }
+}
+
+/// The headers of a socket that count for its requests, too.
+fn carried(headers: &HeaderMap) -> HeaderMap {
+    let mut carried = HeaderMap::new();
+    for name in &CARRIED {
+        for value in headers.get_all(name) {
+            carried.append(name, value.clone());
+        }
+    }
+    carried
 }
 
 /// Runs a request by the way that every other one takes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::part::Operation;
 use mainstay_engine::{Engine, document};
 use mainstay_lang::value::Value;
@@ -56,7 +56,7 @@ async fn callers(engine: &Engine) -> BTreeMap<char, Arc<Standing>> {
     };
     run(engine, json!({"User": [user(11, &red), user(12, &red), user(13, &blue), user(14, &red)]})).await;
     run(engine, json!({"Grant": {"create": true, "user": key(14).to_string(), "permission": "cost"}})).await;
-    let of = async |number: usize| engine.caller_now(&key(number)).await.unwrap().unwrap();
+    let of = async |number: usize| engine.caller_now(&Claims::user(key(number))).await.unwrap().unwrap();
     let who = |number: usize| Who { user: Some(key(number)), ..Who::default() };
     let chief = {
         let mut caller = Caller::clone(&*of(11).await);

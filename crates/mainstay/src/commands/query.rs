@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::Error;
 use mainstay_engine::part::Operation;
 use mainstay_engine::{document, render};
@@ -49,7 +49,7 @@ pub(super) fn operation(argument: &str) -> Result<(Operation, bool)> {
 pub(super) fn caller_context(runtime: &Runtime, caller: &CallerArgs) -> Result<Ctx> {
     let caller = match &caller.user {
         Some(user) => runtime
-            .block_on(runtime.engine.caller(&user_key(runtime, user)?))
+            .block_on(runtime.engine.caller(&Claims::user(user_key(runtime, user)?)))
             .map_err(|error| refusal(&error))?
             .with_context(|| format!("{user}: no such user"))?,
         None if caller.admin => Arc::new(Caller::administrator()),

@@ -38,9 +38,11 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     if config.is_development() && tokio.block_on(engine.seed_is_pending()).map_err(|error| refusal(&error))? {
         seed::run(output, app)?;
     }
+    let engine = Arc::new(engine);
+    tokio.block_on(engine.begin()).map_err(|error| anyhow!(error.to_string()))?;
     let options = options(&config, app)?;
     let backups = Backups::of(output, &config, app)?;
-    tokio.block_on(serve(output, Arc::new(engine), options, backups, (config, reload)))
+    tokio.block_on(serve(output, engine, options, backups, (config, reload)))
 }
 
 async fn serve(
@@ -130,6 +132,7 @@ fn options(config: &Config, app: &App) -> Result<Options> {
         public: public.is_dir().then_some(public),
         development: config.is_development(),
         origins: config.cors_origins.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
         live: config.live.clone(),
         limits: Limits {
             requests_in_flight_max: config.max_requests,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use mainstay_engine::ctx::Claims;
 use mainstay_engine::part::{Document, Entry, Field, Get, Operation, Part, Raw};
 use mainstay_http::{Subject, TokenSecret, issue_token};
 use mainstay_lang::value::Value;
@@ -67,7 +68,9 @@ pub(crate) fn run(output: Output, command: UserCommand) -> Result<()> {
 /// The key of a user who is there; a token for somebody else would only fail later, and elsewhere.
 fn user_text(runtime: &Runtime, user: &str) -> Result<String> {
     let key = user_key(runtime, user)?;
-    let found = runtime.block_on(runtime.engine.caller(&key)).map_err(|error| refusal(&error))?;
+    let found = runtime
+        .block_on(runtime.engine.caller(&Claims::user(key.clone())))
+        .map_err(|error| refusal(&error))?;
     if found.is_none() {
         bail!("{user}: no such user");
     }

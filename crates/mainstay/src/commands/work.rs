@@ -7,6 +7,7 @@ use mainstay_jobs::Jobs;
 use mainstay_store::DatabaseUrl;
 
 use super::check;
+use super::query::refusal;
 use super::serve::stop_signal;
 use crate::cli::App;
 use crate::output::Output;
@@ -30,6 +31,7 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let engine = tokio.block_on(open_engine(output, app, &config, limits(&config), exclusive))?;
     let engine = Arc::new(engine);
     tokio.block_on(async {
+        engine.begin().await.map_err(|error| refusal(&error))?;
         let stop = stop_signal()?;
         let jobs = Jobs::of_app(engine.clone());
         let count = workers::taken(&jobs, &config).iter().count();

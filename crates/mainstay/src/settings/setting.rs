@@ -3,6 +3,7 @@
 use super::Config;
 
 /// One setting.
+#[derive(Clone, Copy)]
 pub(crate) struct Setting {
     /// Where it stands in `mainstay.toml`: `http.listen`.
     pub(crate) name: &'static str,

@@ -3,6 +3,7 @@
 //! The table yields the command line's flags, the environment's variables, what the files may say, the listing of
 //! `mainstay settings` and the settings page of the documentation. A setting that is not here does not exist.
 
+mod identity;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,21 @@ use super::parse::{bytes, count, duration, is_origin, list, size};
 use super::setting::Setting;
 
 /// The settings, in the order in which they are listed.
-pub(crate) const SETTINGS: &[Setting] = &[
+pub(crate) const SETTINGS: &[Setting] =
+    &joined::<{ OWN.len() + identity::SETTINGS.len() }>(OWN, identity::SETTINGS);
+
+const fn joined<const N: usize>(first: &[Setting], second: &[Setting]) -> [Setting; N] {
+    let mut all = [first[0]; N];
+    let mut place = 0;
+    while place < N {
+        all[place] = if place < first.len() { first[place] } else { second[place - first.len()] };
+        place += 1;
+    }
+    all
+}
+
+/// Those of what every app has.
+const OWN: &[Setting] = &[
     Setting {
         name: "data.dir",
         flag: "data",
@@ -247,6 +262,35 @@ pub(crate) const SETTINGS: &[Setting] = &[
                 Some(origin) => Err(format!("origins such as https://app.example.com, not {origin:?}")),
                 None => Ok(()),
             }
+        },
+    },
+    Setting {
+        name: "http.trusted_proxies",
+        flag: "http-trusted-proxies",
+        placeholder: "NETWORK,…",
+        default: "",
+        help: "Proxies whose X-Forwarded-For says where a request comes from: 10.0.0.0/8, ::1. None: the other end of the connection.",
+        secret: false,
+        apply: |config, text| {
+            let networks = list(text).iter().map(|network| network.parse()).collect::<Result<Vec<_>, _>>();
+            config.trusted_proxies =
+                networks.map_err(|error: mainstay_http::NetworkError| error.to_string())?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "http.url",
+        flag: "http-url",
+        placeholder: "URL",
+        default: "",
+        help: "Where people reach the app, for links in mail: https://app.example.com. Unless said, where the server listens.",
+        secret: false,
+        apply: |config, text| {
+            if !is_origin(text) {
+                return Err("an origin such as https://app.example.com".to_owned());
+            }
+            config.url = Some(text.to_owned());
+            Ok(())
         },
     },
     Setting {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::Key;
 use mainstay_engine::part::Operation;
 use mainstay_engine::{Engine, document, render};
@@ -505,7 +505,9 @@ impl Client {
         let caller = match (&self.who.user, self.who.admin) {
             (_, true) => Some(Arc::new(Caller::administrator())),
             (None, _) => Some(Arc::new(Caller::anonymous())),
-            (Some(user), _) => engine.caller_now(user).await.map_err(|error| error.to_string())?,
+            (Some(user), _) => {
+                engine.caller_now(&Claims::user(user.clone())).await.map_err(|error| error.to_string())?
+            }
         };
         let until = Instant::now() + PATIENCE;
         for sub in self.subs.clone() {

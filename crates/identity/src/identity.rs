@@ -1,0 +1,47 @@
+//! What the capability holds while it runs.
+
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use mainstay_engine::sealed::{Sealer, derive_key};
+
+use crate::access::Remembered;
+use crate::desk::Lookups;
+use crate::keys::Keys;
+use crate::options::IdentityOptions;
+use crate::password::Hasher;
+
+/// The capability while it runs.
+pub(crate) struct Identity {
+    pub(crate) options: IdentityOptions,
+    pub(crate) hasher: Hasher,
+    pub(crate) keys: Keys,
+    pub(crate) remembered: Remembered,
+    pub(crate) lookups: Arc<Lookups>,
+    /// What mail carries and nobody else may read.
+    pub(crate) mail_sealer: Arc<Sealer>,
+    /// Keys of authenticators.
+    pub(crate) totp_sealer: Sealer,
+    /// Tells the successor of a refresh token.
+    pub(crate) successor_key: hmac::Key,
+    /// Ties a page's proof to its session.
+    pub(crate) csrf_key: hmac::Key,
+}
+
+impl Identity {
+    pub(crate) fn new(options: IdentityOptions) -> Result<Identity, String> {
+        let secret = options.secret.as_slice();
+        let key = |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, &derive_key(secret, purpose));
+        Ok(Identity {
+            hasher: Hasher::start(&options.password)?,
+            keys: Keys::new(secret),
+            remembered: Remembered::new(),
+            lookups: Arc::default(),
+            mail_sealer: Arc::new(Sealer::new(secret, "mail")),
+            totp_sealer: Sealer::new(secret, "totp"),
+            successor_key: key("refresh tokens"),
+            csrf_key: key("csrf"),
+            options,
+        })
+    }
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod attempts;
+mod cookies;
+mod desk;
+mod fields;
+mod identity;
+mod keys;
+mod letters;
+mod once;
+mod options;
+mod password;
+mod plugin;
+mod routes;
+mod rules;
+mod session;
+mod token;
+
+pub use options::{IdentityOptions, PasswordOptions};
+pub use plugin::{IDENTITY_TABLES, IdentityPlugin};
+pub use routes::identity_routes;

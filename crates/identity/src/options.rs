@@ -1,0 +1,85 @@
+//! How identities are kept: what an app may choose.
+
+use std::time::Duration;
+
+/// How identities are kept.
+#[derive(Clone, Debug)]
+pub struct IdentityOptions {
+    /// What signatures, encryption and successors of tokens are derived from.
+    pub secret: Vec<u8>,
+    /// Where people reach the app: links in mail begin so. Without a slash at its end.
+    pub url: String,
+    /// Whether cookies are sent over TLS alone.
+    pub secure_cookies: bool,
+    /// Whether anybody may register.
+    pub registration: bool,
+    /// Whether somebody may come without saying who they are.
+    pub anonymous: bool,
+    /// Whether an address has to be verified before its owner signs in with a password.
+    pub verified_only: bool,
+    /// How long an access token is good for.
+    pub access_ttl: Duration,
+    /// How long a session lasts without being used.
+    pub idle_max: Duration,
+    /// How long a session lasts at most.
+    pub session_max: Duration,
+    /// Sessions that somebody has at a time; the one that was not used for longest is ended. 0: any number.
+    pub sessions_per_user: usize,
+    /// How long a credential that was shown is good for what is delicate.
+    pub recent: Duration,
+    /// Passwords.
+    pub password: PasswordOptions,
+}
+
+/// How passwords are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordOptions {
+    /// Characters that one has at least.
+    pub length_min: usize,
+    /// Memory of one hash, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+    /// Hashes made at a time; 0: half as many as there are processors.
+    pub threads: usize,
+    /// Hashes that wait at a time; more are refused.
+    pub waiting_max: usize,
+    /// After how long a new one is asked for; none: never.
+    pub age_max: Option<Duration>,
+}
+
+impl Default for PasswordOptions {
+    fn default() -> PasswordOptions {
+        // OWASP's first choice for Argon2id.
+        PasswordOptions {
+            length_min: 8,
+            memory_kib: 19 << 10,
+            passes: 2,
+            threads: 0,
+            waiting_max: 256,
+            age_max: None,
+        }
+    }
+}
+
+impl IdentityOptions {
+    /// The defaults, for a secret of at least 32 random bytes and where the app is reached.
+    pub fn new(secret: impl Into<Vec<u8>>, url: impl Into<String>) -> IdentityOptions {
+        const DAY: Duration = Duration::from_secs(24 * 3600);
+        let url: String = url.into();
+        IdentityOptions {
+            secret: secret.into(),
+            secure_cookies: url.starts_with("https://"),
+            url: url.trim_end_matches('/').to_owned(),
+            registration: true,
+            anonymous: false,
+            verified_only: true,
+            access_ttl: Duration::from_secs(15 * 60),
+            idle_max: 30 * DAY,
+            session_max: 365 * DAY,
+            sessions_per_user: 50,
+            recent: Duration::from_secs(10 * 60),
+            password: PasswordOptions::default(),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Passwords: Argon2id (RFC 9106), on threads of their own.
+//!
+//! A hash takes tens of milliseconds and tens of megabytes by design. So only a few are made at a time, on threads that stand
+//! back behind those of requests, and only so many wait: a flood of sign-ins is refused instead of taking memory or processors from
+//! others. Hashes that nobody waits for any more are skipped.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Instant;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use mainstay_engine::error::{Error, FieldError, Key};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::options::PasswordOptions;
+
+/// How far the threads stand back; see `mainstay-live`'s, which tell others of changes.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
+
+/// Bytes of a password at most: more would be work for nothing.
+const BYTES_MAX: usize = 1024;
+
+/// Makes and tests hashes.
+pub(crate) struct Hasher {
+    work: SyncSender<Work>,
+    /// Of no password that anybody has: tested where there is no account, so that it takes as long.
+    decoy: String,
+}
+
+struct Work {
+    password: Vec<u8>,
+    /// None: make one.
+    hash: Option<String>,
+    answer: oneshot::Sender<Result<Hashed, argon2::password_hash::Error>>,
+}
+
+/// What became of a password.
+#[derive(Debug, PartialEq, Eq)]
+enum Hashed {
+    Made(String),
+    /// It is the one; the hash should be made anew where its parameters are others than those that are set now.
+    Right {
+        is_old: bool,
+    },
+    Wrong,
+}
+
+/// What a test of a password says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tested {
+    Right,
+    /// Right, and its hash is weaker than what is set now.
+    RightButOld,
+    Wrong,
+}
+
+impl Hasher {
+    pub(crate) fn start(options: &PasswordOptions) -> Result<Hasher, String> {
+        let params = Params::new(options.memory_kib, options.passes, 1, None)
+            .map_err(|error| format!("identity.password_memory and identity.password_passes: {error}"))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let mut random = [0; 32];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system has no randomness".to_owned())?;
+        let decoy = argon2.hash_password(&random).map_err(|error| error.to_string())?.to_string();
+        let threads = match options.threads {
+            0 => std::thread::available_parallelism().map_or(1, |count| (count.get() / 2).max(1)),
+            threads => threads,
+        };
+        let (work, queue) = sync_channel(options.waiting_max.max(1));
+        let queue = Arc::new(Mutex::new(queue));
+        for number in 0..threads {
+            let (queue, argon2) = (queue.clone(), argon2.clone());
+            std::thread::Builder::new()
+                .name(format!("password-{number}"))
+                .spawn(move || serve(&queue, &argon2))
+                .map_err(|error| format!("no thread for passwords: {error}"))?;
+        }
+        Ok(Hasher { work, decoy })
+    }
+
+    /// The hash of a new password.
+    ///
+    /// # Errors
+    /// When too many wait, or it took too long.
+    pub(crate) async fn hash(&self, password: &str, deadline: Instant) -> Result<String, Error> {
+        match self.ask(password, None, deadline).await? {
+            Hashed::Made(hash) => Ok(hash),
+            _ => Err(Error::internal("a password that was to be hashed was tested")),
+        }
+    }
+
+    /// Whether a password is the one of a hash; without a hash it is not, after the same time.
+    ///
+    /// # Errors
+    /// When too many wait, or it took too long.
+    pub(crate) async fn test(
+        &self,
+        password: &str,
+        hash: Option<&str>,
+        deadline: Instant,
+    ) -> Result<Tested, Error> {
+        let tested = self.ask(password, Some(hash.unwrap_or(&self.decoy)), deadline).await?;
+        Ok(match (tested, hash) {
+            (Hashed::Right { is_old: false }, Some(_)) => Tested::Right,
+            (Hashed::Right { is_old: true }, Some(_)) => Tested::RightButOld,
+            _ => Tested::Wrong,
+        })
+    }
+
+    async fn ask(&self, password: &str, hash: Option<&str>, deadline: Instant) -> Result<Hashed, Error> {
+        let (answer, answered) = oneshot::channel();
+        let mut password = password.as_bytes().to_vec();
+        // One that is longer was never taken.
+        password.truncate(BYTES_MAX + 1);
+        let work = Work { password, hash: hash.map(str::to_owned), answer };
+        self.work.try_send(work).map_err(|refused| match refused {
+            TrySendError::Full(_) => {
+                let words = "Too many sign in at the moment.";
+                Error { retry_after_s: Some(2), ..Error::new(Key::Overloaded, words) }
+            }
+            TrySendError::Disconnected(_) => Error::internal("the threads for passwords have ended"),
+        })?;
+        let answered = tokio::time::timeout_at(deadline.into(), answered).await;
+        let answered = answered.map_err(|_| Error::new(Key::Deadline, "Too many sign in at the moment."))?;
+        let answered = answered.map_err(|_| Error::internal("a thread for passwords has ended"))?;
+        answered.map_err(|error| Error::internal(format!("a password hash: {error}")))
+    }
+}
+
+fn serve(queue: &Mutex<Receiver<Work>>, argon2: &Argon2<'_>) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "the threads for passwords could not be put behind others");
+    }
+    loop {
+        // The sender outlives its threads' work; without it there is nobody to work for.
+        let Ok(work) = queue.lock().recv() else { return };
+        if work.answer.is_closed() {
+            continue;
+        }
+        // Whoever asked may have gone meanwhile.
+        work.answer.send(hashed(argon2, &work.password, work.hash.as_deref())).ok();
+    }
+}
+
+fn hashed(
+    argon2: &Argon2<'_>,
+    password: &[u8],
+    hash: Option<&str>,
+) -> Result<Hashed, argon2::password_hash::Error> {
+    let Some(hash) = hash else { return Ok(Hashed::Made(argon2.hash_password(password)?.to_string())) };
+    let hash = PasswordHash::new(hash)?;
+    match argon2.verify_password(password, &hash) {
+        Ok(()) => {
+            let known = Params::try_from(&hash).ok();
+            let own = argon2.params();
+            let is_own = known.is_some_and(|known| {
+                (known.m_cost(), known.t_cost(), known.p_cost()) == (own.m_cost(), own.t_cost(), own.p_cost())
+            });
+            Ok(Hashed::Right { is_old: !is_own })
+        }
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(Hashed::Wrong),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a password may be taken for somebody.
+///
+/// # Errors
+/// Why not, at its place in the request.
+pub(crate) fn password_check(
+    options: &PasswordOptions,
+    password: &str,
+    about: &[&str],
+    path: &str,
+) -> Result<(), Error> {
+    let refuse = |key: &str, message: String| {
+        let field = FieldError { path: path.to_owned(), key: key.to_owned(), message: message.clone() };
+        Err(Error { errors: vec![field], ..Error::new(Key::Invalid, message) })
+    };
+    if password.chars().count() < options.length_min {
+        return refuse("min", format!("a password has at least {} characters", options.length_min));
+    }
+    if password.len() > BYTES_MAX {
+        return refuse("max", format!("a password has at most {BYTES_MAX} bytes"));
+    }
+    // Estimating gets slow for what is long, and whatever is that long is not guessed.
+    let start: String = password.chars().take(72).collect();
+    let strength = zxcvbn::zxcvbn(&start, about);
+    if u8::from(strength.score()) < 2 {
+        let why = strength.feedback().and_then(|feedback| feedback.warning()).map(|words| words.to_string());
+        let why = why.unwrap_or_else(|| "This is easy to guess.".to_owned());
+        return refuse("common", why);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Hasher, Tested, password_check};
+    use crate::options::PasswordOptions;
+
+    fn weak() -> PasswordOptions {
+        PasswordOptions { memory_kib: 64, passes: 1, threads: 1, ..PasswordOptions::default() }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(30)
+    }
+
+    #[tokio::test]
+    async fn a_password_is_known_again_and_another_is_not() {
+        let hasher = Hasher::start(&weak()).unwrap();
+        let hash = hasher.hash("correct horse", soon()).await.unwrap();
+        assert!(hash.starts_with("$argon2id$"), "{hash}");
+        assert_eq!(hasher.test("correct horse", Some(&hash), soon()).await.unwrap(), Tested::Right);
+        assert_eq!(hasher.test("correct horsf", Some(&hash), soon()).await.unwrap(), Tested::Wrong);
+        assert_eq!(hasher.test("correct horse", None, soon()).await.unwrap(), Tested::Wrong);
+        let stronger = Hasher::start(&PasswordOptions { passes: 2, ..weak() }).unwrap();
+        assert_eq!(stronger.test("correct horse", Some(&hash), soon()).await.unwrap(), Tested::RightButOld);
+    }
+
+    #[test]
+    fn what_is_guessed_first_is_refused() {
+        let check = |password: &str, expect: Option<&str>| {
+            let result = password_check(
+                &PasswordOptions::default(),
+                password,
+                &["ann@example.com", "Ann"],
+                "/password",
+            );
+            let key = result.err().map(|error| error.errors[0].key.clone());
+            assert_eq!(key.as_deref(), expect, "{password}");
+        };
+        check("short", Some("min"));
+        check("password1", Some("common"));
+        check("ann@example.com", Some("common"));
+        check("qwertyuiop", Some("common"));
+        check(&"x7".repeat(600), Some("max"));
+        check("a boat that sings by night", None);
+    }
+}

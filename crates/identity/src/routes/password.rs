@@ -1,0 +1,110 @@
+//! Passwords that are forgotten, set anew, or changed.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use mainstay_engine::error::{Error, Key};
+use mainstay_lang::value::Value;
+use serde_json::{Value as Json, json};
+
+use super::account::letter_for;
+use super::{Answered, Open, SignedIn, fields, nothing_more};
+use crate::attempts::Counted;
+use crate::desk::{Desk, event, later, time, wire};
+use crate::identity::Identity;
+use crate::letters::Letter;
+use crate::once::{Once, used, using};
+use crate::password::{Tested, password_check};
+use crate::session::ending;
+
+pub(super) async fn forgot(State(identity): State<Arc<Identity>>, open: Open, body: Bytes) -> Answered {
+    let mut read = fields(&body, &["email"])?;
+    let email = read.text("email");
+    read.done()?;
+    letter_for(&identity, &open, &email, |email| Letter::Forgot { email }).await
+}
+
+/// The document that gives a user a password.
+async fn setting(identity: &Identity, desk: &Desk, owner: &Value, password: &str) -> Result<Json, Error> {
+    let hash = identity.hasher.hash(password, desk.deadline()).await?;
+    let known = desk.row("PasswordLogin", "owner == $owner", &[("owner", owner.clone())]).await?;
+    let now = desk.now().to_string();
+    Ok(match known {
+        Some(known) => json!({"PasswordLogin": {
+            "id": wire(known.key()),
+            "set": {"hash": hash, "changed_at": now, "expired": false},
+        }}),
+        None => json!({"PasswordLogin": {
+            "create": true, "owner": wire(owner), "hash": hash, "changed_at": now,
+        }}),
+    })
+}
+
+pub(super) async fn reset(State(identity): State<Arc<Identity>>, open: Open, body: Bytes) -> Answered {
+    let mut read = fields(&body, &["token", "password"])?;
+    let (token, password) = (read.text("token"), read.text("password"));
+    read.done()?;
+    let desk = identity.desk(&open.request);
+    let row = Once::Reset.find(&desk, &token).await?;
+    let owner = row.value("owner")?.clone();
+    let email = row.text("email").unwrap_or_default().to_owned();
+    password_check(&identity.options.password, &password, &[&email], "/password")?;
+    let now = desk.now();
+    let documents = vec![
+        using(&desk, &row),
+        setting(&identity, &desk, &owner, &password).await?,
+        // Whoever has the mail has the address.
+        json!({"User": {"id": wire(&owner), "set": {"email_verified": now.to_string()}}}),
+        ending(&json!({"owner": wire(&owner)}), now, "password"),
+        Counted::new(&email, None).forget(),
+        event("password.reset", Some(&owner), open.address().as_deref(), json!({})),
+    ];
+    let letter = Letter::Changed { user: wire(&owner) };
+    desk.ask_and_enqueue(documents, vec![letter.job()]).await.map_err(used)?;
+    Ok(nothing_more())
+}
+
+pub(super) async fn change(State(identity): State<Arc<Identity>>, by: SignedIn, body: Bytes) -> Answered {
+    let mut read = fields(&body, &["old", "password"])?;
+    let (old, password) = (read.text_or_none("old"), read.text("password"));
+    read.done()?;
+    let desk = identity.desk(&by.request);
+    let session = by.session_row(&desk).await?;
+    let user = desk.row("User", "id == $id", &[("id", by.user.clone())]).await?;
+    let email = user.as_ref().and_then(|user| user.text("email")).unwrap_or_default().to_owned();
+    let known = desk.row("PasswordLogin", "owner == $owner", &[("owner", by.user.clone())]).await?;
+    let place = by.place();
+    match (&old, &known) {
+        (Some(old), Some(known)) => {
+            let counted = Counted::new(&email, place.address.as_deref());
+            counted.check(&desk).await?;
+            let tested = identity.hasher.test(old, known.text("hash"), desk.deadline()).await?;
+            if tested == Tested::Wrong {
+                counted.fail(&desk).await?;
+                return Err(Error::at(Key::AuthLogin, "/old", "password", "is not the password").into());
+            }
+        }
+        // Without the old one a second factor has to have been shown a moment ago; the first password of an account asks for a
+        // sign-in a moment ago.
+        (None, Some(_)) => {
+            let until = time(&session, "confirmed_twice").map(|at| later(at, identity.options.recent));
+            if until.is_none_or(|until| until <= desk.now()) {
+                let words = "Send the old password, or show a second factor first.";
+                return Err(Error::at(Key::AuthRecent, "/old", "required", words).into());
+            }
+        }
+        (_, None) => drop(by.recent_session(&identity, &desk).await?),
+    }
+    password_check(&identity.options.password, &password, &[&email], "/password")?;
+    let now = desk.now();
+    let others = json!({"owner": wire(&by.user), "id": {"not": wire(session.key())}});
+    let documents = vec![
+        setting(&identity, &desk, &by.user, &password).await?,
+        ending(&others, now, "password"),
+        event("password.changed", Some(&by.user), place.address.as_deref(), json!({})),
+    ];
+    let letter = Letter::Changed { user: wire(&by.user) };
+    desk.ask_and_enqueue(documents, vec![letter.job()]).await?;
+    Ok(nothing_more())
+}

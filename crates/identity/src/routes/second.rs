@@ -1,0 +1,277 @@
+//! A second factor: codes by the clock (RFC 6238), and recovery codes for when the app that makes them is lost.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use mainstay_engine::error::{Error, Key};
+use mainstay_engine::hook::Row;
+use mainstay_http::Refusal;
+use mainstay_lang::value::Value;
+use serde_json::{Value as Json, json};
+use totp_rs::{Algorithm, Builder, Totp};
+use uuid::Uuid;
+
+use super::{Answered, Open, SignedIn, done, fields, nothing_more};
+use crate::attempts::Counted;
+use crate::desk::{Desk, event, is_race, wire};
+use crate::identity::Identity;
+use crate::once::{Once, used, using};
+use crate::session::{NewSession, Place};
+use crate::token::{hash_of, new_token, random};
+
+/// Recovery codes that somebody has.
+const CODES: usize = 10;
+
+/// Bytes of a key: as many as SHA-1 yields (RFC 4226 §4).
+const KEY_BYTES: usize = 20;
+
+/// How many have a factor is asked for once, so a code is counted like a password.
+fn counted(user: &Value, place: &Place) -> Counted {
+    Counted::new(&format!("second {user}"), place.address.as_deref())
+}
+
+impl Identity {
+    /// Where somebody has a second factor: the ticket with which it is shown.
+    pub(crate) async fn second_factor(
+        &self,
+        desk: &Desk,
+        user: &Value,
+        within: Option<Uuid>,
+        place: &Place,
+    ) -> Result<Option<String>, Error> {
+        if totp_of(desk, user).await?.is_none() {
+            return Ok(None);
+        }
+        let ticket = new_token()?;
+        let data = json!({"within": within.map(|id| id.to_string()), "device": place.device});
+        desk.ask(vec![Once::Second.keep(desk, &ticket, Some(user), None, data)]).await?;
+        Ok(Some(ticket))
+    }
+
+    fn totp(&self, app: &str, row: &Row, account: &str) -> Result<Totp, Error> {
+        let owner = row.value("owner")?.to_string();
+        let key = row.text("key").unwrap_or_default();
+        let key = self.totp_sealer.open(key, &owner).map_err(Error::internal)?;
+        clock_codes(app, key, account)
+    }
+
+    /// The document that uses a code up.
+    ///
+    /// # Errors
+    /// [`Key::AuthCode`] when it is not right, or was used.
+    async fn code_using(&self, desk: &Desk, user: &Value, code: &str, place: &Place) -> Result<Json, Error> {
+        let counted = counted(user, place);
+        counted.check(desk).await?;
+        let document = match code.trim() {
+            digits if digits.len() == 6 => self.clock_code_using(desk, user, digits).await?,
+            code => recovery_code_using(desk, user, code).await?,
+        };
+        match document {
+            Some(document) => Ok(document),
+            None => {
+                counted.fail(desk).await?;
+                Err(wrong())
+            }
+        }
+    }
+
+    async fn clock_code_using(&self, desk: &Desk, user: &Value, digits: &str) -> Result<Option<Json>, Error> {
+        let Some(row) = totp_of(desk, user).await? else { return Ok(None) };
+        let seconds = u64::try_from(desk.now().0 / 1_000_000).unwrap_or_default();
+        let step = self.totp(&desk.engine.schema().app, &row, "")?.check(digits, seconds);
+        let Some(step) = step.and_then(|step| i64::try_from(step).ok()) else { return Ok(None) };
+        let is_used = matches!(row.value("step")?, Value::Int(last) if *last >= step);
+        if is_used {
+            return Ok(None);
+        }
+        let version = wire(row.value("updated")?);
+        Ok(Some(json!({"TotpLogin": {"id": wire(row.key()), "if_updated": version, "set": {"step": step}}})))
+    }
+}
+
+fn clock_codes(app: &str, key: Vec<u8>, account: &str) -> Result<Totp, Error> {
+    let issuer: String = app.chars().filter(|c| *c != ':').collect();
+    let account: String = account.chars().filter(|c| *c != ':').collect();
+    Builder::new()
+        .with_algorithm(Algorithm::SHA1)
+        .with_digits(6)
+        .with_skew(1)
+        .with_step_duration(30)
+        .with_secret(key)
+        .with_issuer(Some(issuer))
+        .with_account_name(account)
+        .build()
+        .map_err(|error| Error::internal(format!("codes by the clock: {error}")))
+}
+
+async fn totp_of(desk: &Desk, user: &Value) -> Result<Option<Row>, Error> {
+    desk.row("TotpLogin", "owner == $owner and confirmed != null", &[("owner", user.clone())]).await
+}
+
+async fn recovery_code_using(desk: &Desk, user: &Value, code: &str) -> Result<Option<Json>, Error> {
+    let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
+    let hash = hash_of(&format!("{user} {}", code.to_ascii_lowercase()));
+    let values = [("owner", user.clone()), ("hash", Value::Text(hash))];
+    let row = desk.row("RecoveryCode", "owner == $owner and hash == $hash and used == null", &values).await?;
+    let Some(row) = row else { return Ok(None) };
+    let set = json!({"used": desk.now().to_string()});
+    let version = wire(row.value("updated")?);
+    Ok(Some(json!({"RecoveryCode": {"id": wire(row.key()), "if_updated": version, "set": set}})))
+}
+
+fn wrong() -> Error {
+    Error::new(Key::AuthCode, "This code is not right, was used, or is too old.")
+}
+
+/// Of two who come with one code at once, one is refused.
+fn code_used(error: Error) -> Error {
+    if is_race(&error) { wrong() } else { error }
+}
+
+/// Makes a key that counts once a code of it was shown.
+pub(super) async fn setup(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
+    let desk = identity.desk(&by.request);
+    by.recent_session(&identity, &desk).await?;
+    if totp_of(&desk, &by.user).await?.is_some() {
+        let words = "There is a second factor already; disable it first.";
+        return Err(Error::new(Key::Request, words).into());
+    }
+    let user = desk.row("User", "id == $id", &[("id", by.user.clone())]).await?;
+    let account = user.as_ref().and_then(|user| user.text("email")).unwrap_or_default();
+    let key = random::<KEY_BYTES>()?;
+    let totp = clock_codes(&desk.engine.schema().app, key.to_vec(), account)?;
+    let sealed = identity.totp_sealer.seal(&key, &by.user.to_string()).map_err(Error::internal)?;
+    let documents = vec![
+        json!({"TotpLogin": {"owner": wire(&by.user), "delete": true}}),
+        json!({"TotpLogin": {"create": true, "owner": wire(&by.user), "key": sealed}}),
+    ];
+    desk.ask(documents).await?;
+    let uri = totp.to_url().map_err(|error| Error::internal(error.to_string()))?;
+    let secret = uri.split(['?', '&']).find_map(|pair| pair.strip_prefix("secret="));
+    Ok(done(StatusCode::OK, json!({"secret": secret, "uri": uri})))
+}
+
+pub(super) async fn confirm(State(identity): State<Arc<Identity>>, by: SignedIn, body: Bytes) -> Answered {
+    let mut read = fields(&body, &["code"])?;
+    let code = read.text("code");
+    read.done()?;
+    let desk = identity.desk(&by.request);
+    let session = by.session_row(&desk).await?;
+    let values = [("owner", by.user.clone())];
+    let row = desk.row("TotpLogin", "owner == $owner and confirmed == null", &values).await?;
+    let Some(row) = row else {
+        return Err(Error::new(Key::Request, "Ask for a key first, by `POST /auth/totp/setup`.").into());
+    };
+    let place = by.place();
+    let counted = counted(&by.user, &place);
+    counted.check(&desk).await?;
+    let seconds = u64::try_from(desk.now().0 / 1_000_000).unwrap_or_default();
+    let step = identity.totp(&desk.engine.schema().app, &row, "")?.check(code.trim(), seconds);
+    let Some(step) = step.and_then(|step| i64::try_from(step).ok()) else {
+        counted.fail(&desk).await?;
+        return Err(wrong().into());
+    };
+    let now = desk.now().to_string();
+    let (codes, mut documents) = new_codes(&by.user)?;
+    documents.insert(
+        0,
+        json!({"TotpLogin": {
+            "id": wire(row.key()),
+            "if_updated": wire(row.value("updated")?),
+            "set": {"confirmed": now, "step": step},
+        }}),
+    );
+    documents.push(json!({"Session": {"id": wire(session.key()), "set": {"confirmed_twice": now}}}));
+    documents.push(event("totp.enabled", Some(&by.user), place.address.as_deref(), json!({})));
+    desk.ask(documents).await.map_err(code_used)?;
+    Ok(done(StatusCode::OK, json!({"recovery_codes": codes})))
+}
+
+/// New codes, and the documents that put them in the place of older ones.
+fn new_codes(user: &Value) -> Result<(Vec<String>, Vec<Json>), Error> {
+    let mut codes = Vec::with_capacity(CODES);
+    let mut documents = vec![json!({"RecoveryCode": {"owner": wire(user), "delete": true}})];
+    for _ in 0..CODES {
+        // 50 bits: tried ten times in a quarter of an hour, they outlast everybody.
+        const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
+        let code: String =
+            random::<10>()?.iter().map(|byte| char::from(LETTERS[usize::from(byte & 31)])).collect();
+        let hash = hash_of(&format!("{user} {code}"));
+        documents.push(json!({"RecoveryCode": {"create": true, "owner": wire(user), "hash": hash}}));
+        let (first, second) = code.split_at(5);
+        codes.push(format!("{first}-{second}"));
+    }
+    Ok((codes, documents))
+}
+
+pub(super) async fn recovery_codes(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
+    let desk = identity.desk(&by.request);
+    by.recent_session(&identity, &desk).await?;
+    if totp_of(&desk, &by.user).await?.is_none() {
+        return Err(Error::new(Key::Request, "There is no second factor yet.").into());
+    }
+    let (codes, mut documents) = new_codes(&by.user)?;
+    let place = by.place();
+    documents.push(event("totp.recovery_codes", Some(&by.user), place.address.as_deref(), json!({})));
+    desk.ask(documents).await?;
+    Ok(done(StatusCode::OK, json!({"recovery_codes": codes})))
+}
+
+/// Shows a code: with a ticket, to sign in; without, as somebody who has signed in, for what asks for a moment not long ago.
+pub(super) async fn verify(
+    State(identity): State<Arc<Identity>>,
+    open: Open,
+    by: Result<SignedIn, Refusal>,
+    body: Bytes,
+) -> Answered {
+    let mut read = fields(&body, &["ticket", "code"])?;
+    let (ticket, code) = (read.text_or_none("ticket"), read.text("code"));
+    read.done()?;
+    let desk = identity.desk(&open.request);
+    let Some(ticket) = ticket else {
+        let by = by?;
+        let session = by.session_row(&desk).await?;
+        let place = by.place();
+        let document = identity.code_using(&desk, &by.user, &code, &place).await?;
+        let now = desk.now().to_string();
+        let set = json!({"confirmed": now, "confirmed_twice": now});
+        desk.ask(vec![document, json!({"Session": {"id": wire(session.key()), "set": set}})])
+            .await
+            .map_err(code_used)?;
+        return Ok(nothing_more());
+    };
+    let row = Once::Second.find(&desk, &ticket).await?;
+    let user = row.value("owner")?.clone();
+    let data: Json = row.get("data")?;
+    let place = open.place(data["device"].as_str().map(str::to_owned));
+    let within = data["within"].as_str().and_then(|id| Uuid::try_parse(id).ok());
+    let along = vec![using(&desk, &row), identity.code_using(&desk, &user, &code, &place).await?];
+    let new =
+        NewSession { user: &user, method: "password", is_twofold: true, within, actor: None, place: &place };
+    let too_late = |error: Error| {
+        let is_ticket = error.errors.iter().any(|field| field.path.contains("OneTimeToken"));
+        if is_ticket { used(error) } else { code_used(error) }
+    };
+    let tokens = identity.session_begin(&desk, new, along).await.map_err(too_late)?;
+    identity.answer(&open.request, &tokens, open.wants_cookies).await
+}
+
+pub(super) async fn disable(State(identity): State<Arc<Identity>>, by: SignedIn, body: Bytes) -> Answered {
+    let mut read = fields(&body, &["code"])?;
+    let code = read.text("code");
+    read.done()?;
+    let desk = identity.desk(&by.request);
+    by.session_row(&desk).await?;
+    let place = by.place();
+    let document = identity.code_using(&desk, &by.user, &code, &place).await?;
+    let documents = vec![
+        document,
+        json!({"TotpLogin": {"owner": wire(&by.user), "delete": true}}),
+        json!({"RecoveryCode": {"owner": wire(&by.user), "delete": true}}),
+        event("totp.disabled", Some(&by.user), place.address.as_deref(), json!({})),
+    ];
+    desk.ask(documents).await.map_err(code_used)?;
+    Ok(nothing_more())
+}

@@ -1,0 +1,266 @@
+//! Sessions: begun, gone on with, ended.
+//!
+//! A session goes on by its refresh tokens, each of which is used once. Who uses one gets its successor; who uses it again within a few
+//! seconds gets the *same* successor, so that a lost answer hurts nobody and there is one chain, never two. That works on every node and
+//! across a crash, because a successor is computed from the token and the server's key instead of being remembered. Used later again, a
+//! token is in two hands: the session ends, and its owner is told.
+
+use std::time::Duration;
+
+use mainstay_engine::error::{Error, Key};
+use mainstay_engine::hook::Row;
+use mainstay_lang::value::{Timestamp, Value};
+use serde_json::{Value as Json, json};
+use uuid::Uuid;
+
+use crate::access::Bearer;
+use crate::desk::{Desk, event, is_race, later, time, wire};
+use crate::identity::Identity;
+use crate::letters::Letter;
+use crate::token::{TOKEN_CHARS, hash_of, new_token, successor_of};
+
+/// For so long a refresh token that was used is answered as it was the first time.
+const AGAIN: Duration = Duration::from_secs(10);
+
+/// How long somebody acts for somebody else.
+const IMPERSONATED: Duration = Duration::from_secs(3600);
+
+/// How often a refresh is tried beside others of the same token.
+const TRIES: usize = 8;
+
+/// From where somebody signs in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place {
+    pub(crate) device: Option<String>,
+    pub(crate) address: Option<String>,
+}
+
+/// A session that is about to begin.
+pub(crate) struct NewSession<'a> {
+    pub(crate) user: &'a Value,
+    /// How somebody signed in: a value of the column `method`.
+    pub(crate) method: &'a str,
+    /// Whether a second factor was shown, too.
+    pub(crate) is_twofold: bool,
+    pub(crate) within: Option<Uuid>,
+    pub(crate) actor: Option<&'a Value>,
+    pub(crate) place: &'a Place,
+}
+
+/// The tokens of a session.
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) access_ends: Timestamp,
+    pub(crate) refresh: String,
+    pub(crate) refresh_ends: Timestamp,
+    pub(crate) session: Value,
+    pub(crate) user: Value,
+    pub(crate) tenant: Option<Uuid>,
+}
+
+impl Identity {
+    /// Begins a session, and does what else belongs to it in the same transaction.
+    pub(crate) async fn session_begin(
+        &self,
+        desk: &Desk,
+        new: NewSession<'_>,
+        mut along: Vec<Json>,
+    ) -> Result<Tokens, Error> {
+        let now = desk.now();
+        // Whoever acts for somebody does so for an hour, and confirms nothing by that.
+        let (lasts, confirmed) = match new.actor {
+            Some(_) => (IMPERSONATED, Timestamp(0)),
+            None => (self.options.session_max, now),
+        };
+        let ends = later(now, lasts.min(self.options.session_max));
+        let refresh = new_token()?;
+        let at = now.to_string();
+        let session = json!({
+            "create": true,
+            "owner": wire(new.user),
+            "method": new.method,
+            "device": new.place.device,
+            "address": new.place.address,
+            "seen": at,
+            "expires": ends.to_string(),
+            "confirmed": confirmed.to_string(),
+            "confirmed_twice": new.is_twofold.then_some(&at),
+            "within": new.within.map(|id| id.to_string()),
+            "actor": new.actor.map(wire),
+        });
+        let token = json!({"create": true, "id": hash_of(&refresh), "of": session});
+        along.extend(self.supernumerary(desk, new.user).await?);
+        along.push(event(
+            "session.begin",
+            Some(new.user),
+            new.place.address.as_deref(),
+            json!({"method": new.method}),
+        ));
+        let place = along.len();
+        along.push(json!({"SessionToken": token}));
+        let answers = desk.ask(along).await?;
+        let id = answers.get(place).and_then(|answer| answer["SessionToken"][0]["of"]["id"].as_str());
+        let session = id.and_then(|id| Uuid::try_parse(id).ok());
+        let session = session.ok_or_else(|| Error::internal("a session was made without an id"))?;
+        self.tokens(desk, (session, new.user.clone(), new.within), (refresh, ends)).await
+    }
+
+    /// Ends the sessions of a user that are too many with another one.
+    async fn supernumerary(&self, desk: &Desk, user: &Value) -> Result<Option<Json>, Error> {
+        let most = self.options.sessions_per_user;
+        if most == 0 {
+            return Ok(None);
+        }
+        let values = [("user", user.clone()), ("now", Value::Timestamp(desk.now()))];
+        let filter = "owner == $user and ended == null and expires > $now and method != key";
+        let mut rows = desk.rows("Session", filter, &values).await?;
+        if rows.len() < most {
+            return Ok(None);
+        }
+        rows.sort_by_key(|row| time(row, "seen"));
+        let too_many = rows.len() + 1 - most;
+        let ids: Vec<Json> = rows.iter().take(too_many).map(|row| wire(row.key())).collect();
+        Ok(Some(ending(&json!({"id": ids}), desk.now(), "replaced")))
+    }
+
+    async fn tokens(
+        &self,
+        desk: &Desk,
+        (session, user, tenant): (Uuid, Value, Option<Uuid>),
+        (refresh, session_ends): (String, Timestamp),
+    ) -> Result<Tokens, Error> {
+        let bearer = Bearer { user: &user, session, tenant, session_ends };
+        let (access, access_ends) = self.access_token(desk, bearer).await?;
+        let refresh_ends = later(desk.now(), self.options.idle_max).min(session_ends);
+        let session = Value::Uuid(session);
+        Ok(Tokens { access, access_ends, refresh, refresh_ends, session, user, tenant })
+    }
+
+    /// Goes on with a session by a refresh token.
+    pub(crate) async fn session_refresh(
+        &self,
+        desk: &Desk,
+        token: &str,
+        within: Option<Uuid>,
+        place: &Place,
+    ) -> Result<Tokens, Error> {
+        if token.len() != TOKEN_CHARS {
+            return Err(ended());
+        }
+        let hash = hash_of(token);
+        for _ in 0..TRIES {
+            let found = desk.row("SessionToken", "id == $id", &[("id", Value::Text(hash.clone()))]).await?;
+            let Some(known) = found else { return Err(ended()) };
+            let session = known.value("of")?.clone();
+            let session = desk
+                .row("Session", "id == $id and owner.blocked == null", &[("id", session)])
+                .await?
+                .ok_or_else(ended)?;
+            let now = desk.now();
+            let (Some(expires), Some(seen)) = (time(&session, "expires"), time(&session, "seen")) else {
+                return Err(Error::internal("a session without times"));
+            };
+            let is_idle = later(seen, self.options.idle_max) <= now;
+            if time(&session, "ended").is_some() || expires <= now || is_idle {
+                return Err(ended());
+            }
+            let successor = successor_of(&self.successor_key, token);
+            let owner = session.value("owner")?.clone();
+            let tenant = match (within, session.value("within")?) {
+                (Some(within), _) => Some(within),
+                (None, Value::Uuid(within)) => Some(*within),
+                (None, _) => None,
+            };
+            let done = (uuid(&session)?, owner.clone(), tenant);
+            match time(&known, "used") {
+                Some(used) if later(used, AGAIN) >= now => {
+                    return self.tokens(desk, done, (successor, expires)).await;
+                }
+                Some(_) => return Err(self.reused(desk, &session, &owner, place).await?),
+                None => {}
+            }
+            match desk.ask(rotation(&known, &session, (&hash, &successor), tenant, place, now)).await {
+                Ok(_) => return self.tokens(desk, done, (successor, expires)).await,
+                // Somebody with the same token was first: next time round it is one that was used.
+                Err(error) if is_race(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(Error {
+            retry_after_s: Some(1),
+            ..Error::new(Key::Overloaded, "This token is used by many at once.")
+        })
+    }
+
+    /// Ends a session whose token is in two hands.
+    async fn reused(&self, desk: &Desk, session: &Row, owner: &Value, place: &Place) -> Result<Error, Error> {
+        let address = place.address.as_deref();
+        let id = wire(session.key());
+        let documents = vec![
+            ending(&json!({"id": id}), desk.now(), "reused"),
+            event("session.reused", Some(owner), address, json!({"session": id})),
+        ];
+        let letter = Letter::Reused { user: wire(owner), device: session.text("device").map(str::to_owned) };
+        desk.ask_and_enqueue(documents, vec![letter.job()]).await?;
+        let words = "This token was used before, so its session was ended: sign in again.";
+        Ok(Error::new(Key::AuthReused, words))
+    }
+
+    /// Ends sessions that a constraint names.
+    pub(crate) async fn sessions_end(
+        &self,
+        desk: &Desk,
+        (which, owner): (&Json, &Value),
+        reason: &str,
+        place: &Place,
+    ) -> Result<usize, Error> {
+        let documents = vec![
+            ending(which, desk.now(), reason),
+            event("session.end", Some(owner), place.address.as_deref(), json!({"reason": reason})),
+        ];
+        let answers = desk.ask(documents).await?;
+        Ok(answers.first().and_then(|answer| answer["Session"].as_array()).map_or(0, Vec::len))
+    }
+}
+
+/// The document that ends the sessions that a constraint names, and that have not ended yet.
+pub(crate) fn ending(which: &Json, now: Timestamp, reason: &str) -> Json {
+    let mut part = which.clone();
+    part["ended"] = Json::Null;
+    part["set"] = json!({"ended": now.to_string(), "reason": reason});
+    json!({"Session": part})
+}
+
+/// The documents by which a token is used: it has a successor, and its session was seen.
+fn rotation(
+    known: &Row,
+    session: &Row,
+    (hash, successor): (&str, &str),
+    tenant: Option<Uuid>,
+    place: &Place,
+    now: Timestamp,
+) -> Vec<Json> {
+    let at = now.to_string();
+    let mut seen = json!({"seen": at, "within": tenant.map(|id| id.to_string())});
+    if let Some(address) = &place.address {
+        seen["address"] = json!(address);
+    }
+    let version = known.value("updated").map(wire).unwrap_or_default();
+    let id = wire(session.key());
+    vec![
+        json!({"SessionToken": {"id": hash, "if_updated": version, "set": {"used": at}}}),
+        json!({"SessionToken": {"create": true, "id": hash_of(successor), "of": id}}),
+        json!({"Session": {"id": id, "set": seen}}),
+    ]
+}
+
+fn uuid(row: &Row) -> Result<Uuid, Error> {
+    match row.key() {
+        Value::Uuid(id) => Ok(*id),
+        _ => Err(Error::internal("a session's key is a UUID")),
+    }
+}
+
+fn ended() -> Error {
+    Error::new(Key::AuthSession, "The session has ended: sign in again.")
+}

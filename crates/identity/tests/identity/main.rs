@@ -1,0 +1,14 @@
+//! Identity over HTTP, on every database: people who come, stay, lose things and are kept out.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by stopping")]
+
+mod accounts;
+mod authorisation;
+mod dump;
+mod harness;
+mod keys;
+mod passwords;
+mod roles;
+mod second;
+mod sessions;
+mod tenants;

@@ -1,0 +1,169 @@
+//! The settings of `use identity`.
+
+use std::time::Duration;
+
+use super::super::parse::{duration, size};
+use super::super::setting::Setting;
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "identity.registration",
+        flag: "identity-registration",
+        placeholder: "yes|no",
+        default: "yes",
+        help: "Whether people make accounts by themselves.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.registration = yes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.verified",
+        flag: "identity-verified",
+        placeholder: "yes|no",
+        default: "yes",
+        help: "Whether an address has to be verified before its owner signs in. no: registering tells whether an address has an account.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.verified_only = yes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.anonymous",
+        flag: "identity-anonymous",
+        placeholder: "yes|no",
+        default: "no",
+        help: "Whether somebody may come without saying who they are.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.anonymous = yes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.access",
+        flag: "identity-access",
+        placeholder: "DURATION",
+        default: "15m",
+        help: "How long an access token is good for.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.access_ttl = at_least_one_second(duration(text)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.idle",
+        flag: "identity-idle",
+        placeholder: "DURATION",
+        default: "30d",
+        help: "How long a session lasts without being used.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.idle_max = at_least_one_second(duration(text)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.session",
+        flag: "identity-session",
+        placeholder: "DURATION",
+        default: "365d",
+        help: "How long a session lasts at most.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.session_max = at_least_one_second(duration(text)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.recent",
+        flag: "identity-recent",
+        placeholder: "DURATION",
+        default: "10m",
+        help: "How long a password or code that was shown is good for what is delicate.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.recent = at_least_one_second(duration(text)?)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.sessions",
+        flag: "identity-sessions",
+        placeholder: "N",
+        default: "50",
+        help: "Sessions that somebody has at a time; another one ends the one that was not used for longest. 0: any number.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.sessions_per_user = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_length",
+        flag: "identity-password-length",
+        placeholder: "N",
+        default: "8",
+        help: "Characters that a password has at least.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password.length_min = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_memory",
+        flag: "identity-password-memory",
+        placeholder: "N",
+        default: "19456",
+        help: "Memory of one password's hash, in KiB (Argon2id).",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password.memory_kib = small(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_passes",
+        flag: "identity-password-passes",
+        placeholder: "N",
+        default: "2",
+        help: "Passes of one password's hash over its memory.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password.passes = small(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_threads",
+        flag: "identity-password-threads",
+        placeholder: "N",
+        default: "0",
+        help: "Hashes of passwords made at a time; 0: half as many as there are processors.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password.threads = size(text)?;
+            Ok(())
+        },
+    },
+];
+
+fn yes(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("yes or no".to_owned()),
+    }
+}
+
+fn small(text: &str) -> Result<u32, String> {
+    u32::try_from(size(text)?).map_err(|_| "a number below 4294967296".to_owned())
+}
+
+fn at_least_one_second(of: Duration) -> Result<Duration, String> {
+    if of < Duration::from_secs(1) { Err("at least 1s".to_owned()) } else { Ok(of) }
+}
