@@ -27,6 +27,8 @@ pub struct IdentityOptions {
     pub sessions_per_user: usize,
     /// How long a credential that was shown is good for what is delicate.
     pub recent: Duration,
+    /// The path of a style sheet that the pages have beside their own.
+    pub style: Option<String>,
     /// Passwords.
     pub password: PasswordOptions,
 }
@@ -79,6 +81,7 @@ impl IdentityOptions {
             session_max: 365 * DAY,
             sessions_per_user: 50,
             recent: Duration::from_secs(10 * 60),
+            style: None,
             password: PasswordOptions::default(),
         }
     }

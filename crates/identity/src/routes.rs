@@ -2,6 +2,7 @@
 
 mod account;
 mod keys;
+mod pages;
 mod password;
 mod roles;
 mod second;
@@ -76,6 +77,8 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
         ("GET", "/auth/keys", get(keys::list)),
         ("POST", "/auth/keys", post(keys::make)),
         ("DELETE", "/auth/keys/{id}", delete(keys::end)),
+        ("GET", "/auth/pages/{name}", get(pages::show)),
+        ("POST", "/auth/pages/{name}", post(pages::send)),
         ("GET", "/.well-known/jwks.json", get(account::published_keys)),
     ]
 }

@@ -57,6 +57,8 @@ const TABLE: &[(&str, &str, Gate)] = &[
     ("GET", "/auth/keys", Gate::SignedIn),
     ("POST", "/auth/keys", Gate::SignedIn),
     ("DELETE", "/auth/keys/{id}", Gate::SignedIn),
+    ("GET", "/auth/pages/{name}", Gate::Open),
+    ("POST", "/auth/pages/{name}", Gate::Open),
     ("GET", "/.well-known/jwks.json", Gate::Open),
 ];
 

@@ -7,6 +7,7 @@ mod authorisation;
 mod dump;
 mod harness;
 mod keys;
+mod pages;
 mod passwords;
 mod roles;
 mod second;

@@ -103,6 +103,21 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "identity.style",
+        flag: "identity-style",
+        placeholder: "PATH",
+        default: "",
+        help: "The style sheet of the pages to sign in by, such as /auth.css in the app's public folder.",
+        secret: false,
+        apply: |config, text| {
+            if !text.starts_with('/') || text.starts_with("//") {
+                return Err("a path such as /auth.css".to_owned());
+            }
+            config.identity.style = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
         name: "identity.password_length",
         flag: "identity-password-length",
         placeholder: "N",
