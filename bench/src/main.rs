@@ -3,11 +3,12 @@
 //! `cargo run --release` in this folder builds the server, makes one data set, starts every server on its own copy, and
 //! lets wrk load them in turn, round by round, so that the machine's moods meet all of them alike. What it prints are
 //! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- postgres` does the same on
-//! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, `cargo run --release -- jobs URL COUNT PENDING`
+//! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, `-- identity` sign-ins, `cargo run --release -- jobs URL COUNT PENDING`
 //! jobs beside graphile-worker, and `cargo run --release -- move URL ROWS` `mainstay move` beside `psql`.
 
 mod data;
 mod hand;
+mod identity;
 mod jobs;
 mod live;
 mod moving;
@@ -35,10 +36,11 @@ fn main() -> Result<()> {
             postgres::run(rounds.parse()?, seconds.parse()?)
         }
         ["live"] => live::run(),
+        ["identity"] => identity::run(),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
         _ => bail!(
-            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live | move postgres://USER@HOST:PORT ROWS \
+            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live | identity | move postgres://USER@HOST:PORT ROWS \
              | jobs postgres://USER@HOST:PORT COUNT PENDING"
         ),
     }

@@ -1,0 +1,217 @@
+//! What knowing who asks costs: a request of a session beside one of a plain token, sign-ins whose time must tell nothing, a flood of them,
+//! and the memory of sessions.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::data;
+use crate::scenario::{Request, Scenario, measure};
+use crate::servers::{Server, free_port};
+
+const APP: &str =
+    "app people\nuse identity\n\ntable Item {\n  title text(200)\n  allow read if signed_in\n}\n";
+const SECRET: &str = "a secret of the benchmark, good for nothing";
+const PASSWORD: &str = "a boat that sings by night";
+
+/// Accounts that are tried once each, and as many that are none.
+const ACCOUNTS: usize = 150;
+/// Sign-ins at once.
+const FLOOD: usize = 1_000;
+/// Sessions whose memory is measured.
+const SESSIONS: usize = 10_000;
+
+/// An answer: its status, its body, and how long it took.
+struct Answer {
+    status: u16,
+    body: Value,
+    took: Duration,
+}
+
+/// Asks over a connection of its own, from an address of its own.
+async fn ask(
+    port: u16,
+    method: &str,
+    path: &str,
+    (token, from): (&str, usize),
+    body: &Value,
+) -> Result<Answer> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let authorization =
+        if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let address = format!("10.{}.{}.{}", from / 62_500 % 250, from / 250 % 250, from % 250 + 1);
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Forwarded-For: {address}\r\n{authorization}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let began = Instant::now();
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let took = began.elapsed();
+    let text = String::from_utf8_lossy(&answer);
+    let (head, body) = text.split_once("\r\n\r\n").context("no answer")?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no status")?;
+    Ok(Answer { status, body: serde_json::from_str(body).unwrap_or(Value::Null), took })
+}
+
+fn mainstay(app: &Path, words: &[&str]) -> Result<Command> {
+    let mut command = Command::new(data::binary()?);
+    command.args(&words[..1]).arg(app).args(&words[1..]).env("MAINSTAY_AUTH_SECRET", SECRET);
+    Ok(command)
+}
+
+/// Runs everything and prints it.
+pub(crate) fn run() -> Result<()> {
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let folder = tempfile::tempdir()?;
+    let app = folder.path().join("people");
+    std::fs::create_dir_all(&app)?;
+    std::fs::write(app.join("app.stay"), APP)?;
+    let port = free_port()?;
+    let mut command =
+        mainstay(&app, &["serve", "--listen", &format!("127.0.0.1:{port}"), "--log-level", "warn"])?;
+    command.args([
+        "--http-trusted-proxies",
+        "127.0.0.1",
+        "--identity-verified",
+        "no",
+        "--identity-anonymous",
+        "yes",
+    ]);
+    let server = Server::start(command, port)?;
+    let plain = |words: &[&str]| -> Result<String> {
+        let mut command = Command::new(data::binary()?);
+        let output = command.args(words).env("MAINSTAY_AUTH_SECRET", SECRET).output()?;
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    };
+    let folder_text = app.display().to_string();
+    let admin = plain(&["user", "token", &folder_text, "--admin", "--ttl", "1d"])?;
+    let (session, user, item) = tokio.block_on(async {
+        let item = ask(port, "POST", "/api/Item", (&admin, 0), &json!({"title": "Item"})).await?;
+        let body = json!({"email": "bench@example.com", "password": PASSWORD, "name": "Bench"});
+        let made = ask(port, "POST", "/auth/register", ("", 0), &body).await?;
+        let text =
+            |value: &Value| value.as_str().map(str::to_owned).context("an answer without what was asked for");
+        anyhow::Ok((text(&made.body["access"])?, text(&made.body["user"]["id"])?, text(&item.body["id"])?))
+    })?;
+    let token = plain(&["user", "token", &folder_text, &user, "--ttl", "1d"])?;
+    let get = |token: &str| {
+        Request::get(server.url(&format!("/api/Item/{item}")))
+            .header(format!("Authorization: Bearer {token}"))
+    };
+    measure(
+        &[Scenario {
+            name: "get by id: session, beside a plain token",
+            target: Some(0.95),
+            ours: get(&session),
+            theirs: Box::new(get(&token)),
+        }],
+        5,
+        2,
+    )?;
+    println!();
+    tokio.block_on(async {
+        timing(port).await?;
+        flood(&server, &token, &item).await?;
+        sessions(&server).await
+    })
+}
+
+/// Whether the time of a refused sign-in tells an account from none: by ranks (Mann and Whitney), because times are not normal.
+async fn timing(port: u16) -> Result<()> {
+    let account = |number: usize| format!("somebody{number}@example.com");
+    for number in 0..ACCOUNTS {
+        let body = json!({"email": account(number), "password": PASSWORD, "name": "Somebody"});
+        let made = ask(port, "POST", "/auth/register", ("", number), &body).await?;
+        if made.status != 201 {
+            bail!("registering: {} {}", made.status, made.body);
+        }
+    }
+    let mut times: Vec<(Duration, bool)> = Vec::with_capacity(2 * ACCOUNTS);
+    for number in 0..ACCOUNTS {
+        for is_known in [true, false] {
+            let email = if is_known { account(number) } else { format!("nobody{number}@example.com") };
+            let from = 10_000 + 2 * number + usize::from(is_known);
+            let body = json!({"email": email, "password": "a guess at it"});
+            let answer = ask(port, "POST", "/auth/login", ("", from), &body).await?;
+            if answer.status != 401 {
+                bail!("a guess was answered {}", answer.status);
+            }
+            times.push((answer.took, is_known));
+        }
+    }
+    times.sort_unstable();
+    let of = |wanted: bool| times.iter().filter(move |(_, is_known)| *is_known == wanted);
+    let median =
+        |wanted: bool| of(wanted).nth(ACCOUNTS / 2).map_or(0.0, |(took, _)| took.as_secs_f64() * 1000.0);
+    let ranks: f64 =
+        times.iter().enumerate().filter(|(_, (_, known))| *known).map(|(rank, _)| rank as f64 + 1.0).sum();
+    let n = ACCOUNTS as f64;
+    let u = ranks - n * (n + 1.0) / 2.0;
+    let z = (u - n * n / 2.0) / (n * n * (2.0 * n + 1.0) / 12.0).sqrt();
+    println!("refused sign-in, median: known {:.2} ms, unknown {:.2} ms", median(true), median(false));
+    println!("  rank test: z = {z:.2}   (told apart beyond 2.58)");
+    Ok(())
+}
+
+/// Reads at a pace, while something else goes on or not; the slowest but one in a hundred.
+async fn reads(port: u16, token: &str, item: &str, count: usize) -> Result<f64> {
+    let mut times = Vec::with_capacity(count);
+    for number in 0..count {
+        let answer = ask(port, "GET", &format!("/api/Item/{item}"), (token, number), &Value::Null).await?;
+        times.push(answer.took.as_secs_f64() * 1000.0);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    times.sort_by(f64::total_cmp);
+    Ok(times[count * 99 / 100])
+}
+
+async fn flood(server: &Server, token: &str, item: &str) -> Result<()> {
+    let port = server.port;
+    let idle = reads(port, token, item, 400).await?;
+    let before = server.memory_mib()?;
+    let sign_ins = join_all((0..FLOOD).map(|number| async move {
+        let email = format!("somebody{}@example.com", number % ACCOUNTS);
+        let body = json!({"email": email, "password": PASSWORD});
+        ask(port, "POST", "/auth/login", ("", 50_000 + number), &body).await.map(|answer| answer.status)
+    }));
+    let watched = async {
+        let p99 = reads(port, token, item, 400).await?;
+        anyhow::Ok((p99, server.memory_mib()?))
+    };
+    let (statuses, watched) = tokio::join!(sign_ins, watched);
+    let (busy, memory) = watched?;
+    let count = |wanted: u16| {
+        statuses.iter().filter(|status| matches!(status, Ok(status) if *status == wanted)).count()
+    };
+    println!("{FLOOD} sign-ins at once: {} let in, {} told to come later", count(200), count(503));
+    println!(
+        "  reads meanwhile, p99: {busy:.2} ms, {:.2} of idle ({idle:.2} ms)   (target < 3)",
+        busy / idle
+    );
+    println!("  memory: {before:.1} MiB before, {memory:.1} MiB meanwhile");
+    Ok(())
+}
+
+async fn sessions(server: &Server) -> Result<()> {
+    let before = server.memory_mib()?;
+    for number in 0..SESSIONS {
+        let made = ask(server.port, "POST", "/auth/anonymous", ("", 100_000 + number), &json!({})).await?;
+        let access =
+            made.body["access"].as_str().with_context(|| format!("{} {}", made.status, made.body))?;
+        ask(server.port, "GET", "/auth/me", (access, number), &Value::Null).await?;
+    }
+    let kib = (server.memory_mib()? - before) * 1024.0 / SESSIONS as f64;
+    println!("memory of a session in use: {kib:.2} KiB   (100,000 below 50 MiB: 0.51)");
+    Ok(())
+}
