@@ -11,6 +11,9 @@ use crate::keys::Keys;
 use crate::options::IdentityOptions;
 use crate::password::Hasher;
 
+/// What values that go into mail are sealed for.
+pub(crate) const MAIL_PURPOSE: &str = "mail";
+
 /// The capability while it runs.
 pub(crate) struct Identity {
     pub(crate) options: IdentityOptions,
@@ -37,7 +40,7 @@ impl Identity {
             keys: Keys::new(secret),
             remembered: Remembered::new(),
             lookups: Arc::default(),
-            mail_sealer: Arc::new(Sealer::new(secret, "mail")),
+            mail_sealer: Arc::new(Sealer::new(secret, MAIL_PURPOSE)),
             totp_sealer: Sealer::new(secret, "totp"),
             successor_key: key("refresh tokens"),
             csrf_key: key("csrf"),

@@ -16,7 +16,9 @@ mod routes;
 mod rules;
 mod session;
 mod token;
+mod verify;
 
 pub use options::{IdentityOptions, PasswordOptions};
 pub use plugin::{IDENTITY_TABLES, IdentityPlugin};
 pub use routes::identity_routes;
+pub use verify::address_verify;

@@ -463,6 +463,14 @@ pub(crate) enum UserCommand {
         #[arg(required = true)]
         permissions: Vec<String>,
     },
+    /// Take an address as verified: that of a user, or of somebody who has just registered
+    #[command(after_help = "Example:\n  mainstay user verify shop ann@example.com")]
+    Verify {
+        #[command(flatten)]
+        app: App,
+        /// The e-mail address.
+        email: String,
+    },
     /// Print an access token for the header `Authorization: Bearer TOKEN`
     #[command(
         after_help = "Examples:\n  mainstay user token shop 0190…\n  mainstay user token shop --admin --ttl 10m"
@@ -532,6 +540,7 @@ impl Command {
             Command::User { command } => Some(match command {
                 UserCommand::Create { app, .. }
                 | UserCommand::Grant { app, .. }
+                | UserCommand::Verify { app, .. }
                 | UserCommand::Token { app, .. } => app,
             }),
         }

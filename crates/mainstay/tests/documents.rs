@@ -39,6 +39,11 @@ fn rest() {
 }
 
 #[test]
+fn identity() {
+    page(&root().join("docs/src/identity.md"));
+}
+
+#[test]
 fn command_line() {
     page(&root().join("docs/src/command-line.md"));
 }

@@ -15,12 +15,13 @@ use uuid::Uuid;
 use super::{Answered, Open, SignedIn, done, fields, nothing_more, private, user_of};
 use crate::attempts::Counted;
 use crate::cookies;
-use crate::desk::{Desk, event, wire};
+use crate::desk::{Desk, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
-use crate::once::{Once, used, using};
+use crate::once::{Once, used};
 use crate::password::{Tested, password_check};
 use crate::session::NewSession;
+use crate::verify::verified;
 
 /// An address as it is kept and compared.
 fn plain(email: &str) -> String {
@@ -268,40 +269,13 @@ pub(super) async fn email_verify(State(identity): State<Arc<Identity>>, open: Op
     let token = read.text("token");
     read.done()?;
     let desk = identity.desk(&open.request);
-    let address = open.address();
-    let now = desk.now().to_string();
-    let (row, changed) = match Once::Verify.find(&desk, &token).await {
-        Ok(row) => (row, false),
-        Err(_) => (Once::Change.find(&desk, &token).await?, true),
+    let row = match Once::Verify.find(&desk, &token).await {
+        Ok(row) => row,
+        Err(_) => Once::Change.find(&desk, &token).await?,
     };
-    let email = row.text("email").unwrap_or_default().to_owned();
-    let owner = row.value("owner")?.clone();
-    let documents = if owner.is_null() {
-        let data: Json = row.get("data")?;
-        let sealed = data["hash"].as_str().unwrap_or_default();
-        let hash = identity.mail_sealer.open(sealed, &email).map_err(Error::internal)?;
-        let hash = String::from_utf8(hash).map_err(Error::internal)?;
-        let owner = json!({"create": true, "email": email, "name": data["name"], "email_verified": now});
-        let login = json!({"create": true, "hash": hash, "changed_at": now, "owner": owner});
-        vec![
-            using(&desk, &row),
-            json!({"PasswordLogin": login}),
-            event("account.made", None, address.as_deref(), json!({"email": email})),
-        ]
-    } else {
-        let mut set = json!({"email_verified": now});
-        if changed {
-            set["email"] = json!(email);
-        }
-        let kind = if changed { "email.changed" } else { "email.verified" };
-        vec![
-            using(&desk, &row),
-            json!({"User": {"id": wire(&owner), "set": set}}),
-            event(kind, Some(&owner), address.as_deref(), json!({"email": email})),
-        ]
-    };
+    let documents = verified(&identity.mail_sealer, &desk, &row, open.address().as_deref())?;
     desk.ask(documents).await.map_err(used)?;
-    Ok(done(StatusCode::OK, json!({"verified": email})))
+    Ok(done(StatusCode::OK, json!({"verified": row.text("email")})))
 }
 
 pub(super) async fn email_change(
@@ -359,7 +333,7 @@ pub(super) async fn magic_redeem(State(identity): State<Arc<Identity>>, open: Op
     let place = open.place(device);
     let within = identity.tenant_of_request(&desk, &open.headers).await?;
     let verified = json!({"email_verified": desk.now().to_string()});
-    let along = vec![using(&desk, &row), json!({"User": {"id": wire(&owner), "set": verified}})];
+    let along = vec![crate::once::using(&desk, &row), json!({"User": {"id": wire(&owner), "set": verified}})];
     if let Some(ticket) = identity.second_factor(&desk, &owner, within, &place).await? {
         desk.ask(along).await.map_err(used)?;
         return Err(second_wanted(ticket).into());

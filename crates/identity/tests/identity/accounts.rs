@@ -169,3 +169,27 @@ fn where_addresses_need_not_be_verified_registering_signs_in() {
         app.node.stop().await;
     });
 }
+
+#[test]
+fn whoever_runs_the_server_may_say_that_an_address_is_verified() {
+    on_each(async |kind| {
+        let app = App::start(kind).await;
+        let node = &app.node;
+        let verify = |email: &'static str| {
+            mainstay_identity::address_verify(&node.engine, &crate::harness::SECRET, email)
+        };
+        assert!(!verify("ann@example.com").await.unwrap());
+        let body = json!({"email": "ann@example.com", "password": PASSWORD, "name": "Ann"});
+        node.post("/auth/register", body).await.expect(202);
+        node.quiet().await;
+        assert!(verify("Ann@example.com").await.unwrap());
+        node.login("ann").await;
+        // The link in the mail was that one.
+        let token = node.letter("identity-verify", "ann@example.com").await;
+        node.post("/auth/email/verify", json!({"token": token})).await.refused(422, "auth.token");
+        node.query(json!({"User": {"email": "ann@example.com", "set": {"email_verified": null}}})).await;
+        assert!(verify("ann@example.com").await.unwrap());
+        node.login("ann").await;
+        app.node.stop().await;
+    });
+}

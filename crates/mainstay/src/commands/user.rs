@@ -1,7 +1,7 @@
 //! `mainstay user`: people, their permissions, their tokens.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use mainstay_engine::ctx::Claims;
@@ -15,6 +15,9 @@ use crate::cli::UserCommand;
 use crate::output::{Output, Usage};
 use crate::runtime::Runtime;
 use crate::settings::{self, parse::duration};
+
+/// How long somebody who has registered may be on the way.
+const REGISTERED_WITHIN: Duration = Duration::from_secs(3);
 
 /// Runs one of the family.
 pub(crate) fn run(output: Output, command: UserCommand) -> Result<()> {
@@ -51,6 +54,16 @@ pub(crate) fn run(output: Output, command: UserCommand) -> Result<()> {
                 Ok(())
             }
         }
+        UserCommand::Verify { app, email } => {
+            let runtime = Runtime::open(output, &app)?;
+            if !runtime.engine.schema().uses.iter().any(|used| used == "identity") {
+                bail!("the app does not `use identity`");
+            }
+            let secret = settings::auth_secret(&runtime.config, &app.folder)?;
+            verify(&runtime, secret.as_bytes(), &email)?;
+            output.say(format!("{email}: verified"));
+            if output.json { output.line(&json!({"verified": email}).to_string()) } else { Ok(()) }
+        }
         UserCommand::Token { app, user, admin: _, ttl } => {
             let ttl = duration(&ttl)
                 .map_err(|expected| Usage(format!("--ttl: expected {expected}, not {ttl:?}")))?;
@@ -62,6 +75,21 @@ pub(crate) fn run(output: Output, command: UserCommand) -> Result<()> {
             };
             token(output, &runtime, &app.folder, &subject, ttl)
         }
+    }
+}
+
+/// Who has just registered is written down by a job of the server, a moment later.
+fn verify(runtime: &Runtime, secret: &[u8], email: &str) -> Result<()> {
+    let until = Instant::now() + REGISTERED_WITHIN;
+    loop {
+        let found = mainstay_identity::address_verify(&runtime.engine, secret, email);
+        if runtime.block_on(found).map_err(|error| refusal(&error))? {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            bail!("{email}: nobody has this address, and nobody has registered with it");
+        }
+        runtime.block_on(tokio::time::sleep(Duration::from_millis(50)));
     }
 }
 
