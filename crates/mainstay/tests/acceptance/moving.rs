@@ -1,6 +1,8 @@
 //! `move`, from each kind of database to each: everything arrives, is the same, and the app goes on from there; what stands in
 //! the way is said; who is killed in the middle goes on.
 
+mod much;
+
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,6 +129,12 @@ fn moved(app: &App, from: &str, to: &str) -> Value {
     app.run(&["move", "APP", "--from", from, "--to", to, "--json"]).succeeded().json()
 }
 
+/// The tables of a report, with counts and checksums. What a database knows of itself is recorded for its kind.
+fn rows(report: &Value) -> Vec<Value> {
+    let tables = report["tables"].as_array().unwrap();
+    tables.iter().filter(|table| table["table"] != "_meta").cloned().collect()
+}
+
 #[test]
 fn everything_arrives_wherever_it_goes() {
     let app = App::of(KINDS);
@@ -141,16 +149,6 @@ fn everything_arrives_wherever_it_goes() {
     let [back, copy] = ["back.db", "copy.db"].map(|name| sqlite(&app, name));
     let ways = [(&first, &one), (&one, &two), (&two, &back), (&back, &copy)];
     let reports: Vec<Value> = ways.map(|(from, to)| moved(&app, from, to)).to_vec();
-    // What a database knows of itself is recorded for its kind.
-    let rows = |report: &Value| -> Vec<Value> {
-        report["tables"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .filter(|table| table["table"] != "_meta")
-            .cloned()
-            .collect()
-    };
     for report in &reports {
         assert_eq!(rows(report), rows(&reports[0]), "the same rows have the same checksums");
         assert_eq!(report["last_change"], reports[0]["last_change"]);

@@ -248,7 +248,7 @@ impl Filler {
                 none.insert(sink)
             }
         };
-        sink.send(Bytes::from(batch.tuples)).await.map_err(failed)
+        sink.send(Bytes::from_owner(batch.tuples)).await.map_err(failed)
     }
 
     /// Notes how far the rows have come, and keeps them.
