@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mainstay_testkit::postgres::OwnPostgres;
+use mainstay_testkit::postgres::{Bouncer, OwnPostgres};
 use serde_json::{Value, json};
 
 use crate::support::{App, Request, until};
@@ -28,16 +28,42 @@ const ORDERS_BEFORE_STOP: usize = 40;
 /// How soon after the database the server has to serve again.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
+/// Connections of the pooler to the database: fewer than clients write.
+const POOLED: u32 = 3;
+
 #[test]
 fn what_was_acknowledged_survives_a_database_that_is_stopped_hard() {
-    let app = App::of(SCHEMA);
-    let mut database = OwnPostgres::start_new();
+    let database = OwnPostgres::start_new();
     let url = database.url();
-    let server = app.serve_with(&["--database", &url, "--log-level", "off"]);
+    survives(database, &["--database", &url]);
+}
+
+/// The pooler keeps its clients, and tells them what it thinks while the database is away.
+#[test]
+fn what_was_acknowledged_survives_a_database_that_is_stopped_hard_behind_a_pooler() {
+    let database = OwnPostgres::start_new();
+    let bouncer = Bouncer::start_before(database.port(), POOLED);
+    let (pooled, direct) = (bouncer.url("postgres"), database.url());
+    survives(database, &["--database", &pooled, "--database-direct", &direct, "--database-pgbouncer", "yes"]);
+}
+
+/// Ends the clients, whatever becomes of the test.
+struct Stops<'s>(&'s AtomicBool);
+
+impl Drop for Stops<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn survives(mut database: OwnPostgres, flags: &[&str]) {
+    let app = App::of(SCHEMA);
+    let server = app.serve_with(&[flags, &["--log-level", "off"]].concat());
     let address = server.address();
     let (acknowledged, stop) = (Mutex::new(Vec::new()), AtomicBool::new(false));
     let (written, unwell) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
+        let _stops = Stops(&stop);
         for client in 0..CLIENTS {
             let (acknowledged, stop, written, unwell) = (&acknowledged, &stop, &written, &unwell);
             scope.spawn(move || {
@@ -76,7 +102,6 @@ fn what_was_acknowledged_survives_a_database_that_is_stopped_hard() {
             until(BACK_WITHIN, || (written.load(Ordering::Relaxed) > seen).then_some(()));
             assert!(back.elapsed() < BACK_WITHIN);
         }
-        stop.store(true, Ordering::Relaxed);
     });
     for (status, key, retry) in unwell.into_inner().unwrap() {
         assert_eq!(status, 503, "{key}");

@@ -89,9 +89,18 @@ pub(super) fn with_source(error: &Error) -> String {
 }
 
 /// Whether the server says that it ends the connection, rather than that a statement failed.
+///
+/// PostgreSQL always says in English, too, how severe an error is. `PgBouncer` does not, and says of its own connections to the server
+/// that they are gone: whether a commit arrived before that, it does not know either.
 pub(super) fn is_fatal(error: &DbError) -> bool {
-    matches!(error.parsed_severity(), Some(Severity::Fatal | Severity::Panic))
+    match error.parsed_severity() {
+        Some(severity) => matches!(severity, Severity::Fatal | Severity::Panic),
+        None => error.severity() == "FATAL" || error.code().code().starts_with(CONNECTION_CLASS),
+    }
 }
+
+/// The class of codes about connections.
+const CONNECTION_CLASS: &str = "08";
 
 fn of_server(error: &DbError) -> Failure {
     let words = words(error);

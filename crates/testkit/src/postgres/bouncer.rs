@@ -1,4 +1,4 @@
-//! A `PgBouncer` in transaction mode before the shared server.
+//! A `PgBouncer` in transaction mode before the shared server, or before one of a test's own.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -29,19 +29,27 @@ impl Bouncer {
     /// # Panics
     /// When there is no `PgBouncer` on this machine, or it does not start: a test that needs it cannot pass.
     pub fn start(server_connections: u32) -> Bouncer {
-        Bouncer::try_to_start(server_connections).unwrap_or_else(|error| panic!("no PgBouncer: {error:#}"))
+        Bouncer::start_before(Postgres::shared().port(), server_connections)
     }
 
-    fn try_to_start(server_connections: u32) -> Result<Bouncer> {
+    /// The same before the server of a port on this machine, which may be away: it is tried again each second.
+    ///
+    /// # Panics
+    /// As [`Bouncer::start`].
+    pub fn start_before(server_port: u16, server_connections: u32) -> Bouncer {
+        let bouncer = Bouncer::try_to_start(server_port, server_connections);
+        bouncer.unwrap_or_else(|error| panic!("no PgBouncer: {error:#}"))
+    }
+
+    fn try_to_start(server_port: u16, server_connections: u32) -> Result<Bouncer> {
         let folder = tempfile::tempdir()?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let users = folder.path().join("users");
         std::fs::write(&users, "\"postgres\" \"\"\n")?;
         let settings = format!(
-            "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+            "[databases]\n* = host=127.0.0.1 port={server_port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = trust\nauth_file = {}\npool_mode = transaction\n\
-             default_pool_size = {server_connections}\n",
-            Postgres::shared().port(),
+             default_pool_size = {server_connections}\nserver_login_retry = 1\n",
             users.display()
         );
         let path = folder.path().join("settings.ini");
