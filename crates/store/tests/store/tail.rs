@@ -1,5 +1,7 @@
 //! Whoever follows the change log sees every change that was kept once, those of one row in their order, and no other.
 
+mod dice;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::value::{Timestamp, Value};
 use mainstay_sql::statement::Statement;
 use mainstay_sql::{POSTGRES, SQLITE, system};
-use mainstay_store::{Outcome, Query, StoreError, WriteJob};
+use mainstay_store::{Outcome, Query, StoreError, Tx, WriteJob};
 
 use super::support::{On, TestStore, change, each_database, ints, soon, wide};
 
@@ -72,25 +74,48 @@ fn values(outcome: &Outcome) -> &[Vec<Value>] {
     rows
 }
 
+/// The log, and rows that are counted up.
+fn script(on: On, rows: i64) -> Vec<String> {
+    let mut script = system::create(&Schema::default(), on.pick(SQLITE, POSTGRES));
+    script.push("CREATE TABLE counter (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)".to_owned());
+    script.extend((0..rows).map(|id| format!("INSERT INTO counter VALUES ({id}, 0)")));
+    script
+}
+
+fn log_of(on: On) -> Arc<Statement> {
+    Arc::new(system::change_insert(&Schema::default(), on.pick(SQLITE, POSTGRES), 1))
+}
+
+/// Counts a row up and logs it; its new value.
+async fn count_up(
+    tx: &mut Tx,
+    on: On,
+    log: &Arc<Statement>,
+    row: i64,
+    transaction: i64,
+) -> Result<i64, StoreError> {
+    let row = Value::Int(row);
+    let raised = ints("UPDATE counter SET n = n + 1 WHERE id = $1 RETURNING n", vec![row.clone()]);
+    let Value::Int(value) = values(&tx.query(&raised).await?)[0][0] else { panic!("no int") };
+    let text = |text: &str| Value::Text(text.to_owned());
+    let mut values = vec![Value::Timestamp(Timestamp(0)), Value::Null, Value::Null];
+    values.extend([text("counter"), text(&row.to_json()), text("update")]);
+    values.extend([Value::Null, Value::Json(value.to_string())]);
+    if on == On::Sqlite {
+        values.insert(0, Value::Int(transaction));
+    }
+    tx.query(&Query { statement: log.clone(), values }).await?;
+    Ok(value)
+}
+
 /// Raises some rows and logs it, slowly; every third is undone at its end.
 fn raise(on: On, number: i64) -> WriteJob<(), StoreError> {
-    let log = Arc::new(system::change_insert(&Schema::default(), on.pick(SQLITE, POSTGRES), 1));
+    let log = log_of(on);
     Box::new(move |tx| {
         let log = log.clone();
         Box::pin(async move {
             for step in 0..1 + number % 3 {
-                let row = Value::Int((number * 5 + step * 4) % ROWS);
-                let raised =
-                    ints("UPDATE counter SET n = n + 1 WHERE id = $1 RETURNING n", vec![row.clone()]);
-                let value = values(&tx.query(&raised).await?)[0][0].to_json();
-                let text = |text: &str| Value::Text(text.to_owned());
-                let mut values = vec![Value::Timestamp(Timestamp(0)), Value::Null, Value::Null];
-                values.extend([text("counter"), text(&row.to_json()), text("update")]);
-                values.extend([Value::Null, Value::Json(value)]);
-                if on == On::Sqlite {
-                    values.insert(0, Value::Int(number));
-                }
-                tx.query(&Query { statement: log.clone(), values }).await?;
+                count_up(tx, on, &log, (number * 5 + step * 4) % ROWS, number).await?;
                 if on == On::Postgres {
                     // Others overtake it: they are committed first, with larger numbers.
                     let ms = (number * 7 + step) % 11;
@@ -103,11 +128,8 @@ fn raise(on: On, number: i64) -> WriteJob<(), StoreError> {
 }
 
 async fn a_follower_sees_what_was_kept_once_and_in_order(on: On) {
-    let mut script = system::create(&Schema::default(), on.pick(SQLITE, POSTGRES));
-    script.push("CREATE TABLE counter (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)".to_owned());
-    script.extend((0..ROWS).map(|id| format!("INSERT INTO counter VALUES ({id}, 0)")));
-    let script: Vec<&str> = script.iter().map(String::as_str).collect();
-    let test = TestStore::new(on, &script).await;
+    let test = TestStore::new(on, &[]).await;
+    test.store.execute_script(script(on, ROWS)).await.unwrap();
     let mut follower = Follower::new(on, &test).await;
 
     let writing: Vec<_> = (0..12)
