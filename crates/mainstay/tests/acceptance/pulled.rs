@@ -3,6 +3,7 @@
 mod callers;
 mod keys;
 mod refusals;
+mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,15 +27,24 @@ struct Rental {
 
 impl Rental {
     fn postgres() -> Rental {
-        let url = Postgres::database();
-        Postgres::shared().run(name(&url), POSTGRES).unwrap();
-        Rental::pull(App::of(""), url)
+        Rental::postgres_of(POSTGRES)
     }
 
     fn sqlite() -> Rental {
+        Rental::sqlite_of(SQLITE)
+    }
+
+    /// Another database, that a script makes.
+    fn postgres_of(script: &str) -> Rental {
+        let url = Postgres::database();
+        Postgres::shared().run(name(&url), script).unwrap();
+        Rental::pull(App::of(""), url)
+    }
+
+    fn sqlite_of(script: &str) -> Rental {
         let app = App::of("");
         let path = app.path().join("rental.db");
-        rusqlite::Connection::open(&path).unwrap().execute_batch(SQLITE).unwrap();
+        rusqlite::Connection::open(&path).unwrap().execute_batch(script).unwrap();
         let url = format!("sqlite:{}", path.display());
         Rental::pull(app, url)
     }

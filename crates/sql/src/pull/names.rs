@@ -1,9 +1,10 @@
-//! Names of the language for those of a database: in their style, none twice, none that is a word of the query language.
+//! Names of the language for those of a database: in their style, none twice, none that is a word of the query language or
+//! would hide one of rules.
 
 use std::collections::BTreeSet;
 
 use mainstay_lang::naming::{is_snake_case, is_upper_camel, to_snake_case, to_upper_camel};
-use mainstay_lang::reserved::is_reserved;
+use mainstay_lang::reserved::{is_reserved, is_rule_word};
 
 /// Longest name that leaves room for what is put behind it.
 const LENGTH_MAX: usize = 50;
@@ -31,7 +32,7 @@ impl Names {
         if !is_snake_case(&name) {
             name = "column".to_owned();
         }
-        if is_reserved(&name) {
+        if is_word(&name) {
             name.push('_');
         }
         self.free(name, |name, count| format!("{}_{count}", name.trim_end_matches('_')))
@@ -39,7 +40,7 @@ impl Names {
 
     /// Whether a name is taken or can be none.
     pub(super) fn is_taken(&self, name: &str) -> bool {
-        is_reserved(name) || self.0.contains(&name.to_ascii_lowercase())
+        is_word(name) || self.0.contains(&name.to_ascii_lowercase())
     }
 
     /// Keeps a name from being given.
@@ -56,6 +57,12 @@ impl Names {
         }
         free
     }
+}
+
+/// Whether a column of this name would be a word of requests or of rules: `allow read if signed_in` is to speak of the caller,
+/// whatever columns a table has.
+fn is_word(name: &str) -> bool {
+    is_reserved(name) || is_rule_word(name)
 }
 
 /// Many of what a name says one of.
@@ -95,6 +102,10 @@ mod tests {
         check(&["Unit Price", "unit_price", "unitPrice"], &["unit_price", "unit_price_2", "unit_price_3"]);
         check(&["2nd name", "größe", "日本", ""], &["nd_name", "gr_e", "column", "column_2"]);
         check(&["id", "null", "select", "limit"], &["id_2", "null_", "select", "limit_"]);
+        check(
+            &["user", "User", "tenant", "signed_in", "this"],
+            &["user_", "user_2", "tenant_", "signed_in_", "this_"],
+        );
         let mut tables = Names::default();
         let found =
             ["order details", "OrderDetails", "users", "2fa", "日本", "table"].map(|name| tables.table(name));
