@@ -1,5 +1,7 @@
 //! The life of a schema: planned into files, applied to a database that others use, broken off and gone on with, on either database.
 
+mod renames;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::time::Duration;

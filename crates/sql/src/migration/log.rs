@@ -13,30 +13,26 @@ use crate::writer::Writer;
 impl Planner<'_> {
     /// A table has another name in the language.
     pub(super) fn rename_in_log(&mut self, was: &str, is: &str) {
-        let tables = [system::CHANGE.name, system::COUNTER.name];
-        let statements = tables.map(|name| {
+        let update = |table: &str, among: &str| {
             self.write(|w| {
                 w.text("UPDATE ");
-                w.identifier(name);
+                w.identifier(table);
                 w.text(" SET \"table\" = ");
                 w.quoted(is);
-                w.text(" WHERE \"table\" = ");
+                w.text(" WHERE ");
+                w.text(among);
+                w.text("\"table\" = ");
                 w.quoted(was);
             })
-        });
-        self.push(
-            Phase::Rename,
-            Step {
-                words: format!("let the change log and the counters of {was} be those of {is}"),
-                statements: statements.into(),
-                ..Step::default()
-            },
-        );
+        };
+        let counters = update(system::COUNTER.name, "");
+        let lines = self.in_log(&|among| update(system::CHANGE.name, among));
+        self.renamed_in_log(was, is, vec![lines], counters);
     }
 
     /// A column has another name in the language.
     pub(super) fn rename_column_in_log(&mut self, table: &str, was: &str, is: &str) {
-        let images = self.update_images(table, [was, is], self.dialect.json_rename(), |update| update(""));
+        let images = self.update_images(table, [was, is], self.dialect.json_rename());
         let counter = self.write(|w| {
             w.text("UPDATE ");
             w.identifier(system::COUNTER.name);
@@ -47,20 +43,33 @@ impl Planner<'_> {
             w.text(" AND \"column\" = ");
             w.quoted(was);
         });
-        let statements = images.into_iter().chain([counter]).collect();
-        let words = format!("let the change log and the counters call {table}.{was} {is}");
-        self.push(Phase::Rename, Step { words, statements, ..Step::default() });
+        self.renamed_in_log(&format!("{table}.{was}"), is, images.into(), counter);
+    }
+
+    /// The steps of another name. Where others go on working, the log is changed in pieces behind all that waits for nobody: a
+    /// line that has the new name is left alone, so that it can be gone on with, and no server starts before it is through.
+    fn renamed_in_log(&mut self, was: &str, is: &str, lines: Vec<String>, counters: String) {
+        if self.way == Way::Online {
+            self.step(Phase::Rename, format!("let the counters of {was} be those of {is}"), counters);
+            let words = format!("let the change log call {was} {is}, a few lines at a time");
+            self.push(Phase::Log, Step { words, mode: Mode::Outside, statements: lines, ..Step::default() });
+        } else {
+            let words = format!("let the change log and the counters call {was} {is}");
+            let statements = lines.into_iter().chain([counters]).collect();
+            self.push(Phase::Rename, Step { words, statements, ..Step::default() });
+        }
+    }
+
+    /// An update of the change log that leaves alone what it has changed before: in pieces, where others go on working.
+    fn in_log(&self, update: &dyn Fn(&str) -> String) -> String {
+        let seq = Walked { rows: "\"_change\"", key: "\"seq\"", ty: &self.dialect.type_name(&Type::Int) };
+        let pieces = (self.way == Way::Online).then(|| in_pieces(&seq, update)).flatten();
+        pieces.unwrap_or_else(|| update(""))
     }
 
     /// Values that must not be there any more.
     pub(super) fn scrub(&mut self, table: &Table, column: &Column) {
-        // What has been taken out is not there a second time, so it can be done in pieces.
-        let is_online = self.way == Way::Online;
-        let seq = Walked { rows: "\"_change\"", key: "\"seq\"", ty: &self.dialect.type_name(&Type::Int) };
-        let images =
-            self.update_images(&table.name, [&column.name; 2], self.dialect.json_remove(), |update| {
-                is_online.then(|| in_pieces(&seq, update)).flatten().unwrap_or_else(|| update(""))
-            });
+        let images = self.update_images(&table.name, [&column.name; 2], self.dialect.json_remove());
         // Answers are texts whole, and nobody can say which of them shows the column. What is left tells that the request was
         // carried out, so that it is not carried out again.
         let answers = self.write(|w| {
@@ -75,19 +84,12 @@ impl Planner<'_> {
             "take the values of {}.{} out of the change log and kept answers",
             table.name, column.name
         );
-        let mode = if is_online { Mode::Outside } else { Mode::Joined };
+        let mode = if self.way == Way::Online { Mode::Outside } else { Mode::Joined };
         self.push(Phase::Log, Step { words, mode, statements, ..Step::default() });
     }
 
     /// Both images of a table's lines changed by a template of the JSON `{0}`, the member's name `{1}` and its new one `{2}`.
-    /// `whole` makes a statement of an update that takes the first words of its condition.
-    fn update_images(
-        &self,
-        table: &str,
-        names: [&str; 2],
-        template: &str,
-        whole: impl Fn(&dyn Fn(&str) -> String) -> String,
-    ) -> [String; 2] {
+    fn update_images(&self, table: &str, names: [&str; 2], template: &str) -> [String; 2] {
         ["before", "after"].map(|image| {
             let update = |among: &str| {
                 self.write(|w| {
@@ -109,7 +111,7 @@ impl Planner<'_> {
                     w.template(self.dialect.json_has(), operand);
                 })
             };
-            whole(&update)
+            self.in_log(&update)
         })
     }
 
