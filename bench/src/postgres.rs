@@ -52,6 +52,7 @@ pub(crate) fn run(rounds: u32, seconds: u32) -> Result<()> {
 
     let bearer = format!("Authorization: Bearer {}", data.token);
     let paths = |name: &str, prefix: &str| paths(folder.path(), name, prefix, &data.items);
+    let create = |url| Request::script(url, "post.lua", task(&data)).header(bearer.clone());
     let ask_nested = || Request::script(ours.url("/query"), "post.lua", nested().to_string());
     let scenarios = [
         Scenario {
@@ -73,10 +74,16 @@ pub(crate) fn run(rounds: u32, seconds: u32) -> Result<()> {
             theirs: Box::new(pgbench),
         },
         Scenario {
-            name: "PostgreSQL: create by rule, beside hand-written",
+            name: "PostgreSQL: create by rule, same SQL",
             target: Some(0.8),
-            ours: Request::script(ours.url("/api/Task"), "post.lua", task(&data)).header(bearer.clone()),
-            theirs: Box::new(Request::script(hand.url("/tasks"), "post.lua", task(&data)).header(bearer)),
+            ours: create(ours.url("/api/Task")),
+            theirs: Box::new(create(hand.url("/tasks/logged"))),
+        },
+        Scenario {
+            name: "PostgreSQL: create, by hand without change log",
+            target: None,
+            ours: create(ours.url("/api/Task")),
+            theirs: Box::new(create(hand.url("/tasks"))),
         },
     ];
     measure(&scenarios, rounds, seconds)

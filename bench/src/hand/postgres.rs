@@ -1,7 +1,8 @@
 //! The same by hand on PostgreSQL, with tokio-postgres: reads pipelined on a few connections that everybody shares,
 //! writes one at a time on each of a pool, and every statement prepared once for each connection.
 //!
-//! A create is one INSERT that commits by itself, which is the least that a durable write can cost.
+//! A create comes in two kinds: with the SQL of Mainstay's, which writes a line of the change log beside the row, and with the
+//! row alone. Each is one statement that commits by itself, which is the least that a durable write can cost.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,10 +19,11 @@ use jsonwebtoken::DecodingKey;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
-use super::{json, new_task};
+use super::{Log, json, new_task};
 
 /// As many as Mainstay has unless it is told otherwise.
 const READERS: usize = 2;
@@ -31,6 +33,13 @@ const ITEM: &str =
     r#"SELECT "id", "created", "updated", "title", "done", "rank" FROM "Item" WHERE "id" = $1"#;
 const TASK: &str = r#"INSERT INTO "Task" ("id", "created", "updated", "title", "done", "rank", "owner")
     VALUES ($1, $2, $2, $3, false, $4, $5)"#;
+
+/// The same with its line of the change log, as Mainstay writes it.
+const TASK_LOGGED: &str = r#"WITH made AS (
+      INSERT INTO "Task" ("id", "created", "updated", "title", "done", "rank", "owner")
+      VALUES ($1, $2, $2, $3, false, $4, $5))
+    INSERT INTO "_change" ("at", "actor", "tenant", "table", "row", "kind", "before", "after")
+    VALUES ($2, $6, NULL, 'Task', $7, 'create', NULL, $8)"#;
 
 /// The statement that Mainstay makes of the same question, without what counts the rows nested in it.
 const ARTISTS: &str = r#"SELECT a."id", a."name", (
@@ -58,9 +67,10 @@ struct Reader {
 struct Writer {
     client: Client,
     task: Statement,
+    task_logged: Statement,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Task {
     id: Uuid,
     created: Timestamp,
@@ -91,8 +101,8 @@ pub(super) async fn routes(url: &str, key: DecodingKey) -> Result<Router> {
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
         let client = connect(url).await?;
-        let task = client.prepare(TASK).await?;
-        writers.push(Arc::new(Writer { client, task }));
+        let (task, task_logged) = (client.prepare(TASK).await?, client.prepare(TASK_LOGGED).await?);
+        writers.push(Arc::new(Writer { client, task, task_logged }));
     }
     let shared = Arc::new(Shared {
         key,
@@ -104,6 +114,7 @@ pub(super) async fn routes(url: &str, key: DecodingKey) -> Result<Router> {
     Ok(Router::new()
         .route("/items/{id}", get(item))
         .route("/tasks", post(create))
+        .route("/tasks/logged", post(create_logged))
         .route("/artists", post(artists))
         .with_state(shared))
 }
@@ -172,7 +183,15 @@ async fn artists(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let new = match new_task(&shared.key, &headers, &body) {
+    write(&shared, &headers, &body, Log::Nothing).await
+}
+
+async fn create_logged(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    write(&shared, &headers, &body, Log::Line).await
+}
+
+async fn write(shared: &Shared, headers: &HeaderMap, body: &[u8], log: Log) -> Response {
+    let new = match new_task(&shared.key, headers, body) {
         Ok(new) => new,
         Err(status) => return status.into_response(),
     };
@@ -182,8 +201,18 @@ async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let Some(lease) = shared.writer().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let Writer { client, task: insert } = &*lease.writer;
-    match client.execute(insert, &[&id, &now, &task.title, &task.rank, &owner]).await {
+    let Writer { client, task: insert, task_logged } = &*lease.writer;
+    let done = match log {
+        Log::Nothing => client.execute(insert, &[&id, &now, &task.title, &task.rank, &owner]).await,
+        Log::Line => {
+            let after = Json(&task);
+            let (row, actor) = (id.to_string(), &new.owner);
+            let values: [&(dyn ToSql + Sync); 8] =
+                [&id, &now, &task.title, &task.rank, &owner, actor, &row, &after];
+            client.execute(task_logged, &values).await
+        }
+    };
+    match done {
         Ok(_) => (StatusCode::CREATED, json(&task)).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
