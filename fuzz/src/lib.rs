@@ -91,6 +91,7 @@ impl World {
                 now: Timestamp(1_800_000_000_000_000),
                 deadline: Instant::now() + Duration::from_secs(5),
                 request_id: "fuzz".into(),
+                trace: None,
             };
             if let Err(error) = self.runtime.block_on(self.engine.execute(&ctx, operation)) {
                 assert_blameless(&error);

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use mainstay_lang::value::{Timestamp, Value};
 
+use crate::trace::TraceContext;
+
 /// The conditions of one request. Made once, where a request enters; passed first to everything behind.
 #[derive(Clone, Debug)]
 pub struct Ctx {
@@ -21,6 +23,8 @@ pub struct Ctx {
     pub deadline: Instant,
     /// For logs and error documents.
     pub request_id: Arc<str>,
+    /// The trace that it belongs to; none: nobody traces it.
+    pub trace: Option<Arc<TraceContext>>,
 }
 
 /// Who the credentials of a request say that it is: what a [`Caller`] is read by.

@@ -36,6 +36,7 @@ pub mod sealed;
 mod seed;
 mod shape;
 mod tail;
+pub mod trace;
 pub mod triggers;
 mod watch;
 mod why;

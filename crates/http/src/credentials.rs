@@ -111,6 +111,7 @@ impl Credentials {
             now: now(),
             deadline: Instant::now() + self.request_timeout,
             request_id,
+            trace: None,
         }
     }
 

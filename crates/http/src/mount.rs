@@ -16,6 +16,7 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::Error;
 use mainstay_engine::part::Operation;
 use mainstay_engine::plugin::Setup;
+use mainstay_engine::trace::TraceContext;
 use mainstay_engine::{Engine, document, render};
 use tower::{Layer, Service, ServiceExt as _};
 
@@ -102,6 +103,7 @@ pub(crate) type Matched = Arc<OnceLock<MatchedPath>>;
 struct Entered {
     app: Arc<App>,
     request_id: Arc<str>,
+    trace: Option<Arc<TraceContext>>,
     matched: Matched,
 }
 
@@ -120,11 +122,11 @@ async fn name_route(request: Request, next: Next) -> Response {
 pub(crate) async fn serve(
     app: &Arc<App>,
     router: &axum::Router,
-    (request_id, matched): (Arc<str>, Matched),
+    (request_id, trace, matched): (Arc<str>, Option<Arc<TraceContext>>, Matched),
     mut request: Request,
 ) -> Result<Response, Error> {
     let _place = app.in_flight.enter()?;
-    request.extensions_mut().insert(Entered { app: app.clone(), request_id, matched });
+    request.extensions_mut().insert(Entered { app: app.clone(), request_id, trace, matched });
     let mut response = match router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
@@ -187,11 +189,12 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestCtx {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestCtx, Refusal> {
-        let Entered { app, request_id, .. } =
+        let Entered { app, request_id, trace, .. } =
             parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
         let client = client::address(&app.options.trusted_proxies, &parts.extensions, &parts.headers);
-        let (ctx, _) =
-            app.credentials.context(&app.engine, (&parts.method, &parts.headers), request_id).await?;
+        let read = app.credentials.context(&app.engine, (&parts.method, &parts.headers), request_id);
+        let (ctx, _) = read.await?;
+        let ctx = Ctx { trace, ..ctx };
         Ok(RequestCtx { ctx, engine: app.engine.clone(), client })
     }
 }
@@ -205,10 +208,10 @@ impl<S: Send + Sync> FromRequestParts<S> for OpenCtx {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<OpenCtx, Refusal> {
-        let Entered { app, request_id, .. } =
+        let Entered { app, request_id, trace, .. } =
             parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
         let client = client::address(&app.options.trusted_proxies, &parts.extensions, &parts.headers);
-        let ctx = app.credentials.anonymous(request_id);
+        let ctx = Ctx { trace, ..app.credentials.anonymous(request_id) };
         Ok(OpenCtx(RequestCtx { ctx, engine: app.engine.clone(), client }))
     }
 }
@@ -226,7 +229,7 @@ impl From<Error> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         // The way out knows the request's id and writes the document again.
-        let mut response = problem::response(&Error { internal: None, ..self.0.clone() }, "");
+        let mut response = problem::response(&Error { internal: None, ..self.0.clone() }, "", None);
         response.extensions_mut().insert(self);
         response
     }

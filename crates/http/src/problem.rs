@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use mainstay_engine::error::{Error, FieldError, Key, Kind, Warning};
+use mainstay_engine::trace::TraceContext;
 use serde::Serialize;
 
 /// Where the keys are explained; each problem's `type` is this and its key.
@@ -50,6 +51,8 @@ struct Problem<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     detail: &'a str,
     request_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<String>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -59,10 +62,22 @@ struct Problem<'a> {
 }
 
 /// A failure as a JSON document with its status; faults of the server and of what it stands on are logged here.
-pub(crate) fn document(error: &Error, request_id: &str) -> (StatusCode, String) {
+pub(crate) fn document(
+    error: &Error,
+    request_id: &str,
+    trace: Option<&TraceContext>,
+) -> (StatusCode, String) {
     let status = status(error.key.kind());
     if let Some(internal) = &error.internal {
-        tracing::error!(request_id, key = error.key.text(), error = internal, "request failed");
+        // Its words say which request it is: the span need not.
+        tracing::error!(
+            parent: None,
+            request_id,
+            trace_id = trace.map(|trace| display(trace.id())),
+            key = error.key.text(),
+            error = internal,
+            "request failed"
+        );
     }
     let problem = Problem {
         r#type: format!("{TYPE_BASE}{}", error.key.text()),
@@ -71,6 +86,7 @@ pub(crate) fn document(error: &Error, request_id: &str) -> (StatusCode, String) 
         title: error.key.title(),
         detail: if error.key == Key::Internal { "" } else { &error.detail },
         request_id,
+        trace_id: trace.map(|trace| trace.id().to_string()),
         errors: &error.errors,
         warnings: &error.warnings,
         ticket: error.ticket.as_deref().map(|ticket| ticket.0.as_str()),
@@ -79,9 +95,9 @@ pub(crate) fn document(error: &Error, request_id: &str) -> (StatusCode, String) 
 }
 
 /// The response for a failure.
-pub(crate) fn response(error: &Error, request_id: &str) -> Response {
+pub(crate) fn response(error: &Error, request_id: &str, trace: Option<&TraceContext>) -> Response {
     let kind = error.key.kind();
-    let (status, body) = document(error, request_id);
+    let (status, body) = document(error, request_id, trace);
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -129,7 +145,7 @@ mod tests {
     #[tokio::test]
     async fn a_fault_of_the_server_keeps_its_words() {
         let error = Error { detail: "SELECT secret".to_owned(), ..Error::internal("disk on fire") };
-        let response = response(&error, "r-1");
+        let response = response(&error, "r-1", None);
         assert_eq!(response.status(), status(Key::Internal.kind()));
         let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
         assert_eq!(
@@ -141,7 +157,7 @@ mod tests {
 
     #[test]
     fn who_is_turned_away_is_told_when_to_come_back() {
-        let response = response(&Error::new(Key::Overloaded, "full"), "r-1");
+        let response = response(&Error::new(Key::Overloaded, "full"), "r-1", None);
         assert_eq!(response.headers()["retry-after"], "1");
     }
 }

@@ -27,7 +27,7 @@ use tracing::Instrument;
 use crate::app::App;
 use crate::call::Call;
 use crate::mount::{self, Mounts};
-use crate::observe::Observation;
+use crate::observe::{self, Observation};
 use crate::{compress, credentials, docs, files, health, live, metrics, openapi, problem, query, rest};
 
 /// The route's name of requests that no route takes, in logs and metrics.
@@ -195,11 +195,9 @@ async fn handle(
     captures: Option<Vec<String>>,
     request: Request,
 ) -> Response {
-    let request_id = credentials::request_id(request.headers());
     let template = routes.first().map_or(NO_ROUTE, |route| route.path);
-    let mut observation = Observation::start(request_id, request.method().clone(), template);
-    let request_id = Arc::clone(&observation.request_id);
-    let span = tracing::info_span!("request", request_id = &*request_id, route = template);
+    let mut observation = Observation::start(&request, template);
+    let span = observation.span.clone();
     let answer = AssertUnwindSafe(answer(&app, routes, captures, request, &mut observation))
         .catch_unwind()
         .instrument(span)
@@ -209,7 +207,8 @@ async fn handle(
         if error.key == Key::Overloaded {
             ::metrics::counter!(metrics::SHED).increment(1);
         }
-        problem::response(&error, &request_id)
+        let _entered = observation.span.enter();
+        problem::response(&error, &observation.request_id, observation.trace.as_deref())
     });
     secure(response.headers_mut());
     observation.finish(response)
@@ -228,7 +227,8 @@ async fn answer(
         return match &app.mounted {
             Some(router) => {
                 let matched = observation.matched.insert(Arc::default());
-                let entered = (Arc::clone(&observation.request_id), Arc::clone(matched));
+                let entered =
+                    (Arc::clone(&observation.request_id), observation.trace.clone(), Arc::clone(matched));
                 Box::pin(mount::serve(app, router, entered, request)).await
             }
             None => Box::pin(files::serve(app, request)).await,
@@ -237,7 +237,7 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
     let Some(route) = routes.iter().find(|route| route.method == method) else {
-        return Ok(without_route(routes, &method, &observation.request_id));
+        return Ok(without_route(routes, &method, observation));
     };
     let Some(captures) = captures else {
         return Err(Error::new(Key::Request, "The path is not UTF-8."));
@@ -248,15 +248,16 @@ async fn answer(
         Access::Ruled => Some(app.in_flight.enter()?),
     };
     let request_id = Arc::clone(&observation.request_id);
-    let (ctx, ends) = match route.access {
+    let (mut ctx, ends) = match route.access {
         Access::Open => (app.credentials.anonymous(request_id), None),
         Access::Ruled => {
-            let (ctx, ends) =
-                app.credentials.context(&app.engine, (&method, &parts.headers), request_id).await?;
+            let read = app.credentials.context(&app.engine, (&method, &parts.headers), request_id);
+            let (ctx, ends) = read.instrument(tracing::debug_span!("credentials")).await?;
             observation.caller(&ctx.caller);
             (ctx, ends)
         }
     };
+    ctx.trace.clone_from(&observation.trace);
     let call = Call {
         app: Arc::clone(app),
         ctx,
@@ -273,7 +274,7 @@ async fn answer(
 }
 
 /// `OPTIONS`, or a method that the path does not know.
-fn without_route(routes: &[Route], method: &Method, request_id: &str) -> Response {
+fn without_route(routes: &[Route], method: &Method, observation: &Observation) -> Response {
     let mut allow: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
     if allow.contains(&"GET") {
         allow.push("HEAD");
@@ -286,7 +287,8 @@ fn without_route(routes: &[Route], method: &Method, request_id: &str) -> Respons
         response
     } else {
         let words = format!("`{method}` is not known here; {allow} are.");
-        problem::response(&Error::new(Key::MethodUnknown, words), request_id)
+        let error = Error::new(Key::MethodUnknown, words);
+        problem::response(&error, &observation.request_id, observation.trace.as_deref())
     };
     let allow = HeaderValue::from_str(&allow).expect("names of methods are ASCII");
     response.headers_mut().insert(header::ALLOW, allow);
@@ -348,8 +350,16 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         HeaderName::from_static("idempotency-key"),
         HeaderName::from_static("accept-warnings"),
         credentials::REQUEST_ID,
+        HeaderName::from_static("traceparent"),
+        HeaderName::from_static("tracestate"),
     ];
-    let response_headers = [header::ETAG, header::LOCATION, header::RETRY_AFTER, credentials::REQUEST_ID];
+    let response_headers = [
+        header::ETAG,
+        header::LOCATION,
+        header::RETRY_AFTER,
+        credentials::REQUEST_ID,
+        observe::TRACERESPONSE,
+    ];
     Some(
         CorsLayer::new()
             .allow_origin(allowed)

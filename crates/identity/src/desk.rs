@@ -51,6 +51,7 @@ impl Desk {
             now,
             deadline: Instant::now() + PATIENCE,
             request_id: REQUEST_ID.clone(),
+            trace: None,
         };
         Desk { engine: engine.clone(), ctx, lookups: lookups.clone() }
     }

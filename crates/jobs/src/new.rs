@@ -54,6 +54,17 @@ struct Asked {
     tenant: Option<String>,
 }
 
+/// What a job that runs hands on to those that it enqueues.
+pub(crate) struct Around {
+    pub(crate) request: Option<String>,
+    pub(crate) trace: Option<String>,
+}
+
+tokio::task_local! {
+    /// The job whose handler runs here.
+    pub(crate) static AROUND: Around;
+}
+
 /// A row as the statement takes it.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewRow {
@@ -143,14 +154,29 @@ impl NewJob {
         self.asked.request = Some(ctx.request_id.to_string());
         self.asked.actor = caller.user.as_ref().map(ToString::to_string).or(admin);
         self.asked.tenant = ctx.tenant.as_ref().map(ToString::to_string);
+        self.asked.trace = ctx.trace.as_ref().map(ToString::to_string);
         self
     }
 
-    /// The trace that it belongs to, as `traceparent` says it.
+    /// The trace that it belongs to, as `traceparent` says it. What a handler enqueues belongs to that of its job unless it says so.
     #[must_use]
     pub fn trace(mut self, trace: impl Into<String>) -> NewJob {
         self.asked.trace = Some(trace.into());
         self
+    }
+
+    /// What a job enqueues that was asked for by nobody else goes on with the request and the trace of that job.
+    fn go_on(&mut self) {
+        let asked = &mut self.asked;
+        // An error means that no job runs here.
+        let _outside = AROUND.try_with(|around| {
+            if asked.request.is_none() {
+                asked.request.clone_from(&around.request);
+            }
+            if asked.trace.is_none() {
+                asked.trace.clone_from(&around.trace);
+            }
+        });
     }
 
     pub(crate) fn conflict(&self) -> Conflict {
@@ -162,7 +188,8 @@ impl NewJob {
     }
 
     /// The row that it becomes.
-    pub(crate) fn into_row(self, definitions: &Definitions, now: Timestamp) -> Result<NewRow, JobsError> {
+    pub(crate) fn into_row(mut self, definitions: &Definitions, now: Timestamp) -> Result<NewRow, JobsError> {
+        self.go_on();
         let definition = definitions.get(&self.name)?;
         let raw = self.args.and_then(|args| {
             // A null would be none at all to the database.

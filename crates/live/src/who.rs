@@ -31,6 +31,7 @@ impl Who {
             now: Timestamp(0),
             deadline: Instant::now() + Duration::from_secs(30),
             request_id: REQUEST_ID.clone(),
+            trace: None,
         }
     }
 

@@ -174,6 +174,7 @@ pub(crate) fn context(caller: Arc<Caller>) -> Ctx {
         now: now(),
         deadline: Instant::now() + PATIENCE,
         request_id: uuid::Uuid::now_v7().to_string().into(),
+        trace: None,
     }
 }
 

@@ -254,7 +254,7 @@ impl Asking<'_> {
         };
         let now = Timestamp(self.app.now.load(Ordering::SeqCst));
         let deadline = Instant::now() + PATIENCE;
-        Ok(Ctx { caller, tenant: None, session: None, now, deadline, request_id: "test".into() })
+        Ok(Ctx { caller, tenant: None, session: None, now, deadline, request_id: "test".into(), trace: None })
     }
 }
 

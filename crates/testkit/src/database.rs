@@ -350,6 +350,7 @@ impl Database {
             now: NOW,
             deadline: Instant::now() + PATIENCE,
             request_id: "test".into(),
+            trace: None,
         })
     }
 }

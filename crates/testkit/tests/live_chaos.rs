@@ -53,6 +53,7 @@ fn ctx(caller: Caller) -> Ctx {
         now: Timestamp(i64::try_from(now.as_micros()).unwrap()),
         deadline: Instant::now() + PATIENCE,
         request_id: "test".into(),
+        trace: None,
     }
 }
 

@@ -146,6 +146,7 @@ pub(crate) fn context(caller: Caller) -> Ctx {
         now: NOW,
         deadline: Instant::now() + Duration::from_secs(20),
         request_id: "test".into(),
+        trace: None,
     }
 }
 

@@ -167,7 +167,7 @@ fn write_members(text: &mut String, event: &EventKind, request_id: &str) {
         }
         EventKind::Lagged { since } => with_place("\"lagged\":true,\"since\":\"", since),
         EventKind::Ended(error) => {
-            let (status, body) = problem::document(error, request_id);
+            let (status, body) = problem::document(error, request_id, None);
             // Writing to a string does not fail.
             let _ = write!(text, "\"status\":{},\"body\":{body}", status.as_u16());
         }
@@ -194,7 +194,7 @@ pub(super) fn event(event: &Event, request_id: &str) -> String {
 
 /// What was refused.
 pub(super) fn refusal(id: &str, error: &Error, request_id: &str) -> String {
-    let (status, body) = problem::document(error, request_id);
+    let (status, body) = problem::document(error, request_id, None);
     framed(id, &format!("\"status\":{},\"body\":{body}", status.as_u16()))
 }
 

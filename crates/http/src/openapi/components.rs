@@ -75,6 +75,7 @@ fn problem() -> Value {
             "title": {"type": "string"},
             "detail": {"type": "string"},
             "request_id": {"type": "string"},
+            "trace_id": {"type": "string"},
             "errors": place("key"),
             "warnings": place("id"),
         },

@@ -4,3 +4,4 @@ mod compression;
 mod cors;
 mod limits;
 mod stop;
+mod trace;

@@ -11,12 +11,14 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Operation;
 use mainstay_engine::response::Response;
+use mainstay_engine::trace::TraceContext;
 use mainstay_engine::{Along, Engine, document, render};
 use mainstay_lang::value::{Timestamp, Value};
 use serde::Serialize;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::settle::{Ended, Outcome, write_in};
 use super::{Shared, Stop};
@@ -25,7 +27,7 @@ use crate::clock::after;
 use crate::error::{JobError, JobsError};
 use crate::jobs::Jobs;
 use crate::meters;
-use crate::new::NewJob;
+use crate::new::{AROUND, Around, NewJob};
 use crate::row::{JobRow, State};
 use crate::statements::query;
 
@@ -35,6 +37,7 @@ pub struct Running {
     shared: Arc<Shared>,
     row: Arc<JobRow>,
     deadline: Instant,
+    trace: Option<Arc<TraceContext>>,
     /// Set once the job was completed together with its effects.
     completed: Arc<AtomicBool>,
 }
@@ -76,6 +79,7 @@ impl Running {
             now: self.now(),
             deadline: self.deadline,
             request_id: request.into(),
+            trace: self.trace.clone(),
         }
     }
 
@@ -175,10 +179,13 @@ pub(super) async fn run(
     let own = row.timeout_ms.map(|own_ms| Duration::from_millis(own_ms.unsigned_abs()));
     let timeout = own.unwrap_or(definition.timeout);
     let row = Arc::new(row);
+    let asked = row.trace.as_deref().and_then(|trace| TraceContext::parse(trace, None));
+    let trace = asked.map(|asked| asked.child()).or_else(TraceContext::begin).map(Arc::new);
     let running = Running {
         shared: shared.clone(),
         row: row.clone(),
         deadline: Instant::now() + timeout,
+        trace: trace.clone(),
         completed: Arc::default(),
     };
     let completed = running.completed.clone();
@@ -188,13 +195,16 @@ pub(super) async fn run(
         id = %row.id,
         attempt = row.attempt,
         request_id = row.request,
-        traceparent = row.trace,
+        trace_id = trace.as_ref().map(|trace| display(trace.id())),
+        span_id = trace.as_ref().and_then(|trace| trace.recorded_id()).map(display),
+        parent_span_id = trace.as_ref().and_then(|trace| trace.parent_id()).map(display),
     );
+    let around = Around { request: row.request.clone(), trace: trace.as_ref().map(ToString::to_string) };
     let waited = row.started.map_or(0, |started| started.0.saturating_sub(row.run_at.0));
     meters::begun(&row.name, Duration::from_micros(waited.max(0).unsigned_abs()));
     let begun = Instant::now();
-    let handler =
-        AssertUnwindSafe(async { (definition.run)(running, row.args.clone()).await }).catch_unwind();
+    let handler = AROUND.scope(around, async { (definition.run)(running, row.args.clone()).await });
+    let handler = AssertUnwindSafe(handler.instrument(span.clone())).catch_unwind();
     let result = tokio::select! {
         result = tokio::time::timeout(timeout, handler) => match result {
             Ok(Ok(result)) => Ran::Ended(result),
@@ -238,10 +248,13 @@ pub(super) async fn run(
     async {
         let error = outcome.as_ref().and_then(|outcome| outcome.error.as_deref());
         match told {
-            "dead" => tracing::error!(error, "the job is dead"),
-            "retried" => tracing::warn!(error, "the job failed, and is tried again"),
+            "dead" => tracing::error!(error, outcome = told, tree = Empty, "the job is dead"),
+            "retried" => {
+                tracing::warn!(error, outcome = told, tree = Empty, "the job failed, and is tried again");
+            }
             _ => {
-                tracing::debug!(outcome = told, took_ms = begun.elapsed().as_millis() as u64, "the job ended")
+                let took_ms = begun.elapsed().as_millis() as u64;
+                tracing::debug!(outcome = told, took_ms, tree = Empty, "the job ended");
             }
         }
     }

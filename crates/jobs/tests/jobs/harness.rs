@@ -183,5 +183,6 @@ pub(crate) fn admin() -> Ctx {
         now: Clock::default().now(),
         deadline: Instant::now() + PATIENCE,
         request_id: "test".into(),
+        trace: None,
     }
 }

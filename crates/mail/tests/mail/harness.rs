@@ -97,6 +97,7 @@ impl App {
             now: mainstay_jobs::Clock::default().now(),
             deadline: Instant::now() + PATIENCE,
             request_id: "test".into(),
+            trace: None,
         }
     }
 

@@ -641,6 +641,7 @@ async fn read(engine: &Engine, who: &Who, caller: &Arc<Caller>, sub: &Subscribed
         now: now(),
         deadline: Instant::now() + PATIENCE,
         request_id: "test".into(),
+        trace: None,
     };
     let mut part = sub.part.clone();
     part["limit"] = json!(1000);

@@ -24,6 +24,13 @@ async fn a_request_over_a_socket_is_answered_as_by_http() {
     let refused = socket.ask(json!({"id": "three", "request": refused})).await;
     assert_eq!((&refused["status"], &refused["body"]["key"]), (&json!(404), &json!("route.unknown")));
     assert_eq!(refused["body"]["request_id"], "mine");
+    let place = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let traced = json!({"path": "/api/Nothing", "headers": {"traceparent": place}});
+    let traced = socket.ask(json!({"id": "four", "request": traced})).await;
+    assert_eq!(
+        (&traced["headers"]["traceresponse"], &traced["body"]["trace_id"]),
+        (&json!(place), &json!(&place[3..35]))
+    );
     let metrics = socket.ask(json!({"id": 4, "request": {"path": "/metrics"}})).await;
     assert!(metrics["body"].as_str().unwrap().contains("mainstay_live_connections"), "{metrics}");
     // Neither a socket in the socket nor a stream that never ends.
