@@ -13,6 +13,7 @@ use mainstay_sql::forms::Forms;
 use mainstay_store::{ReadLimits, Store};
 use parking_lot::RwLock;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::adopt;
 use crate::caller::{Beside, CallerSource, Callers};
@@ -181,7 +182,7 @@ impl Engine {
 
     async fn run(&self, ctx: &Ctx, operation: &Operation, along: Option<Along>) -> Result<Response, Error> {
         let writes = along.is_some() || self.writes_in(operation);
-        let span = tracing::debug_span!("execute", request_id = %ctx.request_id, writes);
+        let span = tracing::debug_span!("execute", writes, refused = Empty);
         let started = Instant::now();
         let result = async {
             match (self.has_hooks, writes) {
@@ -192,9 +193,10 @@ impl Engine {
                 (false, false) => read::run(self, ctx, operation).await,
             }
         }
-        .instrument(span)
+        .instrument(span.clone())
         .await;
         let refused = result.as_ref().err().map(|error| error.key);
+        span.record("refused", refused.map(Key::text));
         let meters = if writes { &self.meters.writes } else { &self.meters.reads };
         meters.note(refused, started.elapsed());
         result

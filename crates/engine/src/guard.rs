@@ -90,6 +90,8 @@ impl<'a> Guard<'a> {
 
     /// What a filter on a table's rows needs so that only readable ones pass; `None`: all are.
     pub fn read_filter(&self, table: TableId) -> Option<Expr> {
+        let name = &*self.catalog.schema().table(table).name;
+        let _guarding = tracing::debug_span!("guard", table = name).entered();
         condition_of(&self.read_rule(table))
     }
 

@@ -25,14 +25,16 @@ pub(crate) async fn run(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Re
     let started = Instant::now();
     let mut batch = Batch::default();
     let mut shapes = Vec::with_capacity(operation.documents.len());
-    for document in &operation.documents {
-        shapes.push(plan_document(engine, ctx, document, &mut batch)?);
-    }
+    tracing::debug_span!("plan").in_scope(|| {
+        for document in &operation.documents {
+            shapes.push(plan_document(engine, ctx, document, &mut batch)?);
+        }
+        Ok::<(), Error>(())
+    })?;
     let explained = operation.explain.then(|| Explained::new(&batch, started));
     let run_started = Instant::now();
     let outcomes = read_rows(engine, ctx, batch.queries).await?;
     let run = run_started.elapsed();
-    tracing::debug!(plan_us = (run_started - started).as_micros(), run_us = run.as_micros(), "read");
     let mut outcomes = outcomes.into_iter();
     let mut documents = Vec::with_capacity(shapes.len());
     for shape in shapes {
@@ -129,6 +131,7 @@ pub(crate) fn prepare(
     {
         return Ok(kept);
     }
+    let _resolving = tracing::debug_span!("resolve", table).entered();
     metrics::counter!("mainstay_plans_made_total").increment(1);
     let trace = Trace::default();
     let guard = Guard::traced(&planning.catalog, ctx, &trace);

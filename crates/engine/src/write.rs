@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use mainstay_store::{StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
+use tracing::Instrument as _;
 
 use self::explain::Explained;
 use self::planned::Planned;
@@ -39,7 +40,7 @@ use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::hook::{Hooking, Touched};
-use crate::part::{Idempotency, Operation};
+use crate::part::{Document, Idempotency, Operation};
 use crate::planning::Planning;
 use crate::response::Response;
 use crate::why::Inquiry;
@@ -125,7 +126,7 @@ fn job(
     let planned = match is_seen {
         // What hooks see before it is planned is planned within the transaction.
         true => None,
-        false => Some(Planned::new(&engine.planning, ctx, &operation.documents)?),
+        false => Some(planned(&engine.planning, ctx, &operation.documents)?),
     };
     Ok(Job {
         planned,
@@ -142,6 +143,10 @@ fn job(
         put_off: Mutex::default(),
         along: None,
     })
+}
+
+fn planned(planning: &Planning, ctx: &Ctx, documents: &[Document]) -> Result<Planned, Error> {
+    tracing::debug_span!("plan").in_scope(|| Planned::new(planning, ctx, documents))
 }
 
 /// Why nothing was kept.
@@ -247,7 +252,8 @@ impl Job {
             && let Some(answers) = late.take()
         {
             let hooking = &hooked.hooking;
-            let mut response = Box::pin(planned.answer(run, answers)).await?;
+            let answering = planned.answer(run, answers).instrument(tracing::debug_span!("answer"));
+            let mut response = Box::pin(answering).await?;
             Box::pin(hooking.results(run, &hooking.shared.documents, &mut response)).await?;
             let hooks = &self.planning.hooks.request.on_response;
             response = hooking.call_all(run, hooks, (None, "on_response", ""), response).await?;
@@ -255,11 +261,11 @@ impl Job {
             early = Some(response);
         }
         run.check_tenants().await?;
-        run.check(&self.accepted).await?;
+        run.check(&self.accepted).instrument(tracing::debug_span!("checks")).await?;
         if let Some(inquiry) = &self.inquiry {
             inquiry.complete();
         }
-        run.log().await?;
+        run.log().instrument(tracing::debug_span!("log")).await?;
         for row in run.rows.written() {
             match self.caller_tables.get(row.table) {
                 None => {}
@@ -272,7 +278,10 @@ impl Job {
         }
         let mut response = match (early, late) {
             (Some(response), _) => response,
-            (None, answers) => planned.answer(run, answers.unwrap_or_default()).await?,
+            (None, answers) => {
+                let answering = planned.answer(run, answers.unwrap_or_default());
+                answering.instrument(tracing::debug_span!("answer")).await?
+            }
         };
         response.wrote = run.rows.has_changes();
         if let Some(idempotency) = &self.idempotency {
@@ -292,6 +301,6 @@ impl Job {
         };
         let mut documents = (*hooking.shared.documents).clone();
         hooking.requests(run, &mut documents).await?;
-        Planned::new(&self.planning, &self.ctx, &documents)
+        planned(&self.planning, &self.ctx, &documents)
     }
 }

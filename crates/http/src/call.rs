@@ -9,6 +9,7 @@ use mainstay_engine::ctx::Ctx;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::{Document, Idempotency, Operation};
 use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
 
 use crate::app::{App, Cached};
 use crate::body;
@@ -44,7 +45,8 @@ impl Call {
     /// Reads the body, within limits. It can be read once.
     pub(crate) async fn read_body(&mut self) -> Result<body::Read, Error> {
         let body = std::mem::take(&mut self.body);
-        body::read_json(&self.headers, body, &self.app.options.limits, &self.app.in_flight).await
+        let read = body::read_json(&self.headers, body, &self.app.options.limits, &self.app.in_flight);
+        read.instrument(tracing::debug_span!("body")).await
     }
 
     /// The operation that these documents make under the request's headers.

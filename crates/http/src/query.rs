@@ -16,7 +16,8 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
     let mut operation = call.operation(documents, &body.bytes)?;
     operation.explain = explain;
     let answer = call.app.engine.execute(&call.ctx, &operation).await?;
-    let mut response = json(mainstay_engine::render(&answer, is_array(&body.bytes)));
+    let rendered = || mainstay_engine::render(&answer, is_array(&body.bytes));
+    let mut response = json(tracing::debug_span!("render").in_scope(rendered));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

@@ -3,7 +3,7 @@
 //! [`Outbox`] is the part that needs no engine: whoever has a transaction enqueues in it, so that the job is there exactly when what it
 //! is about is. Each change of a job wakes the workers of this process; those of others hear of the commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -18,6 +18,8 @@ use mainstay_sql::system::job::Conflict;
 use mainstay_store::{Outcome, ReadLimits, StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 use uuid::Uuid;
 
 use crate::clock::{Clock, after};
@@ -141,6 +143,19 @@ impl Outbox {
 
     /// Inserts rows, and tells the ids under which they stand: those of others where these wait already.
     pub(crate) async fn insert(
+        &self,
+        tx: &mut Tx,
+        rows: &BTreeMap<u8, Vec<NewRow>>,
+    ) -> Result<Vec<Uuid>, StoreError> {
+        let span = tracing::debug_span!("enqueue", jobs = Empty);
+        if !span.is_disabled() {
+            let names: BTreeSet<&str> = rows.values().flatten().map(|row| &*row.name).collect();
+            span.record("jobs", names.into_iter().collect::<Vec<_>>().join(", "));
+        }
+        self.insert_all(tx, rows).instrument(span).await
+    }
+
+    async fn insert_all(
         &self,
         tx: &mut Tx,
         rows: &BTreeMap<u8, Vec<NewRow>>,

@@ -7,6 +7,7 @@ mod metrics;
 mod options;
 mod postgres;
 mod query;
+mod spans;
 mod sqlite;
 mod store;
 mod turn;

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::{DEPTH_MAX, Eyes, HookCtx, Named, Shared};
 use crate::ctx::{Caller, Ctx};
@@ -205,20 +206,26 @@ impl Hooking {
         site: Site,
         argument: T,
     ) -> Result<T, Error> {
-        let mut running = Running::start(self, hook, site, argument)?;
-        loop {
-            match running.next().await? {
-                Event::Done(argument) => match answers.broken() {
-                    Some(error) => return Err(running.site.attribute(error)),
-                    None => return Ok(argument),
-                },
-                Event::Asked(asked, reply) => {
-                    let answer = answers.answer(self, *asked).await;
-                    // A hook that no longer waits has given up, and says so itself.
-                    drop(reply.send(answer));
+        let span = tracing::debug_span!("hook", plugin = &*site.plugin, hook = site.hook, refused = Empty);
+        let called = async {
+            let mut running = Running::start(self, hook, site, argument)?;
+            loop {
+                match running.next().await? {
+                    Event::Done(argument) => match answers.broken() {
+                        Some(error) => return Err(running.site.attribute(error)),
+                        None => return Ok(argument),
+                    },
+                    Event::Asked(asked, reply) => {
+                        let answer = answers.answer(self, *asked).await;
+                        // A hook that no longer waits has given up, and says so itself.
+                        drop(reply.send(answer));
+                    }
                 }
             }
-        }
+        };
+        let result = called.instrument(span.clone()).await;
+        span.record("refused", result.as_ref().err().map(|error| error.key.text()));
+        result
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mainstay_lang::value::Value;
 use mainstay_store::{Outcome, ReadLimits};
+use tracing::Instrument as _;
 
 use super::plan::Step;
 use super::resolve::{Planner, writes};
@@ -92,10 +93,14 @@ impl Planned {
                 for part in &entry.parts {
                     parts.push(match part {
                         PartPlan::Write(step) => {
-                            run.step(step, Place::default()).await.map(PartAnswer::Rows)?
+                            let span = tracing::debug_span!("write", table = entry.table);
+                            let written = run.step(step, Place::default()).instrument(span);
+                            written.await.map(PartAnswer::Rows)?
                         }
                         PartPlan::Read(prepared, params) => {
-                            PartAnswer::Read(Box::pin(read(run, prepared, params)).await?)
+                            let span = tracing::debug_span!("read", table = entry.table);
+                            let rows = read(run, prepared, params).instrument(span);
+                            PartAnswer::Read(Box::pin(rows).await?)
                         }
                     });
                 }

@@ -6,6 +6,7 @@
 use mainstay_lang::eval::Env;
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, Table, TableId};
 use mainstay_lang::value::Value;
+use tracing::Instrument as _;
 
 use super::prepared::Test;
 use super::rows::Image;
@@ -78,9 +79,13 @@ impl Run<'_> {
             Rule::Never => Ok(false),
             Rule::Always => Ok(true),
             Rule::When(condition) => {
-                let test = self.prepared.test(condition);
-                self.hold(table, &test, row, change).await?;
-                Ok(self.truth(table, &test, row, change).await? == Some(true))
+                let span = tracing::debug_span!("guard", table = self.schema().table(table).name);
+                let asked = async {
+                    let test = self.prepared.test(condition);
+                    self.hold(table, &test, row, change).await?;
+                    Ok(self.truth(table, &test, row, change).await? == Some(true))
+                };
+                asked.instrument(span).await
             }
         }
     }

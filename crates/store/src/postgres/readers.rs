@@ -16,15 +16,16 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio::time::{sleep_until, timeout_at};
 use tokio_postgres::Statement;
+use tracing::Instrument as _;
 
 use super::batch::{self, Frame, Ran};
 use super::connection::{Connection, Purpose, Target};
 use super::error::Failure;
 use super::pipeline::Finishing;
 use super::pool::Pool;
-use crate::StoreError;
 use crate::metrics::{Counters, count};
 use crate::query::{Outcome, Query, ReadLimits};
+use crate::{StoreError, spans};
 
 /// How long a statement may keep others waiting.
 const OVERRUN: Duration = Duration::from_millis(100);
@@ -157,7 +158,14 @@ impl Readers {
         let _guard = AbandonOnDrop(ticket.clone());
         let readers = self.clone();
         let queries: Arc<[Query]> = batch.into();
-        Finishing::new(async move { readers.read_to_end(queries, limits, &ticket).await }).finish().await
+        let span = spans::statements("sql", queries.iter());
+        let run = async move { readers.read_to_end(queries, limits, &ticket).await };
+        let result = Finishing::new(run.instrument(span.clone())).finish().await;
+        match &result {
+            Ok(outcomes) => outcomes.iter().for_each(|outcome| spans::came_to(&span, Ok(outcome))),
+            Err(error) => spans::failed(&span, error),
+        }
+        result
     }
 
     /// Long reads that wait for a connection.
@@ -278,8 +286,9 @@ impl Readers {
         limits: ReadLimits,
         ticket: &Ticket,
     ) -> Result<Vec<Outcome>, Failure> {
+        let leasing = self.exclusive.lease(ticket.deadline).instrument(spans::wait("connection"));
         let mut lease = tokio::select! {
-            lease = self.exclusive.lease(ticket.deadline) => lease?,
+            lease = leasing => lease?,
             () = ticket.over() => return Err(Failure::Cancelled),
         };
         count(&self.counters.pool_reads);

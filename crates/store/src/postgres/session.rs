@@ -8,14 +8,15 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout_at;
+use tracing::Instrument as _;
 
 use super::batch::{GRACE, begin_until};
 use super::connection::Connection;
 use super::error::Failure;
 use super::pool::Lease;
 use super::together::{Committed, Stopped, commit, run, run_and_keep};
-use crate::StoreError;
 use crate::query::{Outcome, Query, ReadLimits};
+use crate::{StoreError, spans};
 
 /// How long behind the deadline a commit is waited for: given up sooner, nobody knows what has become of it.
 const COMMIT_MAX: Duration = Duration::from_secs(10);
@@ -97,6 +98,13 @@ impl Session {
     }
 
     async fn send(&mut self, query: Option<&Query>, limits: ReadLimits) -> Result<Outcome, StoreError> {
+        let span = spans::statements("sql", self.later.iter().chain(query));
+        let outcome = self.send_all(query, limits).instrument(span.clone()).await;
+        spans::came_to(&span, outcome.as_ref());
+        outcome
+    }
+
+    async fn send_all(&mut self, query: Option<&Query>, limits: ReadLimits) -> Result<Outcome, StoreError> {
         if Instant::now() >= limits.deadline {
             return Err(StoreError::Deadline);
         }
@@ -152,6 +160,17 @@ impl Session {
 
     /// Keeps what was done.
     pub(super) async fn commit(&mut self, deadline: Instant) -> End {
+        let span = spans::statements("commit", self.later.iter());
+        let end = self.end(deadline).instrument(span.clone()).await;
+        match &end {
+            End::Kept => {}
+            End::Again(failure) => spans::failed(&span, &failure.clone().into_error()),
+            End::Error(error) => spans::failed(&span, error),
+        }
+        end
+    }
+
+    async fn end(&mut self, deadline: Instant) -> End {
         let begin = match &self.state {
             State::Idle if self.later.is_empty() => return End::Kept,
             State::Idle => Some(self.begin(deadline)),

@@ -20,7 +20,7 @@ use super::pool::{Lease, Pool};
 use super::session::{End, Session};
 use crate::metrics::{Counters, count};
 use crate::store::WriteJob;
-use crate::{StoreError, Tx};
+use crate::{StoreError, Tx, spans};
 
 /// How often a job is run again after clashes; each time the pause before it doubles, from the first to the last.
 const CLASHES_MAX: u32 = 10;
@@ -53,7 +53,7 @@ impl Writer {
         E: From<StoreError> + Send + 'static,
     {
         // Until here the caller may change his mind.
-        let lease = self.pool.lease(deadline).await?;
+        let lease = self.pool.lease(deadline).instrument(spans::wait("connection")).await?;
         let writer = self.clone();
         let run = async move {
             let result = writer.run(lease, deadline, job).await;

@@ -12,12 +12,14 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::store::WriteJob;
-use crate::{StoreError, Tx};
+use crate::{StoreError, Tx, spans};
 
 /// A job in the queue.
 pub(crate) trait Job: Send {
     /// Runs it from its beginning; whether it wants to be kept.
     fn run(&mut self, tx: &mut Tx) -> bool;
+    /// It has run, and what it has done is about to be committed.
+    fn commits(&mut self);
     /// Replaces what it has come to.
     fn fail(&mut self, error: StoreError);
     /// Tells the caller what it has come to.
@@ -33,6 +35,8 @@ pub(crate) struct TypedJob<T, E> {
     job: WriteJob<T, E>,
     deadline: Instant,
     span: Span,
+    /// What it does while it does not run: it waits for its turn, then for the commit.
+    meanwhile: Span,
     result: Option<Result<T, E>>,
     reply: Option<oneshot::Sender<Result<T, E>>>,
     run: Run<T, E>,
@@ -47,7 +51,16 @@ impl<T, E> TypedJob<T, E> {
     where
         E: From<StoreError>,
     {
-        TypedJob { job, deadline, span: Span::current(), result: None, reply: None, run: run_to_end }
+        let meanwhile = spans::wait("writer");
+        TypedJob {
+            job,
+            deadline,
+            span: Span::current(),
+            meanwhile,
+            result: None,
+            reply: None,
+            run: run_to_end,
+        }
     }
 
     /// One that may wait for other things, while the writer waits for it.
@@ -70,6 +83,7 @@ where
     E: From<StoreError> + Send,
 {
     fn run(&mut self, tx: &mut Tx) -> bool {
+        self.meanwhile = Span::none();
         let _entered = self.span.enter();
         if Instant::now() >= self.deadline {
             self.result = Some(Err(StoreError::Deadline.into()));
@@ -83,11 +97,20 @@ where
         kept
     }
 
+    fn commits(&mut self) {
+        if matches!(self.result, Some(Ok(_))) {
+            self.meanwhile = self.span.in_scope(|| tracing::debug_span!("commit"));
+        }
+    }
+
     fn fail(&mut self, error: StoreError) {
         self.result = Some(Err(error.into()));
     }
 
     fn answer(self: Box<Self>) {
+        // Whoever waits for the answer tells how long everything took.
+        drop(self.meanwhile);
+        drop(self.span);
         let result = self.result.unwrap_or_else(|| Err(StoreError::Closed.into()));
         // The caller may have gone in the meantime; what was committed stays.
         if self.reply.is_some_and(|reply| reply.send(result).is_err()) {

@@ -20,14 +20,15 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::connection::Session;
 use super::meter::{PROGRESS_STEPS, Pace};
 use super::queue::{Popped, Queue};
-use crate::StoreError;
 use crate::metrics::{Counters, count};
 use crate::options::StoreOptions;
 use crate::query::{JsonRows, Outcome, Query, ReadLimits};
+use crate::{StoreError, spans};
 
 /// Statements that are known to be long. Forgotten all at once beyond this: they are soon learnt again.
 const LONG_MAX: usize = 1024;
@@ -62,6 +63,8 @@ struct LongRead {
     batch: Vec<Query>,
     limits: ReadLimits,
     abandoned: Arc<AtomicBool>,
+    span: Span,
+    wait: Span,
     reply: oneshot::Sender<Result<Vec<Outcome>, StoreError>>,
 }
 
@@ -121,7 +124,8 @@ impl Readers {
         let abandoned = Arc::new(AtomicBool::new(false));
         let _guard = AbandonOnDrop(abandoned.clone());
         let (reply, answer) = oneshot::channel();
-        self.inner.queue.push(LongRead { batch, limits, abandoned, reply })?;
+        let (span, wait) = (Span::current(), spans::wait("reader"));
+        self.inner.queue.push(LongRead { batch, limits, abandoned, span, wait, reply })?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -253,16 +257,20 @@ impl Inner {
     /// The work of a reader thread.
     fn serve(&self) {
         let mut session = None;
-        while let Popped::Item(read) = self.queue.pop(None) {
+        while let Popped::Item(mut read) = self.queue.pop(None) {
             if read.abandoned.load(Ordering::Relaxed) {
                 continue;
             }
+            read.wait = Span::none();
+            let entered = read.span.clone().entered();
             let work = || self.open_once(&mut session).and_then(|session| self.read_long(session, &read));
             let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                 session = None;
                 Err(StoreError::Other("a read panicked".to_owned()))
             });
             count(&self.counters.pool_reads);
+            drop(entered);
+            drop(read.span);
             if read.reply.send(result).is_err() {
                 tracing::debug!("a read was finished after its caller had gone");
             }

@@ -13,8 +13,8 @@ use super::error::convert;
 use super::json::{get, into_text, write_row, write_typed_or_null};
 use super::meter::Pace;
 use super::values;
-use crate::StoreError;
 use crate::query::{JsonRows, Outcome, Query, ReadLimits};
+use crate::{StoreError, spans};
 
 /// Room for what most reads answer, so that it grows seldom.
 const ROWS_BYTES_USUAL: usize = 4096;
@@ -39,6 +39,13 @@ impl Session {
 
     /// Runs a statement under the meter as it stands.
     pub(crate) fn run(&self, query: &Query, bytes_max: u64) -> Result<Outcome, StoreError> {
+        let span = spans::statement("sqlite", &query.statement.sql);
+        let outcome = span.in_scope(|| self.run_statement(query, bytes_max));
+        spans::came_to(&span, outcome.as_ref());
+        outcome
+    }
+
+    fn run_statement(&self, query: &Query, bytes_max: u64) -> Result<Outcome, StoreError> {
         let mut statement = self.prepare(query)?;
         match &query.statement.result {
             ResultShape::Json(shape) => {

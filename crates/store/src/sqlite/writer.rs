@@ -272,7 +272,8 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, ran: Vec<Box<dyn Job>>) {
+    fn commit(&mut self, mut ran: Vec<Box<dyn Job>>) {
+        ran.iter_mut().for_each(|job| job.commits());
         let begun = Instant::now();
         let committed = self.execute("COMMIT");
         self.readers.committed();
