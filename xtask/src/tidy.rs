@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sql", &["lang"]),
     ("store", &["lang", "sql"]),
     ("engine", &["lang", "sql", "store"]),
+    // What is said of requests, by spans alone.
+    ("trace", &[]),
     // SQL's plans only, to see what they depend on.
     ("live", &["lang", "sql", "engine"]),
     // The store only for its counters.
@@ -25,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("identity", &["lang", "engine", "http", "jobs", "mail"]),
     // What a compiler's plugin knows is the language.
     ("macros", &["lang"]),
-    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "macros"]),
+    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "macros", "trace"]),
 ];
 
 /// Checks the whole tree and prints every finding.

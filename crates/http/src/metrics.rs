@@ -76,6 +76,9 @@ const JOBS_RUNNING: &str = "mainstay_jobs_running";
 const JOB_CLAIMS: &str = "mainstay_job_claims_total";
 const JOBS_RESCUED: &str = "mainstay_jobs_rescued_total";
 
+/// What has become of the steps of traces that were to be sent. Counted by `mainstay-trace`.
+const TRACE_SPANS: &str = "mainstay_trace_spans_total";
+
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
     (DURATION, Measure::Histogram, "Seconds from a request's headers to its answer, by method and route."),
@@ -132,6 +135,7 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (JOBS_RUNNING, Measure::Gauge, "Jobs that run, by name."),
     (JOB_CLAIMS, Measure::Counter, "Looks for jobs, by whether there were some."),
     (JOBS_RESCUED, Measure::Counter, "Jobs taken back from workers that were lost."),
+    (TRACE_SPANS, Measure::Counter, "Steps of traces for a collector, by outcome: exported or dropped."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

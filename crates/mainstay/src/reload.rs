@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use mainstay_engine::Engine;
+use mainstay_engine::trace::begin_traces;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::App;
@@ -63,6 +64,9 @@ impl Reload {
         }
         self.level.set(filter)?;
         engine.set_limits(limits(&loaded.config));
+        if loaded.config.otlp_endpoint.is_some() {
+            begin_traces(loaded.config.otlp_sample);
+        }
         let or_none =
             |changes: Vec<String>| if changes.is_empty() { "none".to_owned() } else { changes.join(", ") };
         let (taken, restart) = (or_none(taken), or_none(restart));

@@ -31,6 +31,7 @@ pub(crate) const LIVE: &[&str] = &[
     "limits.page_max",
     "limits.hook",
     "log.level",
+    "otlp.sample",
 ];
 
 /// Everything that can be set, read and checked.
@@ -87,6 +88,10 @@ pub(crate) struct Config {
     pub(crate) live: mainstay_live::Limits,
     pub(crate) log_level: String,
     pub(crate) log_json: bool,
+    pub(crate) otlp_endpoint: Option<String>,
+    pub(crate) otlp_headers: Option<String>,
+    pub(crate) otlp_sample: f64,
+    pub(crate) otlp_service: Option<String>,
 }
 
 /// The configuration with where each value came from.
@@ -270,6 +275,10 @@ fn unset(environment: String) -> Config {
         live: mainstay_live::Limits::default(),
         log_level: String::new(),
         log_json: false,
+        otlp_endpoint: None,
+        otlp_headers: None,
+        otlp_sample: 1.0,
+        otlp_service: None,
     }
 }
 

@@ -27,7 +27,8 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Serves until SIGTERM or Ctrl-C; then finishes what runs.
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let loaded = load_settings(output, app)?;
-    let level = logging::start(&loaded.config)?;
+    // Traces go last: what comes to its end here is among them.
+    let (level, _traces) = logging::start(&loaded.config, &app.folder)?;
     let tokio = tokio_runtime()?;
     let reload = {
         let _runtime = tokio.enter();

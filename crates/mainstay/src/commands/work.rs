@@ -18,7 +18,7 @@ use crate::{logging, workers};
 /// Works until SIGTERM or Ctrl-C; then lets what runs come to its end.
 pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     let loaded = load_settings(output, app)?;
-    let level = logging::start(&loaded.config)?;
+    let (level, _traces) = logging::start(&loaded.config, &app.folder)?;
     check::own_schema(output, app)?;
     let tokio = tokio_runtime()?;
     let reload = {

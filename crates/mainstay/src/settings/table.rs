@@ -12,6 +12,7 @@ use std::time::Duration;
 use mainstay_jobs as jobs;
 use mainstay_mail::Tls;
 use mainstay_store::DatabaseUrl;
+use mainstay_trace::Target;
 
 use super::parse::{bytes, count, duration, is_origin, list, size};
 use super::setting::Setting;
@@ -744,6 +745,62 @@ const OWN: &[Setting] = &[
                 "json" => true,
                 _ => return Err("text or json".to_owned()),
             };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "otlp.endpoint",
+        flag: "otlp-endpoint",
+        placeholder: "URL",
+        default: "",
+        help: "A collector of OpenTelemetry that traces are sent to, over HTTP: http://127.0.0.1:4318; /v1/traces is added to it. \
+               Unless said, no traces are kept.",
+        secret: false,
+        apply: |config, text| {
+            Target::parse(text, "").map_err(|_| "a URL such as http://127.0.0.1:4318".to_owned())?;
+            config.otlp_endpoint = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "otlp.headers",
+        flag: "otlp-headers",
+        placeholder: "NAME=VALUE,…",
+        default: "",
+        help: "Headers that the collector wants with them: authorization=Bearer …",
+        secret: true,
+        apply: |config, text| {
+            Target::parse("http://collector", text).map_err(|_| "headers such as name=value".to_owned())?;
+            config.otlp_headers = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "otlp.sample",
+        flag: "otlp-sample",
+        placeholder: "SHARE",
+        default: "1",
+        help: "The share of the traces that begin here which is kept, from 0 to 1. Whether another trace is kept, \
+               whoever began it has said in traceparent.",
+        secret: false,
+        apply: |config, text| {
+            let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
+            config.otlp_sample = share.ok_or_else(|| "a number from 0 to 1".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "otlp.service",
+        flag: "otlp-service",
+        placeholder: "NAME",
+        default: "",
+        help: "Under which name the collector knows the app; that of its folder unless said.",
+        secret: false,
+        apply: |config, text| {
+            if text.is_empty() {
+                return Err("a name".to_owned());
+            }
+            config.otlp_service = Some(text.to_owned());
             Ok(())
         },
     },

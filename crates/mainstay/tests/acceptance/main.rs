@@ -25,6 +25,7 @@ mod postgres;
 mod pulled;
 mod reload;
 mod support;
+mod traces;
 mod triggers;
 
 /// Where the apps of these tests keep their rows, unless a flag says otherwise.

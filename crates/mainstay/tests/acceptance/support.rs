@@ -1,6 +1,7 @@
 //! Apps, the binary and its server, and a client that sends bytes as they are.
 
 mod app;
+pub(crate) mod collector;
 mod http;
 mod server;
 

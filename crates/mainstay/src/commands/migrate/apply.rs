@@ -20,7 +20,7 @@ pub(crate) fn run(output: Output, app: &App, args: &ApplyArgs) -> Result<()> {
     let config = loaded.config;
     let patience: Duration = parse::duration(&args.patience)
         .map_err(|expected| Usage(format!("--patience: expected {expected}, not {:?}", args.patience)))?;
-    logging::start(&config)?;
+    let (_level, _traces) = logging::start(&config, &app.folder)?;
     check::is_not_of_others(app)?;
     let tokio = tokio_runtime()?;
     tokio.block_on(async {
