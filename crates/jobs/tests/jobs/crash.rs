@@ -1,4 +1,5 @@
-//! Workers that are killed at any moment: no job is lost, and each that ended with its effects has them exactly once.
+//! Workers that are killed at any moment: no job is lost, each that ended with its effects has them exactly once, and the more urgent
+//! ones were begun first.
 //!
 //! Workers are processes, this test program itself, which finds in its environment that it is to work. How many jobs:
 //! `MAINSTAY_JOBS=100000`.
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_engine::part::Operation;
 use mainstay_engine::{Engine, MayChange, Options, document, limits::Limits};
-use mainstay_jobs::{Definition, Definitions, JobError, Jobs, NewJob, Running, State, WorkerOptions};
+use mainstay_jobs::{Definition, Definitions, JobError, JobRow, Jobs, NewJob, Running, State, WorkerOptions};
 use mainstay_store::{Store, StoreOptions, Synchronous};
 use mainstay_testkit::dice::Dice;
 use mainstay_testkit::naive::World;
@@ -21,6 +22,9 @@ use crate::harness::{APP, Database, on_each, schema, work};
 const URL: &str = "MAINSTAY_TEST_WORKS_ON";
 const WORKERS: usize = 3;
 const LEASE: Duration = Duration::from_secs(2);
+
+/// Workers take at the same time, each some: so far apart they may be in telling when that was.
+const AT_ONCE_US: i64 = 1_000_000;
 
 fn jobs_wanted() -> usize {
     std::env::var("MAINSTAY_JOBS").map_or(400, |text| text.parse().expect("MAINSTAY_JOBS is a number"))
@@ -97,6 +101,28 @@ impl Drop for Processes {
     }
 }
 
+/// Of jobs that were all there before anybody worked none was begun while a more urgent one waited. Only of those that were begun once
+/// is it known when they waited: what was killed comes back when its lease ends.
+fn urgent_ones_came_first(done: &[JobRow]) {
+    let once = done.iter().filter(|job| job.attempt == 1);
+    let mut begun: Vec<_> = once.map(|job| (job.priority, job.started.unwrap().0)).collect();
+    assert!(begun.len() * 2 > done.len(), "most are begun once");
+    begun.sort_unstable_by_key(|(priority, at)| (std::cmp::Reverse(*priority), *at));
+    // When the last of those was begun that are more urgent than the one that is looked at.
+    let (mut before, mut level, mut latest) = (i64::MIN, i64::MAX, i64::MIN);
+    for (priority, at) in begun {
+        if priority != level {
+            (level, before) = (priority, before.max(latest));
+        }
+        latest = latest.max(at);
+        let early_us = before.saturating_sub(at);
+        assert!(
+            early_us < AT_ONCE_US,
+            "one of priority {priority} was begun {early_us} µs before a more urgent one"
+        );
+    }
+}
+
 #[test]
 fn nothing_is_lost_when_workers_are_killed() {
     on_each(async |kind| {
@@ -108,7 +134,10 @@ fn nothing_is_lost_when_workers_are_killed() {
         let some: Vec<usize> = (0..count).collect();
         for some in some.chunks(1000) {
             let name = |n: &usize| if n.is_multiple_of(2) { "with" } else { "before" };
-            let new = some.iter().map(|n| NewJob::new(name(n), &()).attempts(1000)).collect();
+            let new = some
+                .iter()
+                .map(|n| NewJob::new(name(n), &()).attempts(1000).priority((n % 5) as i64))
+                .collect();
             let ids = jobs.enqueue_all(new).await.unwrap();
             all.extend(ids.into_iter().zip(some.iter().map(name)));
         }
@@ -151,5 +180,8 @@ fn nothing_is_lost_when_workers_are_killed() {
         assert!(effects.is_empty(), "effects of no job: {effects:?}");
         eprintln!("{kind:?}: {count} jobs, {kills} kills, {:?}", begun.elapsed());
         assert_eq!(jobs.list(Some(State::Dead), None, 10).await.unwrap(), []);
+        let done = jobs.list(Some(State::Done), None, u32::try_from(count).unwrap()).await.unwrap();
+        assert_eq!(done.len(), count);
+        urgent_ones_came_first(&done);
     });
 }

@@ -16,6 +16,8 @@ mod crash;
 mod import_export;
 #[path = "../acceptance/jobs.rs"]
 mod jobs;
+#[path = "../acceptance/reload.rs"]
+mod reload;
 mod stopped;
 mod support;
 
