@@ -47,7 +47,33 @@ fn default_of(name: &str) -> &'static str {
 /// # Panics
 /// When its tables, without rules, are no schema: they are made so that they are one.
 pub fn app(dice: &mut Dice, extremes: bool) -> (App, Arc<Schema>) {
+    let app = tables(dice);
+    ruled(app, dice, extremes)
+}
+
+/// A random app that knows who is connected: rows of `Presence` are seen by rules of their own, and others' rules follow them.
+///
+/// # Panics
+/// When its tables, without rules, are no schema.
+pub fn app_with_presence(dice: &mut Dice) -> (App, Arc<Schema>) {
     let mut app = tables(dice);
+    app.uses = Some("presence");
+    app.tables[0].lines.push(Line::Text("online Presence[] by who".into()));
+    let name = "Presence".to_owned();
+    app.tables.push(TableText { name, extends: true, tenant: false, lines: Vec::new() });
+    let (mut app, _) = ruled(app, dice, false);
+    // A check that fails would keep out of the table who is there.
+    for table in &mut app.tables {
+        let is_own = table.name == "Presence";
+        table
+            .lines
+            .retain(|line| !matches!(line, Line::Check { .. }) || !is_own && !line.text().contains("online"));
+    }
+    let schema = settle(&mut app);
+    (app, schema)
+}
+
+fn ruled(mut app: App, dice: &mut Dice, extremes: bool) -> (App, Arc<Schema>) {
     let bare = schema_of(&app.text().0).unwrap_or_else(|found| panic!("{}\n{found:?}", app.text().0));
     for at in 0..app.tables.len() {
         let table = bare.table_named(&app.tables[at].name).expect("the table is there");
@@ -147,7 +173,7 @@ fn tables(dice: &mut Dice) -> App {
             }
         }
     }
-    App { tables }
+    App { uses: None, tables }
 }
 
 /// Random rules, checks and an order of a table; some cannot stand, as the checker says.

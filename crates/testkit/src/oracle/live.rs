@@ -4,6 +4,8 @@
 //! write was answered. A subscriber has to come to hold exactly that, and on its way there no event may tell it of a row that
 //! this read does not show, or tell it the same thing twice.
 
+mod presence;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,11 +17,12 @@ use mainstay_engine::{Engine, document, render};
 use mainstay_lang::filter::compile_filter;
 use mainstay_lang::schema::{Column, Member, Schema, Table};
 use mainstay_lang::value::Timestamp;
-use mainstay_live::{ChangeOf, Connection, EventKind, Limits, Live, Request, SealKey, Who};
+use mainstay_live::{ChangeOf, Connection, EventKind, Live, Request, SealKey, Who};
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::case::json_of;
 use super::generate;
@@ -46,6 +49,8 @@ pub struct Report {
     pub agreed: usize,
     /// Rows in them.
     pub rows: usize,
+    /// Those of them that tell who is connected.
+    pub presences: usize,
     /// Writes that were kept, and that were refused.
     pub kept: usize,
     /// See `kept`.
@@ -88,6 +93,8 @@ struct Subscribed {
 /// One subscriber.
 struct Client {
     who: Who,
+    /// What it calls itself: no other has the name.
+    device: Arc<str>,
     connection: Arc<Connection>,
     told: Arc<Mutex<HashMap<Arc<str>, Told>>>,
     news: Arc<Notify>,
@@ -119,22 +126,38 @@ pub async fn run(on: DatabaseKind, usual: usize) -> anyhow::Result<Report> {
 
 async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Result<()> {
     let mut dice = Dice::new(seed);
-    let (app, schema) = generate::app(&mut dice, false);
+    // Who is connected is written a moment later, and waited for each time.
+    let has_presence = dice.one_in(3);
+    let (app, schema) = match has_presence {
+        true => generate::app_with_presence(&mut dice),
+        false => generate::app(&mut dice, false),
+    };
     let users = 2 + dice.below(3);
     let made = rows::world(&schema, &mut dice, users, 6, false);
     let database = Database::open(on, schema.clone()).await?;
     database.fill(&made).await?;
-    let live = Live::start(database.engine.clone(), SealKey::derive(&[9; 32]), Limits::default());
+    let live = Live::start(database.engine.clone(), SealKey::derive(&[9; 32]), presence::limits());
     let mut world = database.world().await?;
     let mut clients = Vec::new();
     let mut asked: Vec<(String, Json)> = Vec::new();
     for _ in 0..CLIENTS {
         let mut client = Client::open(&live, who(&mut dice, users)).await;
+        if has_presence {
+            world = presence::settled(&database, clients.iter().chain([&client])).await?;
+        }
         for number in 0..SUBSCRIPTIONS {
             // What others with other rights ask for as well is decided together where that makes no difference.
             if !asked.is_empty() && dice.one_in(2) {
                 let (table, mut part) = dice.pick(&asked).clone();
                 ask_otherwise(&mut dice, &schema, &world, &table, &mut part);
+                client.subscribe(Subscribed { tag: format!("{number}").into(), table, part }, None).await;
+                continue;
+            }
+            if has_presence && dice.one_in(3) {
+                let (table, mut part) = (presence::TABLE.to_owned(), presence::part(&mut dice));
+                look_elsewhere(&mut dice, &schema, &world, &table, &mut part);
+                look_inside(&mut dice, &schema, &world, &table, &mut part);
+                asked.push((table.clone(), part.clone()));
                 client.subscribe(Subscribed { tag: format!("{number}").into(), table, part }, None).await;
                 continue;
             }
@@ -162,6 +185,9 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                 Some(request) => (Asker { admin: true, ..Asker::default() }, request),
                 None => some_write(&mut dice, &schema, &world, users),
             };
+            if presence::is_touched(&request) {
+                continue;
+            }
             match write_now(&database, &asker, &request).await? {
                 Ok(()) => report.kept += 1,
                 Err(_) => report.refused += 1,
@@ -187,6 +213,9 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                 drop(left);
                 for _ in 0..dice.below(4) {
                     let (asker, request) = some_write(&mut dice, &schema, &world, users);
+                    if presence::is_touched(&request) {
+                        continue;
+                    }
                     write_now(&database, &asker, &request).await?.ok();
                 }
                 world = database.world().await?;
@@ -198,7 +227,10 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                 }
                 clients.push(back);
             }
-            _ => {}
+            _ => continue,
+        }
+        if has_presence {
+            world = presence::settled(&database, &clients).await?;
         }
     }
     for client in &clients {
@@ -318,7 +350,8 @@ fn plain_change(dice: &mut Dice, schema: &Schema, world: &World) -> Option<Json>
         return Some(json!({name: {"id": row, "delete": true}}));
     }
     let is_free = |column: &&Column| {
-        !column.is_managed() && !column.immutable && column.id.0 > 2 && Some(column.id) != table.tenant
+        let is_own = !column.is_managed() && !column.immutable && presence::may_change(table, column);
+        is_own && column.id.0 > 2 && Some(column.id) != table.tenant
     };
     let columns: Vec<&Column> =
         table.columns.iter().filter(is_free).filter(|column| column.name != "email").collect();
@@ -342,8 +375,8 @@ fn pointed_change(dice: &mut Dice, schema: &Schema, world: &World, asked: &[(Str
         let table = schema.table_named(table)?;
         let (name, _) = part["where"].as_str()?.split_once(' ')?;
         let column = table.column_named(name)?;
-        (!column.is_managed() && !column.immutable && !world.rows(table.id).is_empty())
-            .then_some((table, column))
+        let is_own = !column.is_managed() && !column.immutable && presence::may_change(table, column);
+        (is_own && !world.rows(table.id).is_empty()).then_some((table, column))
     };
     let known: Vec<(&Table, &Column)> = asked.iter().filter_map(compares).collect();
     if known.is_empty() {
@@ -467,11 +500,12 @@ fn watchable(schema: &Schema, table: &Table, part: &Json) -> Json {
 
 impl Client {
     async fn open(live: &Live, who: Who) -> Client {
-        let connection = Arc::new(live.connect(who.clone(), None).await);
+        let device: Arc<str> = Uuid::new_v4().to_string().into();
+        let connection = Arc::new(live.connect(who.clone(), Some(device.clone())).await);
         let told: Arc<Mutex<HashMap<Arc<str>, Told>>> = Arc::default();
         let (news, is_closed) = (Arc::new(Notify::new()), Arc::new(Mutex::new(false)));
         let pump = tokio::spawn(pump(connection.clone(), told.clone(), news.clone(), is_closed.clone()));
-        Client { who, connection, told, news, is_closed, subs: Vec::new(), pump }
+        Client { who, device, connection, told, news, is_closed, subs: Vec::new(), pump }
     }
 
     async fn subscribe(&mut self, sub: Subscribed, since: Option<String>) {
@@ -521,6 +555,7 @@ impl Client {
                     Ok(rows) => {
                         report.agreed += 1;
                         report.rows += rows;
+                        report.presences += if sub.table == presence::TABLE { rows } else { 0 };
                         break;
                     }
                     Err(words) if Instant::now() > until => {

@@ -5,6 +5,8 @@ use crate::phrase::Phrase;
 /// The text of an app, table by table.
 #[derive(Clone, Debug, Default)]
 pub struct App {
+    /// The capability that it uses, if any.
+    pub uses: Option<&'static str>,
     /// Its tables.
     pub tables: Vec<TableText>,
 }
@@ -77,6 +79,10 @@ impl App {
     /// The text, and which line of which table each of its lines is.
     pub fn text(&self) -> (String, Vec<Option<(usize, usize)>>) {
         let (mut out, mut places) = (String::new(), Vec::new());
+        if let Some(capability) = self.uses {
+            out.push_str(&format!("use {capability}\n"));
+            places.push(None);
+        }
         for (table_at, table) in self.tables.iter().enumerate() {
             let word = if table.extends { "extend" } else { "table" };
             let tenant = if table.tenant { " (tenant)" } else { "" };
