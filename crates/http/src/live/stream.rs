@@ -14,7 +14,7 @@ use futures_util::stream::unfold;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Part;
 use mainstay_live::{Closed, Connection, Event, EventKind, Request};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::sleep;
 
 use super::{device, frame, is_welcome, who};
@@ -25,6 +25,8 @@ use crate::metrics::live_send;
 
 /// How often something is sent when there is nothing to tell, so that whoever stands between does not hang up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Bytes from which on no more events are put into one piece.
+const PIECE_BYTES: usize = 16 << 10;
 
 /// Whether a request asks for events instead of an answer.
 pub(crate) fn is_asked_for(call: &Call) -> bool {
@@ -64,10 +66,10 @@ pub(crate) async fn run(call: Call, table: String, part: Part) -> Result<Respons
         is_over: false,
         _place: place,
     };
-    let events = unfold(listener, |mut listener| async move {
-        let text = listener.next().await?;
-        Some((Ok::<Bytes, Infallible>(text.into()), listener))
-    });
+    let (pieces, taken) = mpsc::channel(1);
+    call.app.live.spawn(listener.tell(pieces));
+    let events =
+        unfold(taken, |mut taken| async move { Some((Ok::<Bytes, Infallible>(taken.recv().await?), taken)) });
     let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -89,6 +91,23 @@ struct Listener {
 }
 
 impl Listener {
+    /// Tells everything until the stream is over, or nobody reads it any more.
+    async fn tell(mut self, pieces: mpsc::Sender<Bytes>) {
+        loop {
+            let first = tokio::select! {
+                text = self.next() => text,
+                () = pieces.closed() => return,
+            };
+            let Some(mut text) = first else { return };
+            while text.len() < PIECE_BYTES && !self.is_over {
+                let Some(event) = self.connection.try_next() else { break };
+                text.push_str(&self.words(event));
+            }
+            // Whoever is gone is seen to be so above.
+            pieces.send(text.into()).await.ok();
+        }
+    }
+
     /// The text of the next event; `None`: the stream is over.
     async fn next(&mut self) -> Option<String> {
         if self.is_over {
@@ -112,6 +131,10 @@ impl Listener {
                 }
             }
         };
+        Some(self.words(event))
+    }
+
+    fn words(&mut self, event: Event) -> String {
         let place = match &event.kind {
             EventKind::Ready { seq, .. } | EventKind::Change { seq, .. } => Some(seq.text()),
             EventKind::Lagged { since } => Some(since.text()),
@@ -124,7 +147,7 @@ impl Listener {
         let id = place.map(|place| format!("id: {place}\n")).unwrap_or_default();
         // JSON has no line breaks but escaped ones, if it was made here.
         let data = frame::members(&event.kind, &self.request_id).replace('\n', " ");
-        Some(format!("{id}data: {{{data}}}\n\n"))
+        format!("{id}data: {{{data}}}\n\n")
     }
 
     fn over(&mut self, why: &str) -> String {
