@@ -35,12 +35,13 @@ fn main() -> Result<()> {
         ["postgres", "--rounds", rounds, "--seconds", seconds] => {
             postgres::run(rounds.parse()?, seconds.parse()?)
         }
-        ["live"] => live::run(),
+        ["live"] => live::run(live::Part::All),
+        ["live", "others"] => live::run(live::Part::Others),
         ["identity"] => identity::run(),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
         _ => bail!(
-            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live | identity | move postgres://USER@HOST:PORT ROWS \
+            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live [others] | identity | move postgres://USER@HOST:PORT ROWS \
              | jobs postgres://USER@HOST:PORT COUNT PENDING"
         ),
     }

@@ -46,11 +46,14 @@ impl Server {
 
     /// Processor time that it has taken, in milliseconds.
     pub(crate) fn cpu_ms(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name, which may hold anything: user and system time are the 12th and 13th, in hundredths of a second.
-        let (_, fields) = stat.rsplit_once(')').context("no name")?;
-        let times = fields.split_whitespace().skip(11).take(2);
-        Ok(times.map(str::parse::<f64>).sum::<Result<f64, _>>()? * 10.0)
+        // Thread by thread, because the process's own count goes in hundredths of a second.
+        let mut total_ns = 0.0;
+        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // One that has just ended is missed.
+            let Ok(stat) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+            total_ns += stat.split_whitespace().next().context("no time")?.parse::<f64>()?;
+        }
+        Ok(total_ns / 1e6)
     }
 
     /// An address on it.
