@@ -25,7 +25,7 @@ pub const CAPABILITIES: &[Capability] = &[
     capability("bus", "Calls between services, and settings that nodes share."),
     capability("datasets", "Editable units, read whole and saved in one transaction."),
     capability("files", "Uploaded files under the rules of the rows that have them."),
-    capability("flags", "Feature flags, global and per tenant."),
+    with_tables("flags", "Feature flags and settings, for everybody or for a tenant, changed live."),
     with_tables("identity", "Users, sign-in, roles and permissions."),
     with_tables("jobs", "Work that is queued in the transaction that asks for it."),
     capability("live", "Subscriptions to rows."),

@@ -1,4 +1,4 @@
-//! Flags and settings.
+//! Flags and settings. They share their names: whoever asks for a value names it and no more.
 
 use super::{Parsed, Resolver, Style};
 use crate::check::{Checker, Place};
@@ -12,17 +12,16 @@ use std::collections::HashMap;
 
 impl<'a> Resolver<'a> {
     pub(super) fn settings(&mut self) {
-        let mut flags = HashMap::new();
-        let mut settings = HashMap::new();
+        let mut seen = HashMap::new();
         let files: &'a [Parsed] = self.files;
         for item in files.iter().flat_map(|file| &file.tree.items) {
             match item {
                 Item::Flag(flag) => {
-                    self.once_named("a flag", &flag.name, &mut flags);
+                    self.once_named("a flag", &flag.name, &mut seen);
                     self.flag(flag);
                 }
                 Item::Setting(setting) => {
-                    self.once_named("a setting", &setting.name, &mut settings);
+                    self.once_named("a setting", &setting.name, &mut seen);
                     self.setting(setting);
                 }
                 _ => {}
@@ -30,10 +29,15 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn once_named(&mut self, what: &str, name: &Name, seen: &mut HashMap<String, Span>) {
+    fn once_named(
+        &mut self,
+        what: &'static str,
+        name: &Name,
+        seen: &mut HashMap<String, (&'static str, Span)>,
+    ) {
         self.style(what, name, Style::SnakeCase);
-        if let Some(first) = seen.insert(name.text.clone(), name.span) {
-            self.duplicate(name.span, format!("there is {what} `{}` already", name.text), first);
+        if let Some((first, span)) = seen.insert(name.text.clone(), (what, name.span)) {
+            self.duplicate(name.span, format!("there is {first} `{}` already", name.text), span);
         }
     }
 

@@ -444,6 +444,7 @@ fn datasets_flags_and_settings() {
         ("dataset B.main { B }", "E name.unknown [B] there is no table `B`"),
         ("flag a = 1 \"x\"", "E type.mismatch [1] expected `bool`, found `int`"),
         ("flag a = true \"x\" flag a = false \"y\"", "E name.duplicate [a] there is a flag `a` already"),
+        ("flag a = true setting a int = 1", "E name.duplicate [a] there is a flag `a` already"),
         ("setting a int = \"x\" \"y\"", "E type.mismatch [\"x\"] expected `int`, found `text`"),
         ("setting a User = null \"y\"", "E type.argument [User] a setting holds a value, not a row"),
         (
