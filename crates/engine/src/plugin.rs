@@ -6,7 +6,7 @@
 //! Knows neither HTTP nor queues: their crates add words to [`Setup`] by traits of their own.
 
 mod command;
-mod opening;
+mod opened;
 mod parts;
 mod setup;
 

@@ -36,7 +36,7 @@ impl Runtime {
             Limits { rows: u64::MAX, parts: usize::MAX, bytes: u64::MAX, ..limits(&loaded.config) };
         let tokio = tokio_runtime()?;
         let engine = tokio.block_on(open_engine(output, app, &loaded.config, unlimited, false))?;
-        Ok(Runtime { config: loaded.config, engine: Arc::new(engine), tokio })
+        Ok(Runtime { config: loaded.config, engine, tokio })
     }
 
     /// Runs a future to its end.
@@ -67,14 +67,14 @@ pub(crate) fn tokio_runtime() -> Result<tokio::runtime::Runtime> {
         .context("starting the threads that do the work")
 }
 
-/// Reads the schema, opens the database and joins them.
+/// Reads the schema, opens the database, joins them, and lets the plugins begin.
 pub(crate) async fn open_engine(
     output: Output,
     app: &App,
     config: &Config,
     limits: Limits,
     exclusive: bool,
-) -> Result<Engine> {
+) -> Result<Arc<Engine>> {
     let schema = check::schema(output, app)?;
     let store = open_store_of(app, config, exclusive, schema.existing)?;
     let may_change = MayChange {
@@ -85,7 +85,9 @@ pub(crate) async fn open_engine(
     let has_migrations = may_change.by_migrations_alone;
     let plugins = plugins::of_app(app, &schema, config)?;
     let opened = Engine::open_with(schema, store, options, &plugins).await;
-    opened.map_err(|error| unfit(error, &app.folder, has_migrations))
+    let engine = Arc::new(opened.map_err(|error| unfit(error, &app.folder, has_migrations))?);
+    engine.start().await?;
+    Ok(engine)
 }
 
 /// Opens the database that the settings name.

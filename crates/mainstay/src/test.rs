@@ -94,7 +94,7 @@ impl TestApp {
         let plugins = plugins::in_test(&app, &schema, clock).unwrap_or_else(|error| panic!("{error:#}"));
         let (engine, place) = place::open(&app, &schema, &plugins).await;
         let engine = Arc::new(engine);
-        engine.begin().await.unwrap_or_else(|error| panic!("{error}"));
+        engine.start().await.unwrap_or_else(|error| panic!("{error}"));
         let secret = TokenSecret::new([7; TokenSecret::BYTES_MIN]).expect("the secret is long enough");
         let router = mainstay_http::service(mainstay_http::Options::new(secret.clone()), engine.clone());
         let seen = engine.position().await.unwrap_or_else(|error| panic!("{error}"));

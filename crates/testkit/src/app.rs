@@ -58,6 +58,7 @@ impl TestApp {
         let _is_first_app = log.try_init();
         let folder = tempfile::tempdir().expect("a folder for the test");
         let engine = Arc::new(open(stay, plugins, folder.path()).await);
+        engine.start().await.expect("plugins begin");
         let secret = TokenSecret::new([7; TokenSecret::BYTES_MIN]).expect("the secret is long enough");
         let mut options = Options::new(secret.clone());
         options.listen.set_port(0);

@@ -3,13 +3,14 @@
 //! Names are looked up at once; what is not there is collected, so that a plugin's author sees all of it. Crates above add
 //! words by traits on [`Setup`], which put what they are told into [`Parts`].
 
+use std::future::Future;
 use std::sync::Arc;
 
 use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::suggest::nearest;
 
 use super::command::Command;
-use super::opening::Openings;
+use super::opened::OnOpen;
 use super::parts::Parts;
 use crate::caller::{Beside, CallerPart, CallerSource};
 use crate::ctx::Ctx;
@@ -150,15 +151,14 @@ impl<'s> Setup<'s> {
         self
     }
 
-    /// Called when the app is open and before it serves or works: the place for rows that have to be there. On several nodes it may run
-    /// at the same time.
-    pub fn on_open<F, Fut>(&mut self, open: F) -> &mut Self
+    /// Called once the app is open, before anything is asked of it: the place to read what the plugin keeps in memory, and to begin
+    /// to follow what changes it. Whoever holds on to the engine keeps it open; a task that goes on holds it by a `Weak`.
+    pub fn on_open<F, Fut>(&mut self, run: F) -> &mut Self
     where
         F: Fn(Arc<Engine>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let plugin = self.plugin.clone();
-        self.parts.of::<Openings>().0.push((plugin, Arc::new(move |engine| Box::pin(open(engine)))));
+        self.parts.of::<OnOpen>().add(&self.plugin, run);
         self
     }
 

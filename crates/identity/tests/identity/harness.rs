@@ -124,7 +124,7 @@ async fn node(place: &Place, templates: &std::path::Path, options: IdentityOptio
     let store = Store::open(&stored).unwrap();
     let opened = Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
     let engine = Arc::new(Engine::open_with(Arc::new(schema), store, opened, &plugins).await.unwrap());
-    engine.begin().await.unwrap();
+    engine.start().await.unwrap();
     let mut options = mainstay_http::Options::new(TokenSecret::new(SECRET).unwrap());
     options.listen.set_port(0);
     options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];

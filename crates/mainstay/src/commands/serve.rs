@@ -39,8 +39,6 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     if config.is_development() && tokio.block_on(engine.seed_is_pending()).map_err(|error| refusal(&error))? {
         seed::run(output, app)?;
     }
-    let engine = Arc::new(engine);
-    tokio.block_on(engine.begin()).map_err(|error| anyhow!(error.to_string()))?;
     let options = options(&config, app)?;
     let backups = Backups::of(output, &config, app)?;
     tokio.block_on(serve(output, engine, options, backups, (config, reload)))

@@ -1,13 +1,10 @@
 //! `mainstay work`: the app's jobs, and nothing else, until it is told to stop.
 
-use std::sync::Arc;
-
 use anyhow::Result;
 use mainstay_jobs::Jobs;
 use mainstay_store::DatabaseUrl;
 
 use super::check;
-use super::query::refusal;
 use super::serve::stop_signal;
 use crate::cli::App;
 use crate::output::Output;
@@ -29,9 +26,7 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
     // A SQLite file is taken by the server that may run beside this.
     let exclusive = matches!(database_url(&app.folder, &config)?, DatabaseUrl::Postgres(_));
     let engine = tokio.block_on(open_engine(output, app, &config, limits(&config), exclusive))?;
-    let engine = Arc::new(engine);
     tokio.block_on(async {
-        engine.begin().await.map_err(|error| refusal(&error))?;
         let stop = stop_signal()?;
         let jobs = Jobs::of_app(engine.clone());
         let count = workers::taken(&jobs, &config).iter().count();
