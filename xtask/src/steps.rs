@@ -27,9 +27,29 @@ fn mail_server() -> Result<()> {
     Ok(())
 }
 
+/// Clients of OpenFeature, for the protocol that flags are evaluated by.
+fn openfeature() -> Result<()> {
+    const FOLDER: &str = "target/openfeature";
+    if !Path::new(FOLDER).join("node_modules").exists() {
+        std::fs::create_dir_all(FOLDER)?;
+        std::fs::write(Path::new(FOLDER).join("package.json"), "{\"private\": true}\n")?;
+        let packages = [
+            "@openfeature/ofrep-provider@0.1.3",
+            "@openfeature/server-sdk@1.23.0",
+            "@openfeature/ofrep-web-provider@0.4.3",
+            "@openfeature/web-sdk@1.10.0",
+        ];
+        let install =
+            ["install", "--prefix", FOLDER, "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+        run("npm", &[&install[..], &packages[..]].concat())?;
+    }
+    Ok(())
+}
+
 /// Every test of every crate; nextest runs each in a process of its own where it is installed.
 pub(crate) fn tests() -> Result<()> {
     mail_server()?;
+    openfeature()?;
     if has("cargo-nextest") {
         run("cargo", &["nextest", "run", "--workspace"])
     } else {

@@ -25,9 +25,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The wire for its routes.
     ("mail", &["lang", "engine", "http", "jobs"]),
     ("identity", &["lang", "engine", "http", "jobs", "mail"]),
+    ("flags", &["lang", "engine", "http", "jobs"]),
     // What a compiler's plugin knows is the language.
     ("macros", &["lang"]),
-    ("mainstay", &["lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "macros", "trace"]),
+    (
+        "mainstay",
+        &[
+            "lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "flags", "macros",
+            "trace",
+        ],
+    ),
 ];
 
 /// Checks the whole tree and prints every finding.

@@ -79,6 +79,9 @@ const JOBS_RESCUED: &str = "mainstay_jobs_rescued_total";
 /// What has become of the steps of traces that were to be sent. Counted by `mainstay-trace`.
 const TRACE_SPANS: &str = "mainstay_trace_spans_total";
 
+/// How often flags and settings were read anew. Counted by `mainstay-flags`.
+const FLAGS_READS: &str = "mainstay_flags_reads_total";
+
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
     (DURATION, Measure::Histogram, "Seconds from a request's headers to its answer, by method and route."),
@@ -136,6 +139,7 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (JOB_CLAIMS, Measure::Counter, "Looks for jobs, by whether there were some."),
     (JOBS_RESCUED, Measure::Counter, "Jobs taken back from workers that were lost."),
     (TRACE_SPANS, Measure::Counter, "Steps of traces for a collector, by outcome: exported or dropped."),
+    (FLAGS_READS, Measure::Counter, "Times that flags and settings were read anew, by outcome."),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

@@ -29,6 +29,7 @@ use clap::{CommandFactory as _, Parser as _};
 pub use axum;
 pub use facade::{App, OpenError};
 pub use mainstay_engine as engine;
+pub use mainstay_flags as flags;
 pub use mainstay_http as http;
 pub use mainstay_jobs as jobs;
 pub use mainstay_lang as lang;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use mainstay_engine::plugin::Plugins;
+use mainstay_flags::{FlagsOptions, FlagsPlugin};
 use mainstay_identity::{IdentityOptions, IdentityPlugin, PasswordOptions};
 use mainstay_jobs::{Clock, JobsPlugin};
 use mainstay_lang::parser::parse_file;
@@ -18,11 +19,19 @@ use crate::settings::{self, Config};
 /// How long a mail server may take to answer.
 const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How the capabilities are set that an app may use.
+struct Chosen {
+    mail: Option<MailOptions>,
+    identity: Option<IdentityOptions>,
+    flags: FlagsOptions,
+}
+
 /// The plugins of an app under its settings: the platform's, then its own.
 pub(crate) fn of_app(app: &App, schema: &Schema, config: &Config) -> Result<Plugins> {
     let mail = has_mail(&schema.uses).then(|| mail_options(&app.folder, config)).transpose()?;
     let identity = is_used(&schema.uses, "identity").then(|| identity_options(app, config)).transpose()?;
-    Ok(plugins(app, &schema.uses, (mail, identity), Clock::default()))
+    let flags = FlagsOptions { shown: config.flags_shown.clone() };
+    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags }, Clock::default()))
 }
 
 /// The same in a test: mail is captured, and the queue goes by the test's clock.
@@ -33,7 +42,7 @@ pub(crate) fn in_test(app: &App, schema: &Schema, clock: Clock) -> Result<Plugin
         password: PasswordOptions { memory_kib: 64, passes: 1, ..PasswordOptions::default() },
         ..IdentityOptions::new([7; 32], "http://localhost")
     });
-    Ok(plugins(app, &schema.uses, (mail, identity), clock))
+    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags: FlagsOptions::default() }, clock))
 }
 
 /// What the platform and the plugins add to the sources of an app, whatever its settings.
@@ -43,15 +52,11 @@ pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources>
     let used: Vec<String> = trees.flat_map(|tree| tree.uses).map(|name| name.text).collect();
     let mail = has_mail(&used).then(|| captured(&app.folder, "app@localhost")).transpose()?;
     let identity = is_used(&used, "identity").then(|| IdentityOptions::new(Vec::new(), ""));
-    Ok(plugins(app, &used, (mail, identity), Clock::default()).sources())
+    Ok(plugins(app, &used, Chosen { mail, identity, flags: FlagsOptions::default() }, Clock::default())
+        .sources())
 }
 
-fn plugins(
-    app: &App,
-    used: &[String],
-    (mail, identity): (Option<MailOptions>, Option<IdentityOptions>),
-    clock: Clock,
-) -> Plugins {
+fn plugins(app: &App, used: &[String], Chosen { mail, identity, flags }: Chosen, clock: Clock) -> Plugins {
     let mut plugins = Plugins::default();
     plugins.add(JobsPlugin { is_shown: is_used(used, "jobs"), clock });
     if let Some(mail) = mail {
@@ -59,6 +64,9 @@ fn plugins(
     }
     if let Some(identity) = identity {
         plugins.add(IdentityPlugin::new(identity));
+    }
+    if is_used(used, "flags") {
+        plugins.add(FlagsPlugin::new(flags));
     }
     plugins.append(&app.plugins);
     plugins

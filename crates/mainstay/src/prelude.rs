@@ -10,6 +10,7 @@ pub use mainstay_engine::hook::{
 pub use mainstay_engine::part::Part;
 pub use mainstay_engine::plugin::{Command, CommandCall, Plugin, Setup};
 pub use mainstay_engine::response::Response;
+pub use mainstay_flags::ReadFlags;
 pub use mainstay_http::{OpenCtx, Refusal, RequestCtx, SetupHttp};
 pub use mainstay_jobs::{CatchUp, Definition, HookJobs, JobError, JobSetup, NewJob, Running, Schedule};
 pub use mainstay_mail::{Attachment, Mail};

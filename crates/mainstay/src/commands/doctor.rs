@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
+use mainstay_flags::Flags;
 use serde_json::json;
 
 use crate::backups::Plan;
@@ -51,6 +52,9 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
         note("secret", secret(&config, &app.folder));
         if schema_is_well && folder_is_well {
             note("database", database(output, app));
+            if let Some(found) = flags(output, app) {
+                note("flags", found);
+            }
         }
         if schema_is_well && config.backup_schedule.is_some() {
             note("backups", backups(output, &config, app));
@@ -97,6 +101,19 @@ fn secret(config: &Config, folder: &Path) -> Result<String> {
 fn backups(output: Output, config: &Config, app: &App) -> Result<String> {
     let schema = check::own_schema(output, app)?;
     Plan::of(config, app, &schema.app)?.map_or(Ok("none are asked for".to_owned()), |plan| plan.health(now()))
+}
+
+/// Values that were changed once, and that nobody is served any more; `None`: the app has no flags, or cannot be opened.
+fn flags(output: Output, app: &App) -> Option<Result<String>> {
+    let runtime = Runtime::open(output, app).ok()?;
+    let flags = Flags::of(runtime.engine.parts()).ok()?;
+    let strays: Vec<String> =
+        flags.strays().iter().map(|stray| format!("{}: {}", stray.name, stray.why)).collect();
+    if strays.is_empty() {
+        return Some(Ok(format!("{} are declared, and every value fits", flags.declared().count())));
+    }
+    let words = strays.join("; ");
+    Some(Err(anyhow!("kept and not served (`mainstay flags {} unset NAME`): {words}", app.folder.display())))
 }
 
 fn database(output: Output, app: &App) -> Result<String> {

@@ -718,6 +718,18 @@ const OWN: &[Setting] = &[
         },
     },
     Setting {
+        name: "flags.shown",
+        flag: "flags-shown",
+        placeholder: "NAMES",
+        default: "",
+        help: "Names of the app's settings that clients may see as they see its flags, separated by commas. None unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.flags_shown = list(text);
+            Ok(())
+        },
+    },
+    Setting {
         name: "log.level",
         flag: "log-level",
         placeholder: "LEVEL",

@@ -16,6 +16,7 @@ mod cli;
 mod contract_language;
 mod contract_protocol;
 mod crash;
+mod flags;
 mod import_export;
 mod jobs;
 mod live;

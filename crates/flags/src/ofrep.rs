@@ -1,0 +1,137 @@
+//! OpenFeature's remote evaluation protocol (OFREP): one flag, or all of them, for a client of any language.
+//!
+//! The client is told values and not rules: whose they are was decided by its credentials. What it says of itself in the
+//! evaluation's context decides nothing, or anybody could ask for another tenant's values; only who may see all of them anyway names
+//! a `tenant` there. Settings that the app shows are evaluated like flags. No value here hangs on a targeting key, so none is missed.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use axum::routing::post;
+use mainstay_engine::ctx::Ctx;
+use mainstay_engine::error::Error;
+use mainstay_http::{Refusal, RequestCtx};
+use mainstay_lang::value::Value;
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use crate::conditional::{answer, with_status};
+use crate::declared::Declared;
+use crate::held::{Flags, Source};
+use crate::list::{is_trusted, may_know};
+
+pub(crate) fn routes(flags: &Flags) -> Router {
+    Router::new()
+        .route("/ofrep/v1/evaluate/flags", post(all))
+        .route("/ofrep/v1/evaluate/flags/{key}", post(one))
+        .with_state(flags.clone())
+}
+
+async fn one(
+    State(flags): State<Flags>,
+    Path(key): Path<String>,
+    request: RequestCtx,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let tenant = match tenant(&request.ctx, &body) {
+        Ok(tenant) => tenant,
+        Err(fault) => return Ok(fault.response(Some(&key))),
+    };
+    let ctx = &request.ctx;
+    // One that the client may not know of is not there.
+    let Some(of) = flags.declarations().get(&key).filter(|of| may_know(ctx, of)) else {
+        let words = flags.declarations().unknown(&key, |of| may_know(ctx, of));
+        let fault = Fault { status: StatusCode::NOT_FOUND, code: "FLAG_NOT_FOUND", words };
+        return Ok(fault.response(Some(&key)));
+    };
+    Ok(with_status(StatusCode::OK, &evaluated(&flags, of, tenant.as_ref())?))
+}
+
+async fn all(
+    State(flags): State<Flags>,
+    request: RequestCtx,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let tenant = match tenant(&request.ctx, &body) {
+        Ok(tenant) => tenant,
+        Err(fault) => return Ok(fault.response(None)),
+    };
+    let known = flags.declared().filter(|of| may_know(&request.ctx, of));
+    let evaluated: Result<Vec<Json>, Error> =
+        known.map(|of| evaluated(&flags, of, tenant.as_ref())).collect();
+    Ok(answer(&headers, &json!({"flags": evaluated?})))
+}
+
+fn evaluated(flags: &Flags, of: &Declared, tenant: Option<&Value>) -> Result<Json, Error> {
+    let found = flags.found(of, tenant);
+    let reason = match found.source {
+        Source::Declared => "DEFAULT",
+        Source::Everybody => "STATIC",
+        Source::Tenant => "TARGETING_MATCH",
+    };
+    let value: Json = serde_json::from_str(&found.value.to_json()).map_err(Error::internal)?;
+    let mut evaluated = Map::new();
+    evaluated.insert("key".to_owned(), of.name.clone().into());
+    evaluated.insert("reason".to_owned(), reason.into());
+    if of.is_flag {
+        let variant = if value == Json::Bool(true) { "on" } else { "off" };
+        evaluated.insert("variant".to_owned(), variant.into());
+    }
+    evaluated.insert("value".to_owned(), value);
+    Ok(Json::Object(evaluated))
+}
+
+/// Why nothing was evaluated, in the protocol's words.
+struct Fault {
+    status: StatusCode,
+    code: &'static str,
+    words: String,
+}
+
+impl Fault {
+    fn of(code: &'static str, words: &str) -> Fault {
+        Fault { status: StatusCode::BAD_REQUEST, code, words: words.to_owned() }
+    }
+
+    fn response(self, key: Option<&str>) -> Response {
+        let mut body = json!({"errorCode": self.code, "errorDetails": self.words});
+        if let Some(key) = key {
+            body["key"] = key.into();
+        }
+        with_status(self.status, &body)
+    }
+}
+
+/// Whose values are asked for: the request's tenant, or the one that somebody names who may see all.
+fn tenant(ctx: &Ctx, body: &[u8]) -> Result<Option<Value>, Fault> {
+    let body: Json = match body {
+        [] => json!({}),
+        body => serde_json::from_slice(body)
+            .map_err(|error| Fault::of("PARSE_ERROR", &format!("the body is no JSON: {error}")))?,
+    };
+    let Json::Object(members) = body else {
+        return Err(Fault::of(
+            "PARSE_ERROR",
+            "expected an object, such as {\"context\": {\"targetingKey\": \"…\"}}",
+        ));
+    };
+    let context = match members.get("context") {
+        None | Some(Json::Null) => return Ok(ctx.tenant.clone()),
+        Some(Json::Object(context)) => context,
+        Some(_) => return Err(Fault::of("INVALID_CONTEXT", "`context` is an object")),
+    };
+    if !matches!(context.get("targetingKey"), None | Some(Json::Null | Json::String(_))) {
+        return Err(Fault::of("INVALID_CONTEXT", "`targetingKey` is a string"));
+    }
+    match context.get("tenant") {
+        Some(tenant) if ctx.tenant.is_none() && is_trusted(ctx) => {
+            let id = tenant.as_str().and_then(|text| Uuid::try_parse(text).ok());
+            let words = "`tenant` is the id of a tenant, a uuid";
+            id.map(|id| Some(Value::Uuid(id))).ok_or_else(|| Fault::of("INVALID_CONTEXT", words))
+        }
+        _ => Ok(ctx.tenant.clone()),
+    }
+}
