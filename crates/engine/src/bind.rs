@@ -13,7 +13,6 @@ use mainstay_sql::forms::key_part;
 use mainstay_sql::statement::{Bind, Statement};
 use mainstay_store::Query;
 
-use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 
 /// The images of the row that is changed, each in the order of its columns; what an image lacks is null.
@@ -26,8 +25,8 @@ pub struct Images<'a> {
 }
 
 /// A statement with a value for each of its binds, for a request that changes no row.
-pub fn query(statement: &Arc<Statement>, catalog: &Catalog, ctx: &Ctx, params: &[Value]) -> Query {
-    let values = values(&statement.binds, catalog, ctx, params, Images::default());
+pub fn query(statement: &Arc<Statement>, ctx: &Ctx, params: &[Value]) -> Query {
+    let values = values(&statement.binds, ctx, params, Images::default());
     Query { statement: statement.clone(), values }
 }
 
@@ -49,14 +48,8 @@ pub fn without_caller(statement: &Arc<Statement>, params: &[Value]) -> Query {
 ///
 /// # Panics
 /// When a parameter has no value: whoever made the statement counted them.
-pub fn values(
-    binds: &[Bind],
-    catalog: &Catalog,
-    ctx: &Ctx,
-    params: &[Value],
-    images: Images<'_>,
-) -> Vec<Value> {
-    let eyes = CallerEyes::new(catalog, ctx);
+pub fn values(binds: &[Bind], ctx: &Ctx, params: &[Value], images: Images<'_>) -> Vec<Value> {
+    let eyes = CallerEyes::new(ctx);
     let image = |image: Option<&[Value]>, column: &ColumnId| {
         image.and_then(|row| row.get(column.0 as usize)).cloned().unwrap_or(Value::Null)
     };
@@ -88,14 +81,13 @@ pub fn today(ctx: &Ctx) -> Date {
 /// What expressions may ask about the caller of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct CallerEyes<'a> {
-    catalog: &'a Catalog,
     ctx: &'a Ctx,
 }
 
 impl<'a> CallerEyes<'a> {
     /// The caller of a request, whose row has been read.
-    pub fn new(catalog: &'a Catalog, ctx: &'a Ctx) -> CallerEyes<'a> {
-        CallerEyes { catalog, ctx }
+    pub fn new(ctx: &'a Ctx) -> CallerEyes<'a> {
+        CallerEyes { ctx }
     }
 
     /// A fact about the caller as a value.
@@ -138,7 +130,7 @@ impl CallerView for CallerEyes<'_> {
         if hops.is_empty() && column == ColumnId::ID {
             return Some(user);
         }
-        let place = self.catalog.caller_paths().place(hops, column)?;
-        self.ctx.caller.row.get()?.values.get(place)
+        // The row is read by the list that it was made by, which rules of another time may not share.
+        self.ctx.caller.row.get()?.value(hops, column)
     }
 }

@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::sync::watch;
 
-use crate::catalog::{CallerPath, Catalog};
+use crate::catalog::{CallerPath, CallerPaths, Catalog};
 use crate::ctx::{Caller, CallerRow, Claims};
 use crate::error::{Error, Key};
 use crate::expression::{column_at, column_here, compare};
@@ -30,7 +30,7 @@ use crate::resolve::Params;
 
 pub use source::CallerPart;
 use source::Prepared;
-pub(crate) use source::{Beside, CallerSource};
+pub(crate) use source::{CallerSource, Sources};
 
 /// The callers of an app.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub(crate) struct Callers {
     kept: Cache<String, (Generation, Arc<Caller>)>,
     changes: Arc<Changes>,
     foreign_changes: watch::Receiver<u64>,
+    sources: Arc<Sources>,
 }
 
 /// What tells that callers read before may have changed: writes that concern everybody, those that concern a user, and
@@ -115,14 +116,30 @@ impl Callers {
         catalog: &Catalog,
         dialect: &dyn Dialect,
         store: &Store,
-        (sources, beside): (&[CallerSource], &[TableId]),
+        sources: Arc<Sources>,
+    ) -> Callers {
+        Callers::with(catalog, dialect, sources, (Arc::default(), store.foreign_changes()))
+    }
+
+    /// The callers of the same app as other rules read them: none is known yet. What changes those changes these.
+    pub(crate) fn again(&self, catalog: &Catalog, dialect: &dyn Dialect) -> Callers {
+        let changes = (self.changes.clone(), self.foreign_changes.clone());
+        Callers::with(catalog, dialect, self.sources.clone(), changes)
+    }
+
+    fn with(
+        catalog: &Catalog,
+        dialect: &dyn Dialect,
+        sources: Arc<Sources>,
+        (changes, foreign_changes): (Arc<Changes>, watch::Receiver<u64>),
     ) -> Callers {
         Callers {
-            statements: CallerStatements::new(catalog, dialect, sources),
-            tables: Arc::new(CallerTables::new(catalog, sources, beside)),
+            statements: CallerStatements::new(catalog, dialect, &sources.read),
+            tables: Arc::new(CallerTables::new(catalog, &sources.read, &sources.beside)),
             kept: Cache::new(KEPT_MAX),
-            changes: Arc::default(),
-            foreign_changes: store.foreign_changes(),
+            changes,
+            foreign_changes,
+            sources,
         }
     }
 
@@ -167,12 +184,11 @@ impl Callers {
 
     /// The rows that a caller was read from: tables and keys; of tables whose rows do not say whose they are, and that a
     /// source reads, no key: any row.
-    pub(crate) fn rows_of(&self, catalog: &Catalog, caller: &Caller) -> Vec<(TableId, Value)> {
-        let schema = catalog.schema();
+    pub(crate) fn rows_of(&self, schema: &Schema, caller: &Caller) -> Vec<(TableId, Value)> {
         let (Some(user), Some(users)) = (&caller.user, schema.user_table()) else { return Vec::new() };
         let mut rows = vec![(users.id, user.clone())];
-        let values = caller.row.get().map(|row| row.values.as_slice()).unwrap_or_default();
-        for (path, value) in catalog.caller_paths().iter().zip(values) {
+        let read = caller.row.get().map(|row| row.paths.iter().zip(&row.values));
+        for (path, value) in read.into_iter().flatten() {
             if path.column == ColumnId::ID && !path.hops.is_empty() && !value.is_null() {
                 rows.push((row_path(schema, path).1.id, value.clone()));
             }
@@ -180,6 +196,11 @@ impl Callers {
         let shared = self.statements.iter().flat_map(|statements| &statements.shared);
         rows.extend(shared.map(|table| (*table, Value::Null)));
         rows
+    }
+
+    /// Says that all that is known of callers may have changed.
+    pub(crate) fn forget(&self) {
+        self.changes.of_all.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Watches one write for changes of callers.
@@ -257,6 +278,8 @@ impl Drop for CallerWatch {
 #[derive(Debug)]
 struct CallerStatements {
     row: Arc<Statement>,
+    /// What it reads.
+    paths: Arc<CallerPaths>,
     /// The permissions of a user, and which column of a row has one; none where the app's users have none.
     grants: Option<(Arc<Statement>, ColumnId)>,
     /// What plugins have said.
@@ -278,7 +301,8 @@ impl CallerStatements {
             sources.iter().flat_map(|source| source.tables().keys().copied()).collect();
         let shared = read.into_iter().filter(|table| tables.get(*table) == Some(None)).collect();
         let sources = sources.iter().map(|source| Prepared::new(schema, dialect, source)).collect();
-        Some(CallerStatements { row: Arc::new(row), grants, sources, shared })
+        let paths = catalog.caller_paths().clone();
+        Some(CallerStatements { row: Arc::new(row), paths, grants, sources, shared })
     }
 
     fn asked<'s>(&'s self, claims: &'s Claims) -> impl Iterator<Item = &'s Prepared> {
@@ -337,7 +361,7 @@ impl CallerStatements {
             user: Some(claims.user.clone()),
             permissions,
             roles,
-            row: OnceLock::from(CallerRow { values }),
+            row: OnceLock::from(CallerRow { paths: self.paths.clone(), values }),
             ..Caller::anonymous()
         }))
     }

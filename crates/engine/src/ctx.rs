@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use mainstay_lang::schema::ColumnId;
 use mainstay_lang::value::{Timestamp, Value};
 
+use crate::catalog::CallerPaths;
 use crate::trace::TraceContext;
 
 /// The conditions of one request. Made once, where a request enters; passed first to everything behind.
@@ -62,11 +64,20 @@ pub struct Caller {
     pub sees_self: OnceLock<()>,
 }
 
-/// What rules read of the caller's row: a value for each path in the catalogue's order.
-#[derive(Clone, Debug, Default)]
+/// What rules read of the caller's row: a value for each path of a catalogue's list.
+#[derive(Clone, Debug)]
 pub struct CallerRow {
-    /// Values, indexed as the catalogue's caller paths.
+    /// The list.
+    pub paths: Arc<CallerPaths>,
+    /// Values, in its order.
     pub values: Vec<Value>,
+}
+
+impl CallerRow {
+    /// What was read at a path; `None`: it was not asked for.
+    pub fn value(&self, hops: &[ColumnId], column: ColumnId) -> Option<&Value> {
+        self.values.get(self.paths.place(hops, column)?)
+    }
 }
 
 impl Caller {

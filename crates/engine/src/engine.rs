@@ -16,8 +16,6 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::adopt;
-use crate::caller::{Beside, CallerSource, Callers};
-use crate::catalog::Catalog;
 use crate::ctx::{Caller, Claims, Ctx};
 use crate::error::{Error, Key};
 use crate::history::LogStatements;
@@ -26,13 +24,14 @@ use crate::limits::Limits;
 use crate::meters::Meters;
 use crate::migrate::Migrated;
 use crate::open::{self, MayChange, OpenError};
+use crate::overrides::{Held, Ruling};
 use crate::part::Operation;
-use crate::plan_cache::PlanCache;
-use crate::planning::Planning;
+use crate::planning::{Frame, Planning};
 use crate::plugin::Plugins;
 use crate::read;
 use crate::recent::Recent;
 use crate::response::Response;
+use crate::tail::Change;
 use crate::write::{self, Along};
 
 /// How an engine is opened.
@@ -47,9 +46,9 @@ pub struct Options {
 /// An app on its database.
 #[derive(Debug)]
 pub struct Engine {
-    pub(crate) planning: Arc<Planning>,
-    pub(crate) store: Store,
-    pub(crate) callers: Callers,
+    frame: Arc<Frame>,
+    pub(crate) ruling: Ruling,
+    pub(crate) store: Arc<Store>,
     pub(crate) log: LogStatements,
     pub(crate) meters: Meters,
     pub(crate) recent: Recent,
@@ -57,12 +56,12 @@ pub struct Engine {
     migrated: Migrated,
 }
 
-/// What is known of the app without its rows is the engine's too.
+/// What of the app stays as it is, is the engine's too.
 impl Deref for Engine {
-    type Target = Planning;
+    type Target = Frame;
 
-    fn deref(&self) -> &Planning {
-        &self.planning
+    fn deref(&self) -> &Frame {
+        &self.frame
     }
 }
 
@@ -94,27 +93,21 @@ impl Engine {
             (store.dialect(), migrated)
         };
         let identity = identity::of(&schema, dialect, &store).await?;
-        let catalog = Arc::new(Catalog::new(schema));
-        let sources = parts.get::<Vec<CallerSource>>().map(Vec::as_slice).unwrap_or_default();
-        let beside = parts.get::<Beside>().map(|beside| beside.0.as_slice()).unwrap_or_default();
-        let callers = Callers::new(&catalog, dialect, &store, (sources, beside));
-        let writes = write::Prepared::new(catalog.schema().clone(), dialect, store.foreign_changes());
-        let log = LogStatements::new(catalog.schema(), dialect);
-        let planning = Planning {
-            catalog,
+        let log = LogStatements::new(&schema, dialect);
+        let frame = Arc::new(Frame {
+            schema,
             dialect,
             current_limits: RwLock::new(options.limits),
-            plans: PlanCache::new(),
-            shown: PlanCache::new(),
-            writes,
             has_hooks: !hooks.is_empty(),
             hooks,
             parts: Arc::new(parts),
-        };
+        });
+        let store = Arc::new(store);
+        let ruling = Ruling::open(&frame, &store).await.map_err(OpenError::Rules)?;
         Ok(Engine {
-            planning: Arc::new(planning),
+            frame,
+            ruling,
             store,
-            callers,
             log,
             meters: Meters::new(),
             recent: Recent::default(),
@@ -146,6 +139,35 @@ impl Engine {
             if foreign.changed().await.is_err() {
                 return;
             }
+        }
+    }
+
+    /// The app under the rules that hold now.
+    ///
+    /// # Errors
+    /// When they have changed and cannot be read.
+    pub async fn planning(&self) -> Result<Arc<Planning>, Error> {
+        Ok(Arc::clone(&*self.ruling.now().await?))
+    }
+
+    /// The same as they were read last.
+    pub(crate) fn planning_known(&self) -> Held<'_> {
+        self.ruling.known()
+    }
+
+    /// Whether a line of the change log changes the rules; then whoever asks for them from now on is given those that it led to.
+    pub fn changes_rules(&self, change: &Change) -> bool {
+        let kept = self.ruling.kept().filter(|kept| kept.table() == change.table);
+        kept.inspect(|kept| kept.changed()).is_some()
+    }
+
+    /// Sets the limits of requests to come. Plans are made anew: they know how long a page is.
+    pub fn set_limits(&self, limits: Limits) {
+        if self.limits() != limits {
+            *self.current_limits.write() = limits;
+            let planning = self.planning_known();
+            planning.plans.clear();
+            planning.shown.clear();
         }
     }
 
@@ -185,12 +207,14 @@ impl Engine {
         let span = tracing::debug_span!("execute", writes, refused = Empty);
         let started = Instant::now();
         let result = async {
+            let (planning, ctx) = self.ruling.enter(ctx).await?;
+            let (planning, ctx) = (&*planning, &*ctx);
             match (self.has_hooks, writes) {
-                (true, _) => Box::pin(self.execute_by(ctx, operation, None, along)).await,
-                (false, true) => {
-                    write::execute(self, ctx, operation, None, along).await.map(|done| done.response)
-                }
-                (false, false) => read::run(self, ctx, operation).await,
+                (true, _) => Box::pin(self.execute_by(planning, ctx, operation, None, along)).await,
+                (false, true) => write::execute(self, planning, ctx, operation, None, along)
+                    .await
+                    .map(|done| done.response),
+                (false, false) => read::run(self, planning, ctx, operation).await,
             }
         }
         .instrument(span.clone())
@@ -209,28 +233,32 @@ impl Engine {
     pub async fn caller(&self, claims: &Claims) -> Result<Option<Arc<Caller>>, Error> {
         let deadline = Instant::now() + CALLER_TIMEOUT;
         let limits = ReadLimits { rows: self.limits().rows, bytes: self.limits().bytes, deadline };
-        self.callers.get(&self.store, claims, limits).await
+        self.ruling.now().await?.callers.get(&self.store, claims, limits).await
     }
 
-    /// The same as it is now, whatever was known before: for those who hold on to a caller for long.
+    /// The same as some rules read it now, whatever was known before: for those who hold on to a caller for long.
     ///
     /// # Errors
     /// As [`Engine::caller`].
-    pub async fn caller_now(&self, claims: &Claims) -> Result<Option<Arc<Caller>>, Error> {
+    pub async fn caller_now(
+        &self,
+        planning: &Planning,
+        claims: &Claims,
+    ) -> Result<Option<Arc<Caller>>, Error> {
         let deadline = Instant::now() + CALLER_TIMEOUT;
         let limits = ReadLimits { rows: self.limits().rows, bytes: self.limits().bytes, deadline };
-        self.callers.read(&self.store, claims, limits).await
+        planning.callers.read(&self.store, claims, limits).await
     }
 
     /// Another one whenever something may have been written that a plugin has called a table of callers
     /// ([`Setup::caller_table`](crate::plugin::Setup::caller_table)): what was read of it before is old then.
     pub fn callers_version(&self) -> (u64, u64) {
-        self.callers.version()
+        self.planning_known().callers.version()
     }
 
     /// The rows that a caller was read from, in the form of [`Engine::callers_touched`]: a change of one of them may change the caller.
     pub fn rows_of_caller(&self, caller: &Caller) -> Vec<(TableId, Value)> {
-        self.callers.rows_of(&self.catalog, caller)
+        self.planning_known().callers.rows_of(&self.schema, caller)
     }
 
     /// Whether requests can be served.

@@ -17,7 +17,7 @@ use mainstay_lang::value::Value;
 use parking_lot::Mutex;
 
 use crate::bind::CallerEyes;
-use crate::catalog::{Catalog, Rule};
+use crate::catalog::{Besides, Catalog, Rule};
 use crate::ctx::Ctx;
 use crate::error::{Error, Key};
 use crate::expression::{and, asked_behind, boolean, expr, if_else, int, map_children, null, prefixed};
@@ -88,6 +88,16 @@ impl<'a> Guard<'a> {
         }
     }
 
+    /// What rules that are kept in data say to the links of a relation of which no line of the app speaks; `None`: nothing.
+    pub fn relation_besides(
+        &self,
+        table: TableId,
+        operation: Operation,
+        relation: RelationId,
+    ) -> Option<&'a Besides> {
+        if self.ctx.caller.admin { None } else { self.catalog.relation_besides(table, operation, relation) }
+    }
+
     /// What a filter on a table's rows needs so that only readable ones pass; `None`: all are.
     pub fn read_filter(&self, table: TableId) -> Option<Expr> {
         let name = &*self.catalog.schema().table(table).name;
@@ -106,7 +116,7 @@ impl<'a> Guard<'a> {
         if let Some(trace) = self.trace {
             trace.add(condition);
         }
-        let eyes = CallerEyes::new(self.catalog, self.ctx);
+        let eyes = CallerEyes::new(self.ctx);
         let condition = match self.is_lasting {
             true => specialise_filter_lasting(condition, &eyes),
             false => specialise_filter(condition, &eyes, self.ctx.now),

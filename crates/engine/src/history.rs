@@ -31,6 +31,7 @@ use crate::engine::{Engine, no_log};
 use crate::error::{Error, Key};
 use crate::guard::Guard;
 use crate::part::{Field, Part, Raw};
+use crate::planning::Planning;
 use crate::read;
 use crate::resolve::Resolver;
 use crate::resolve::read::int_value;
@@ -102,13 +103,15 @@ impl Engine {
         page: &HistoryPage,
     ) -> Result<Option<EntryAnswer>, Error> {
         let started = Instant::now();
-        let result = self.read_history(ctx, self.schema().table(table), key, page).await;
+        let (planning, ctx) = self.ruling.enter(ctx).await?;
+        let result = self.read_history(&planning, &ctx, self.schema().table(table), key, page).await;
         self.meters.history.note(result.as_ref().err().map(|error| error.key), started.elapsed());
         result
     }
 
     async fn read_history(
         &self,
+        planning: &Planning,
         ctx: &Ctx,
         table: &Table,
         key: &Value,
@@ -120,8 +123,8 @@ impl Engine {
         let limit = self.history_limit(page)?;
         let tag = cursor_tag(table, key);
         let mut before = after(page, &tag)?;
-        let judge = Judge::new(self, ctx, table);
-        let mut batch = vec![self.current(ctx, table, key)?];
+        let judge = Judge::new(self, planning, ctx, table);
+        let mut batch = vec![current(planning, ctx, table, key)?];
         let mut found: Vec<(Line, Seen)> = Vec::new();
         let wanted = limit.saturating_add(1);
         let chunk = wanted.clamp(CHUNK.0, CHUNK.1);
@@ -149,7 +152,7 @@ impl Engine {
             .last()
             .filter(|_| has_more)
             .map(|(line, _)| cursor::encode(&tag, &format!("[{}]", line.seq)));
-        let actors = self.actors(ctx, &found).await?;
+        let actors = self.actors(planning, ctx, &found).await?;
         let mut answer =
             EntryAnswer { table: table.name.clone(), paged: true, next, ..EntryAnswer::default() };
         for (line, seen) in &found {
@@ -175,14 +178,6 @@ impl Engine {
         }
     }
 
-    /// The row as it stands, read as any other read does.
-    fn current(&self, ctx: &Ctx, table: &Table, key: &Value) -> Result<Query, Error> {
-        let fields = vec![("id".to_owned(), Field::Scalar(Raw::new(key.to_json())))];
-        let part = Part { fields, get: Some(Vec::new()), ..Part::default() };
-        let (prepared, params) = read::prepare(self, ctx, &table.name, &part)?;
-        Ok(bind::query(&prepared.rows, &self.catalog, ctx, &params))
-    }
-
     fn lines_behind(&self, ctx: &Ctx, table: &Table, key: &Value, before: i64, count: u64) -> Query {
         let oldest = prune::oldest_kept(Some(table), ctx.now);
         let params = [
@@ -192,11 +187,16 @@ impl Engine {
             Value::Timestamp(oldest),
             int_value(count),
         ];
-        bind::query(&self.log.history, &self.catalog, ctx, &params)
+        bind::query(&self.log.history, ctx, &params)
     }
 
     /// Of those who changed the row, the users that the caller may read, by key.
-    async fn actors(&self, ctx: &Ctx, found: &[(Line, Seen)]) -> Result<HashSet<String>, Error> {
+    async fn actors(
+        &self,
+        planning: &Planning,
+        ctx: &Ctx,
+        found: &[(Line, Seen)],
+    ) -> Result<HashSet<String>, Error> {
         let mut shown: HashSet<String> = HashSet::from([ADMIN.to_owned()]);
         shown.extend(ctx.caller.user.as_ref().map(Value::to_string));
         let Some(users) = self.schema().user_table() else { return Ok(shown) };
@@ -210,12 +210,12 @@ impl Engine {
         if keys.is_empty() {
             return Ok(shown);
         }
-        let guard = Guard::new(&self.catalog, ctx);
-        let mut resolver = Resolver::new(&self.catalog, guard, self.limits());
+        let guard = Guard::new(&planning.catalog, ctx);
+        let mut resolver = Resolver::new(&planning.catalog, guard, self.limits());
         let part = Part { get: Some(Vec::new()), ..Part::default() };
         let select = resolver.shown(users.id, &part, &keys)?;
         let statement = Arc::new(mainstay_sql::select(self.schema(), self.dialect, &select));
-        let query = bind::query(&statement, &self.catalog, ctx, resolver.params.values());
+        let query = bind::query(&statement, ctx, resolver.params.values());
         let outcomes = self.store.read(vec![query], self.read_limits(ctx)).await?;
         let [Outcome::Json(rows)] = &outcomes[..] else {
             return Err(Error::internal("rows are answered as JSON"));
@@ -228,6 +228,14 @@ impl Engine {
         }
         Ok(shown)
     }
+}
+
+/// The row as it stands, read as any other read does.
+fn current(planning: &Planning, ctx: &Ctx, table: &Table, key: &Value) -> Result<Query, Error> {
+    let fields = vec![("id".to_owned(), Field::Scalar(Raw::new(key.to_json())))];
+    let part = Part { fields, get: Some(Vec::new()), ..Part::default() };
+    let (prepared, params) = read::prepare(planning, ctx, &table.name, &part)?;
+    Ok(bind::query(&prepared.rows, ctx, &params))
 }
 
 /// Who an administrator is in the log.

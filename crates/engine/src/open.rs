@@ -12,6 +12,7 @@ use mainstay_sql::model::{LineError, Model};
 use mainstay_sql::{copy, ddl};
 use mainstay_store::{Part, PartKind, Script, ScriptError, Store, StoreError};
 
+use crate::error::Error;
 use crate::migrate::{Known, Migrated, look};
 use crate::seed;
 
@@ -41,6 +42,9 @@ pub enum OpenError {
     /// The database is empty, and the app's migrations are there to make its tables.
     #[error("the database is empty, and the app has migrations to make its tables")]
     Empty,
+    /// The rules that the database keeps cannot be read.
+    #[error("the rules that are kept in the database cannot be read: {0}")]
+    Rules(Error),
     /// A plugin does not fit the app.
     #[error("the plugin `{plugin}` does not fit the app:\n{}", lines(.problems))]
     Plugin {

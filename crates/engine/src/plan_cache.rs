@@ -16,7 +16,6 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::bind::CallerEyes;
-use crate::catalog::Catalog;
 use crate::ctx::Ctx;
 use crate::expression::walk_all;
 use crate::part::Part;
@@ -85,9 +84,9 @@ impl<T: Plan> PlanCache<T> {
     }
 
     /// The plan of a shape for a caller, with the request's values for it.
-    pub(crate) fn get(&self, catalog: &Catalog, ctx: &Ctx, shape: &Shape<'_>) -> Option<(T, Vec<Value>)> {
+    pub(crate) fn get(&self, ctx: &Ctx, shape: &Shape<'_>) -> Option<(T, Vec<Value>)> {
         let entry = self.shapes.get(shape.key.as_slice())?;
-        let facts = decide(&entry.facts, catalog, ctx);
+        let facts = decide(&entry.facts, ctx);
         let kept = {
             let variants = entry.variants.read();
             variants.iter().find(|(known, _)| *known == facts).map(|(_, kept)| kept.clone())?
@@ -99,7 +98,6 @@ impl<T: Plan> PlanCache<T> {
     /// Keeps a plan, if the way to its parameters is known. `rules` are those that went into it.
     pub(crate) fn put(
         &self,
-        catalog: &Catalog,
         ctx: &Ctx,
         (shape, part): (&Shape<'_>, &Part),
         (plan, rules): (&T, &[Arc<Expr>]),
@@ -107,7 +105,7 @@ impl<T: Plan> PlanCache<T> {
     ) {
         let Some(params) = params_of(part, values, sources) else { return };
         let Some(facts) = facts_of(rules) else { return };
-        let decided = decide(&facts, catalog, ctx);
+        let decided = decide(&facts, ctx);
         let kept = Arc::new(Kept { plan: plan.clone(), params });
         let mut variants = vec![(decided, kept)];
         // An entry is replaced instead of grown, so that the cache weighs it anew.
@@ -186,9 +184,9 @@ fn collect(of: &Expr, facts: &mut Vec<Expr>) {
 }
 
 /// What the facts are for a caller, and what else a plan may depend on.
-fn decide(facts: &[Compiled], catalog: &Catalog, ctx: &Ctx) -> Vec<u8> {
+fn decide(facts: &[Compiled], ctx: &Ctx) -> Vec<u8> {
     let caller = &ctx.caller;
-    let eyes = CallerEyes::new(catalog, ctx);
+    let eyes = CallerEyes::new(ctx);
     let env = Env::of_row(&[], &eyes, ctx.now);
     let mut decided = Vec::with_capacity(facts.len() + 4);
     decided.extend(

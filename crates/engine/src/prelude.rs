@@ -8,10 +8,14 @@ const USERS: &str = include_str!("prelude/users.stay");
 /// Who is connected.
 const PRESENCE: &str = include_str!("prelude/presence.stay");
 
+/// Rules that are added while an app runs.
+const RULES: &str = include_str!("prelude/rules.stay");
+
 /// Adds the platform's own files to those of an app.
 pub fn load(mut sources: Sources) -> Sources {
     sources.add_platform("<users>", USERS);
     sources.add_capability("<presence>", "presence", PRESENCE);
+    sources.add_capability("<rules>", "rules", RULES);
     sources
 }
 
@@ -28,15 +32,20 @@ mod tests {
 
     #[test]
     fn tables_of_a_capability_are_there_where_it_is_used() {
-        let check = |text: &str, expect: bool| {
+        let check = |text: &str| {
             let mut sources = super::load(Sources::default());
             sources.add("app.stay", text);
             let analysis = analyse(&sources);
             assert!(analysis.diagnostics.is_empty(), "{text}: {:?}", analysis.diagnostics);
             let schema = analysis.schema.expect("nothing is wrong with it");
-            assert_eq!(schema.table_named("Presence").is_some(), expect, "{text}");
+            schema
         };
-        check("app x\nuse live", false);
-        check("app x\nuse live, presence\nextend Presence { allow read if signed_in }", true);
+        let has = |text: &str, table: &str, expect: bool| {
+            assert_eq!(check(text).table_named(table).is_some(), expect, "{text}");
+        };
+        has("app x\nuse live", "Presence", false);
+        has("app x\nuse live, presence\nextend Presence { allow read if signed_in }", "Presence", true);
+        has("app x\nuse live", "RuleOverride", false);
+        has("app x\nuse rules\nextend RuleOverride { allow read if signed_in }", "RuleOverride", true);
     }
 }

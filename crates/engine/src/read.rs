@@ -21,13 +21,18 @@ use crate::response::{DocumentAnswer, EntryAnswer, Response};
 use crate::shape::shape_of;
 
 /// Runs an operation that only reads.
-pub(crate) async fn run(engine: &Engine, ctx: &Ctx, operation: &Operation) -> Result<Response, Error> {
+pub(crate) async fn run(
+    engine: &Engine,
+    planning: &Planning,
+    ctx: &Ctx,
+    operation: &Operation,
+) -> Result<Response, Error> {
     let started = Instant::now();
     let mut batch = Batch::default();
     let mut shapes = Vec::with_capacity(operation.documents.len());
     tracing::debug_span!("plan").in_scope(|| {
         for document in &operation.documents {
-            shapes.push(plan_document(engine, ctx, document, &mut batch)?);
+            shapes.push(plan_document(planning, ctx, document, &mut batch)?);
         }
         Ok::<(), Error>(())
     })?;
@@ -107,7 +112,7 @@ fn plan_document<'p>(
                 return Err(Error::at(Key::Limit, &part.path, "parts", words));
             }
             let (prepared, params) = prepare(planning, ctx, &entry.table, part)?;
-            let query = |statement| bind::query(statement, &planning.catalog, ctx, &params);
+            let query = |statement| bind::query(statement, ctx, &params);
             batch.queries.push(query(&prepared.rows));
             batch.queries.extend(prepared.count.as_ref().map(query));
             batch.paths.resize(batch.queries.len(), &part.path);
@@ -127,7 +132,7 @@ pub(crate) fn prepare(
 ) -> Result<(Prepared, Vec<Value>), Error> {
     let shape = shape_of(table, part);
     if let Some(shape) = &shape
-        && let Some(kept) = planning.plans.get(&planning.catalog, ctx, shape)
+        && let Some(kept) = planning.plans.get(ctx, shape)
     {
         return Ok(kept);
     }
@@ -139,7 +144,7 @@ pub(crate) fn prepare(
     let (values, sources) = params.into_parts();
     if let Some(shape) = &shape {
         let rules = trace.into_rules();
-        planning.plans.put(&planning.catalog, ctx, (shape, part), (&prepared, &rules), (&values, &sources));
+        planning.plans.put(ctx, (shape, part), (&prepared, &rules), (&values, &sources));
     }
     Ok((prepared, values))
 }

@@ -13,7 +13,7 @@ mod order;
 pub(crate) mod output;
 pub(crate) mod params;
 pub(crate) mod read;
-mod text;
+pub(crate) mod text;
 
 use mainstay_lang::schema::Schema;
 

@@ -155,7 +155,8 @@ impl Engine {
     /// The rows whose callers a change may change, by table and key: the row itself, that of the user whose it is, and without a key
     /// that of everybody who was read from such a table.
     pub fn callers_touched(&self, change: &Change) -> Vec<(TableId, Value)> {
-        let Some(owner) = self.callers.tables().get(change.table) else { return Vec::new() };
+        let known = self.planning_known();
+        let Some(owner) = known.callers.tables().get(change.table) else { return Vec::new() };
         let mut rows = vec![(change.table, change.key.clone())];
         match (owner, self.schema().user_table()) {
             (Some(owner), Some(users)) if users.id != change.table => {

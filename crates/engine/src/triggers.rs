@@ -88,7 +88,7 @@ impl Engine {
             ScriptError::Store(error) | ScriptError::Statement { error, .. } => error,
             ScriptError::Found { found, .. } => StoreError::Other(found.join(", ")),
         })?;
-        self.writes.forget_triggers();
+        self.planning_known().writes.forget_triggers();
         Ok(())
     }
 }

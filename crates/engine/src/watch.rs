@@ -25,6 +25,7 @@ use crate::error::{Error, Key};
 use crate::expression::{column_here, compare, expr, int};
 use crate::guard::Guard;
 use crate::part::Part;
+use crate::planning::Planning;
 use crate::resolve::{Resolver, name};
 use crate::tail::{self, Position};
 
@@ -70,11 +71,11 @@ pub struct WatchedRow {
 }
 
 impl Engine {
-    /// The plan of a part for a caller who wants to know of its changes.
+    /// The plan of a part, under the rules of one time, for a caller who wants to know of its changes.
     ///
     /// # Errors
     /// Everything that can be wrong with a read, and [`Key::LiveUnsupported`] for what a set of rows does not have.
-    pub fn watch(&self, ctx: &Ctx, table: &str, part: &Part) -> Result<Watch, Error> {
+    pub fn watch(&self, planning: &Planning, ctx: &Ctx, table: &str, part: &Part) -> Result<Watch, Error> {
         if !self.keeps_log() {
             return Err(no_log("be subscribed to"));
         }
@@ -82,8 +83,8 @@ impl Engine {
         if let Some(word) = part.keywords.iter().find(|word| !KEYWORDS.contains(word)) {
             return Err(unsupported(&join_path(&part.path, word), word));
         }
-        let guard = Guard::lasting(&self.catalog, ctx);
-        let mut resolver = Resolver::new(&self.catalog, guard, self.limits());
+        let guard = Guard::lasting(&planning.catalog, ctx);
+        let mut resolver = Resolver::new(&planning.catalog, guard, self.limits());
         let mut select = resolver.watched(table.id, part)?;
         self.without_hidden(&mut select, &part.path)?;
         Ok(Watch { select: Arc::new(select), params: resolver.params.into_values() })
@@ -128,7 +129,7 @@ impl Engine {
             select.outputs.push(key);
             select.limit = Some(int(i64::try_from(max).unwrap_or(i64::MAX)));
             let statement = Arc::new(mainstay_sql::select(self.schema(), self.dialect, &select));
-            bind::query(&statement, &self.catalog, ctx, &params)
+            bind::query(&statement, ctx, &params)
         });
         let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: ctx.deadline };
         let outcomes = self.store.read(queries.collect(), limits).await?;
@@ -187,7 +188,7 @@ impl Engine {
             offset: None,
         };
         let statement = Arc::new(mainstay_sql::aggregate(self.schema(), self.dialect, &plan));
-        let query = bind::query(&statement, &self.catalog, ctx, &[after]);
+        let query = bind::query(&statement, ctx, &[after]);
         let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: ctx.deadline };
         let Some(Outcome::Json(rows)) = self.store.read(vec![query], limits).await?.into_iter().next() else {
             return Err(Error::internal("an aggregate is answered as JSON"));
@@ -218,7 +219,7 @@ impl Engine {
             }
         }
         let statement = Arc::new(mainstay_sql::select(self.schema(), self.dialect, &select));
-        bind::query(&statement, &self.catalog, reading.ctx, &params)
+        bind::query(&statement, reading.ctx, &params)
     }
 
     fn watched_rows(&self, table: TableId, outcome: Outcome) -> Result<Vec<WatchedRow>, Error> {

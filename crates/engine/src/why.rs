@@ -57,12 +57,15 @@ pub struct Why {
     pub column: Option<String>,
     /// The lines that would have allowed it had one of them been true; none: no line speaks of it.
     pub lines: Vec<Line>,
+    /// Rules in data that deny it, wherever it is allowed: where one is true or unknown.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<Line>,
 }
 
-/// One line of the app's text, asked about the row.
+/// One line of the app's text, or one rule that is kept in data, asked about the row.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Line {
-    /// `festival.stay:34`
+    /// `festival.stay:34`, `RuleOverride 0192…`
     pub place: String,
     /// The line as written.
     pub text: String,
@@ -134,10 +137,12 @@ impl Engine {
         operation: &Operation,
         sources: &Arc<Sources>,
     ) -> Result<Reasons, Error> {
-        let mut found = read::left_out(self, ctx, operation, sources).await?;
+        let (planning, ctx) = self.ruling.enter(ctx).await?;
+        let (planning, ctx) = (&*planning, &*ctx);
+        let mut found = read::left_out(self, planning, ctx, operation, sources).await?;
         if self.writes_in(operation) {
             let inquiry = Arc::new(Inquiry::new(sources.clone()));
-            let tried = write::attempt(self, ctx, operation, &inquiry).await;
+            let tried = write::attempt(self, planning, ctx, operation, &inquiry).await;
             let is_complete = inquiry.is_complete.load(Ordering::Acquire);
             let refusals = std::mem::take(&mut *inquiry.found.lock());
             match tried {

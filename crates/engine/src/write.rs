@@ -4,6 +4,7 @@
 //! can be refused without the database is. Then `run` carries the steps out; what may be done is asked of the rules at
 //! the points that the language names. Everything is done, or nothing.
 
+mod added_rules;
 mod address;
 mod answer;
 mod checks;
@@ -40,6 +41,7 @@ use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::hook::{Hooking, Touched};
+use crate::overrides::RuleWatch;
 use crate::part::{Document, Idempotency, Operation};
 use crate::planning::Planning;
 use crate::response::Response;
@@ -54,6 +56,7 @@ pub(crate) use self::value::{Problems, read as read_value};
 /// Runs an operation of which some part writes, with the hooks that it meets.
 pub(crate) async fn execute(
     engine: &Engine,
+    planning: &Arc<Planning>,
     ctx: &Ctx,
     operation: &Operation,
     hooked: Option<(Hooking, Touched)>,
@@ -62,13 +65,15 @@ pub(crate) async fn execute(
     if let Some(idempotency) = &operation.idempotency {
         idempotency::key_check(ctx, &idempotency.key)?;
     }
-    let watch = engine.callers.watch();
-    let mut job = job(engine, ctx, operation, hooked, (watch.clone(), None))?;
+    let watch = planning.callers.watch();
+    let rules = engine.ruling.kept().map(|kept| kept.watch(planning));
+    let mut job = job(planning, ctx, operation, hooked, (watch.clone(), None))?;
     job.along = along;
+    job.rules.clone_from(&rules);
     let job = Arc::new(job);
     let asked = job.clone();
     // A write that may find any number of rows does not stand in front of others under one commit.
-    let is_bounded = job.planned.as_ref().is_some_and(|planned| planned.is_bounded(&engine.planning));
+    let is_bounded = job.planned.as_ref().is_some_and(|planned| planned.is_bounded(planning));
     let waits = job.hooked.is_some();
     let work: WriteJob<Done, Stopped> = Box::new(move |tx| {
         let job = job.clone();
@@ -80,6 +85,9 @@ pub(crate) async fn execute(
         (false, false) => engine.store.write_alone(ctx.deadline, work).await,
     };
     watch.settle();
+    if let Some(rules) = rules {
+        rules.settle().await;
+    }
     // Of one that failed nobody may know whether it was kept.
     if let Some(age_max) = engine.store.read_age_max() {
         engine.recent.note(&ctx.caller, age_max);
@@ -100,11 +108,13 @@ pub type Along = Arc<
 /// Tries an operation to learn what refuses it, and undoes it. Hooks are left out: what they do elsewhere is not undone.
 pub(crate) async fn attempt(
     engine: &Engine,
+    planning: &Arc<Planning>,
     ctx: &Ctx,
     operation: &Operation,
     inquiry: &Arc<Inquiry>,
 ) -> Result<(), Error> {
-    let job = Arc::new(job(engine, ctx, operation, None, (engine.callers.watch(), Some(inquiry.clone())))?);
+    let job =
+        Arc::new(job(planning, ctx, operation, None, (planning.callers.watch(), Some(inquiry.clone())))?);
     let work: WriteJob<(), Error> = Box::new(move |tx| {
         let job = job.clone();
         Box::pin(async move {
@@ -116,32 +126,33 @@ pub(crate) async fn attempt(
 }
 
 fn job(
-    engine: &Engine,
+    planning: &Arc<Planning>,
     ctx: &Ctx,
     operation: &Operation,
     hooked: Option<(Hooking, Touched)>,
     (watch, inquiry): (Arc<CallerWatch>, Option<Arc<Inquiry>>),
 ) -> Result<Job, Error> {
-    let is_seen = hooked.as_ref().is_some_and(|(_, touched)| touched.is_seen(&engine.hooks));
+    let is_seen = hooked.as_ref().is_some_and(|(_, touched)| touched.is_seen(&planning.hooks));
     let planned = match is_seen {
         // What hooks see before it is planned is planned within the transaction.
         true => None,
-        false => Some(planned(&engine.planning, ctx, &operation.documents)?),
+        false => Some(planned(planning, ctx, &operation.documents)?),
     };
     Ok(Job {
         planned,
-        planning: engine.planning.clone(),
+        planning: planning.clone(),
         ctx: ctx.clone(),
         idempotency: operation.idempotency.clone(),
         accepted: operation.accepted_warnings.clone(),
         explain: operation.explain,
-        caller_tables: engine.callers.tables().clone(),
+        caller_tables: planning.callers.tables().clone(),
         watch,
         inquiry,
         hooked: hooked
-            .map(|(hooking, touched)| Hooked { hooking, is_answered: touched.is_answered(&engine.hooks) }),
+            .map(|(hooking, touched)| Hooked { hooking, is_answered: touched.is_answered(&planning.hooks) }),
         put_off: Mutex::default(),
         along: None,
+        rules: None,
     })
 }
 
@@ -186,6 +197,8 @@ struct Job {
     /// Of the last run: writes that go out with the commit.
     put_off: Mutex<Vec<PutOff>>,
     along: Option<Along>,
+    /// Where rules may be changed while the app runs.
+    rules: Option<Arc<RuleWatch>>,
 }
 
 /// The hooks of a request that meets some.
@@ -261,6 +274,9 @@ impl Job {
             early = Some(response);
         }
         run.check_tenants().await?;
+        if self.rules.is_some() || self.inquiry.is_some() {
+            Box::pin(run.check_rules()).await?;
+        }
         run.check(&self.accepted).instrument(tracing::debug_span!("checks")).await?;
         if let Some(inquiry) = &self.inquiry {
             inquiry.complete();
@@ -275,6 +291,9 @@ impl Job {
                     images.for_each(|image| self.watch.touch(&image[owner.0 as usize]));
                 }
             }
+        }
+        if let Some(rules) = self.rules.as_ref().filter(|rules| run.rows.has_written(rules.table())) {
+            rules.touch();
         }
         let mut response = match (early, late) {
             (Some(response), _) => response,

@@ -132,5 +132,6 @@ fn ctx() -> Ctx {
         now: Timestamp(i64::try_from(now.as_micros()).unwrap_or(i64::MAX)),
         deadline: Instant::now() + TIMEOUT,
         request_id: "flags".into(),
+        trace: None,
     }
 }

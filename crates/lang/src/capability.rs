@@ -32,6 +32,7 @@ pub const CAPABILITIES: &[Capability] = &[
     with_tables("mail", "Mail from templates."),
     with_tables("presence", "Who is connected, as a table."),
     capability("push", "Push messages to browsers."),
+    with_tables("rules", "Rules that administrators add while the app runs."),
     capability("streams", "Tables that change through commands and events."),
     capability("stripe", "Payments and subscriptions."),
 ];

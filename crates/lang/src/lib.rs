@@ -17,6 +17,7 @@ pub mod ops;
 pub mod parser;
 pub mod reserved;
 mod resolve;
+pub mod rule;
 pub mod schema;
 pub mod source;
 pub mod suggest;

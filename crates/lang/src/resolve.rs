@@ -18,6 +18,8 @@ mod stream;
 mod types;
 mod value;
 
+pub(crate) use constraint::find_column;
+
 use crate::diagnostic::Diagnostic;
 use crate::naming;
 use crate::schema::{ColumnId, RelationId, Schema, TableId};
@@ -154,7 +156,7 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn with_help(diagnostic: Diagnostic, help: Option<String>) -> Diagnostic {
+pub(crate) fn with_help(diagnostic: Diagnostic, help: Option<String>) -> Diagnostic {
     match help {
         Some(help) => diagnostic.help(help),
         None => diagnostic,

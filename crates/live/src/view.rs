@@ -83,10 +83,10 @@ impl View {
     ) -> Result<View, Error> {
         let (name, part) = request.part()?;
         let ctx = &standing.ctx;
-        let mut watch = engine.watch(ctx, &name, &part)?;
+        let mut watch = engine.watch(&standing.planning, ctx, &name, &part)?;
         watch.params.shrink_to_fit();
         let schema = engine.schema();
-        let eyes = CallerEyes::new(engine.catalog(), ctx);
+        let eyes = CallerEyes::new(ctx);
         let value_of = |of: &Expr| {
             if !is_fixed(of) {
                 return None;
@@ -124,18 +124,13 @@ impl View {
     }
 
     /// What the caller sees of an image of a row; `None`: nothing.
-    pub(crate) fn show(
-        &self,
-        engine: &Engine,
-        local: &Local,
-        image: Option<&Image>,
-    ) -> Result<Option<Box<str>>, Unshown> {
+    pub(crate) fn show(&self, local: &Local, image: Option<&Image>) -> Result<Option<Box<str>>, Unshown> {
         let Some(image) = image else { return Ok(None) };
         if local.reads.iter().any(|column| image.missing.contains(column)) {
             return Err(Unshown::Missing);
         }
         let ctx = &self.standing.ctx;
-        let eyes = CallerEyes::new(engine.catalog(), ctx);
+        let eyes = CallerEyes::new(ctx);
         let env = Env { params: &self.watch.params, ..Env::of_row(&image.values, &eyes, ctx.now) };
         let failed = |error: mainstay_lang::eval::EvalError| {
             Unshown::Failed(Error::new(Key::Arithmetic, error.to_string()))

@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use mainstay_engine::Planning;
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_lang::value::{Timestamp, Value};
 use sha2::{Digest, Sha256};
@@ -35,10 +36,10 @@ impl Who {
         }
     }
 
-    /// The same with what was read of the caller.
-    pub(crate) fn standing(&self, caller: Arc<Caller>) -> Arc<Standing> {
+    /// The same with what was read of the caller under the rules of one time.
+    pub(crate) fn standing(&self, planning: Arc<Planning>, caller: Arc<Caller>) -> Arc<Standing> {
         let ctx = self.ctx(caller);
-        Arc::new(Standing { print: print_of(&ctx), ctx })
+        Arc::new(Standing { print: print_of(&ctx), ctx, planning })
     }
 }
 
@@ -47,6 +48,8 @@ impl Who {
 pub(crate) struct Standing {
     /// Clock and deadline are those of whoever reads.
     pub(crate) ctx: Ctx,
+    /// The rules that say what that one sees.
+    pub(crate) planning: Arc<Planning>,
     /// A hash of everything in it that a rule may read.
     pub(crate) print: [u8; 32],
 }

@@ -137,7 +137,7 @@ impl Reader {
         let is_anew = known.is_none();
         let standing = match known {
             Some(standing) => Ok(Some(standing)),
-            None => self.caller(&who).await.map(|caller| caller.map(|caller| who.standing(caller))),
+            None => self.standing(&who).await,
         };
         let mut snapshots = Vec::with_capacity(list.len());
         if let Ok(Some(standing)) = &standing {
@@ -150,16 +150,21 @@ impl Reader {
         self.results.send(Work::Read { session, standing: is_anew.then_some(standing), snapshots }).ok();
     }
 
-    async fn caller(&self, who: &Who) -> Result<Option<Arc<Caller>>, Error> {
-        match (&who.user, who.admin) {
-            (_, true) => Ok(Some(Arc::new(Caller::administrator()))),
-            (None, _) => Ok(Some(Arc::new(Caller::anonymous()))),
+    async fn standing(&self, who: &Who) -> Result<Option<Arc<Standing>>, Error> {
+        let planning = self.persist(|| self.engine.planning()).await?;
+        let caller = match (&who.user, who.admin) {
+            (_, true) => Arc::new(Caller::administrator()),
+            (None, _) => Arc::new(Caller::anonymous()),
             (Some(user), _) => {
                 let claims =
                     Claims { user: user.clone(), tenant: who.tenant.clone(), session: who.session.clone() };
-                self.persist(|| self.engine.caller_now(&claims)).await
+                match self.persist(|| self.engine.caller_now(&planning, &claims)).await? {
+                    Some(caller) => caller,
+                    None => return Ok(None),
+                }
             }
-        }
+        };
+        Ok(Some(who.standing(planning, caller)))
     }
 
     async fn snapshot(&self, standing: &Arc<Standing>, of: &ToRead) -> Result<Snapshot, Error> {
@@ -234,7 +239,8 @@ impl Reader {
 
     /// What the places of a subscription are sealed with.
     pub(crate) fn seal(&self, standing: &Standing, request: &Request) -> Seal {
-        let pieces: [&[u8]; 3] = [&standing.print, request.print(), &self.schema_print];
+        let rules = standing.planning.catalog().overrides().print();
+        let pieces: [&[u8]; 4] = [&standing.print, request.print(), &self.schema_print, rules];
         Seal::new(&self.key, &self.engine.identity(), &pieces)
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use mainstay_engine::ctx::{Caller, CallerRow, Claims, Ctx};
+use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::{Engine, MayChange, Options, limits::Limits, prelude};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::diagnostic::Diagnostic;
@@ -337,7 +337,7 @@ impl Database {
         {
             caller.user.clone_from(&known.user);
             if let Some(row) = known.row.get() {
-                caller.row = OnceLock::from(CallerRow { values: row.values.clone() });
+                caller.row = OnceLock::from(row.clone());
             }
         }
         caller.admin = asker.admin;

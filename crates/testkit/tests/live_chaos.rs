@@ -274,8 +274,9 @@ async fn exact_sets_for_all(on: DatabaseKind, rounds: usize) {
     );
     for task in listening {
         let mut client = task.await.unwrap();
-        let caller =
-            engine.caller_now(&Claims::user(client.who.user.clone().unwrap())).await.unwrap().unwrap();
+        let claims = Claims::user(client.who.user.clone().unwrap());
+        let planning = engine.planning().await.unwrap();
+        let caller = engine.caller_now(&planning, &claims).await.unwrap().unwrap();
         let document = json!({client.table: {"get": ["n"], "limit": 1000}});
         let answer = execute(&engine, Caller::clone(&caller), &document).await.unwrap();
         let rows = answer[client.table].as_array().cloned().unwrap_or_default();

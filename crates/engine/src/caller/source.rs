@@ -54,9 +54,14 @@ enum Fact {
 
 const FACTS: [(&str, Fact); 3] = [("user", Fact::User), ("tenant", Fact::Tenant), ("session", Fact::Session)];
 
-/// Tables whose rows say something of callers without being part of one.
-#[derive(Debug, Default)]
-pub(crate) struct Beside(pub(crate) Vec<TableId>);
+/// What all plugins have said.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources {
+    /// What callers are read from.
+    pub(crate) read: Vec<CallerSource>,
+    /// Tables whose rows say something of callers without being part of one.
+    pub(crate) beside: Vec<TableId>,
+}
 
 impl CallerSource {
     /// Rows of a table where a filter of the language is true: `holder == $user and (within == null or within == $tenant)`.

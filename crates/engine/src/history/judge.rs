@@ -21,6 +21,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::expression::walk_all;
 use crate::guard::Guard;
+use crate::planning::Planning;
 
 /// What is shown of a line.
 pub(super) struct Seen {
@@ -51,8 +52,8 @@ struct Rule {
 }
 
 impl<'e> Judge<'e> {
-    pub(super) fn new(engine: &'e Engine, ctx: &'e Ctx, table: &'e Table) -> Judge<'e> {
-        let guard = Guard::new(&engine.catalog, ctx);
+    pub(super) fn new(engine: &'e Engine, planning: &Planning, ctx: &'e Ctx, table: &'e Table) -> Judge<'e> {
+        let guard = Guard::new(&planning.catalog, ctx);
         let rule = |condition: Expr| {
             let local = condition.is_row_local().then(|| Compiled::new(&condition).ok()).flatten();
             Rule { condition, local }
@@ -102,13 +103,7 @@ impl<'e> Judge<'e> {
             Some(statement) => {
                 let query = |image: &Image| Query {
                     statement: statement.clone(),
-                    values: bind::values(
-                        &statement.binds,
-                        &self.engine.catalog,
-                        self.ctx,
-                        &image.values,
-                        bind::Images::default(),
-                    ),
+                    values: bind::values(&statement.binds, self.ctx, &image.values, bind::Images::default()),
                 };
                 let batch: Vec<Query> = images().map(query).collect();
                 self.engine.store.read(batch, self.engine.read_limits(self.ctx)).await?.into_iter()
@@ -153,7 +148,7 @@ impl<'e> Judge<'e> {
             }
         }
         let mut asked = asked.into_iter();
-        let eyes = CallerEyes::new(&self.engine.catalog, self.ctx);
+        let eyes = CallerEyes::new(self.ctx);
         let env = Env::of_row(&image.values, &eyes, self.ctx.now);
         let passes: Vec<bool> = self
             .rules

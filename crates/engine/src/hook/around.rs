@@ -13,6 +13,7 @@ use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::part::Operation;
+use crate::planning::Planning;
 use crate::response::Response;
 use crate::write::Along;
 use crate::{read, write};
@@ -28,7 +29,7 @@ impl Answers for Reading<'_> {
             let hooking = hooking.by(asked.by);
             let Question::Operation(operation) = asked.question else { return Ok(Response::default()) };
             let touched = Touched::of(hooking.planning.schema(), &operation.documents);
-            self.0.read_hooked(&ctx, operation, &hooking, &touched).await
+            self.0.read_hooked(&hooking.planning, &ctx, operation, &hooking, &touched).await
         })
     }
 
@@ -49,11 +50,14 @@ impl Answers for Outside<'_> {
             let ctx = asked.context(&hooking.shared);
             match asked.question {
                 Question::Operation(operation) => {
-                    self.0.execute_by(&ctx, &operation, Some(asked.by), None).await
+                    let (planning, ctx) = self.0.ruling.enter(&ctx).await?;
+                    self.0.execute_by(&planning, &ctx, &operation, Some(asked.by), None).await
                 }
                 // Nothing of the app's is in it that a hook could see.
                 Question::Along(along) => {
-                    let done = write::execute(self.0, &ctx, &Operation::default(), None, Some(along)).await;
+                    let planning = self.0.ruling.now().await?;
+                    let nothing = Operation::default();
+                    let done = write::execute(self.0, &planning, &ctx, &nothing, None, Some(along)).await;
                     done.map(|done| done.response)
                 }
             }
@@ -70,6 +74,7 @@ impl Engine {
     /// else is done in the transaction.
     pub(crate) async fn execute_by(
         &self,
+        planning: &Arc<Planning>,
         ctx: &Ctx,
         operation: &Operation,
         by: Option<Arc<Site>>,
@@ -80,7 +85,7 @@ impl Engine {
         let request = &self.hooks.request;
         let is_around = !request.on_success.is_empty() || !request.on_error.is_empty();
         let hooking = (is_around || touched.meets(&self.hooks)).then(|| Hooking {
-            planning: self.planning.clone(),
+            planning: planning.clone(),
             shared: Arc::new(Shared::new(self, ctx, operation)),
             runtime: Handle::current(),
             by,
@@ -89,13 +94,15 @@ impl Engine {
             _ if writes => {
                 let hooked = hooking.clone().filter(|_| touched.meets(&self.hooks));
                 let hooked = hooked.map(|hooking| (hooking, touched));
-                match write::execute(self, ctx, operation, hooked, along).await {
+                match write::execute(self, planning, ctx, operation, hooked, along).await {
                     Ok(done) => (Ok(done.response), done.is_repeated),
                     Err(error) => (Err(error), false),
                 }
             }
-            Some(hooking) => (self.read_hooked(ctx, operation.clone(), hooking, &touched).await, false),
-            None => (read::run(self, ctx, operation).await, false),
+            Some(hooking) => {
+                (self.read_hooked(planning, ctx, operation.clone(), hooking, &touched).await, false)
+            }
+            None => (read::run(self, planning, ctx, operation).await, false),
         };
         if let Some(hooking) = hooking.filter(|_| is_around && !is_repeated) {
             self.tell_end(&hooking, &result).await;
@@ -107,6 +114,7 @@ impl Engine {
     /// Reads with the hooks that the request meets.
     async fn read_hooked(
         &self,
+        planning: &Planning,
         ctx: &Ctx,
         mut operation: Operation,
         hooking: &Hooking,
@@ -120,7 +128,7 @@ impl Engine {
                 return Err(Error::internal("a hook made a request that reads into one that writes"));
             }
         }
-        let mut response = read::run(self, ctx, &operation).await?;
+        let mut response = read::run(self, planning, ctx, &operation).await?;
         if touched.is_answered(&self.hooks) {
             hooking.results(&mut reading, &operation.documents, &mut response).await?;
         }

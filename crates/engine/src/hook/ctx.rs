@@ -19,7 +19,7 @@ use crate::ctx::{Caller, Ctx};
 use crate::document;
 use crate::error::{Error, Key};
 use crate::part::{Document, Operation, Part};
-use crate::planning::Planning;
+use crate::planning::Frame;
 use crate::plugin::Parts;
 use crate::render::render;
 use crate::response::Response;
@@ -37,14 +37,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(planning: &Planning, ctx: &Ctx, operation: &Operation) -> Shared {
+    pub(crate) fn new(frame: &Frame, ctx: &Ctx, operation: &Operation) -> Shared {
         Shared {
             ctx: ctx.clone(),
-            schema: planning.schema().clone(),
+            schema: frame.schema().clone(),
             documents: Arc::new(operation.documents.clone()),
             local: Local::default(),
-            parts: planning.parts.clone(),
-            dialect: planning.dialect,
+            parts: frame.parts.clone(),
+            dialect: frame.dialect,
         }
     }
 }

@@ -12,7 +12,7 @@ use mainstay_lang::suggest::nearest;
 use super::command::Command;
 use super::opened::OnOpen;
 use super::parts::Parts;
-use crate::caller::{Beside, CallerPart, CallerSource};
+use crate::caller::{CallerPart, CallerSource, Sources};
 use crate::ctx::Ctx;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -136,7 +136,7 @@ impl<'s> Setup<'s> {
     /// the language that may name `$user`, `$tenant` and `$session`, and the column that counts. It looks past all rules.
     pub fn caller(&mut self, part: CallerPart, (table, column, filter): (&str, &str, &str)) -> &mut Self {
         match CallerSource::compile(self.schema, part, (table, column, filter)) {
-            Ok(source) => self.parts.of::<Vec<CallerSource>>().push(source),
+            Ok(source) => self.parts.of::<Sources>().read.push(source),
             Err(words) => self.problems.push(words),
         }
         self
@@ -145,7 +145,7 @@ impl<'s> Setup<'s> {
     /// A table whose rows say of credentials what they mean: see [`Engine::callers_version`](crate::Engine::callers_version).
     pub fn caller_table(&mut self, name: &str) -> &mut Self {
         match self.schema.table_named(name) {
-            Some(table) => self.parts.of::<Beside>().0.push(table.id),
+            Some(table) => self.parts.of::<Sources>().beside.push(table.id),
             None => self.problems.push(format!("there is no table `{name}`")),
         }
         self

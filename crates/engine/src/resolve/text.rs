@@ -18,7 +18,8 @@ pub(crate) fn error(path: &str, text: &str, found: &[Diagnostic]) -> Error {
     Error { errors, ..Error::new(Key::Expression, detail) }
 }
 
-fn words(text: &str, problem: &Diagnostic) -> String {
+/// A problem in words, with its place in the text.
+pub(crate) fn words(text: &str, problem: &Diagnostic) -> String {
     let place = text.get(..problem.span.start as usize).map_or(0, |before| before.chars().count());
     let help = problem.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
     format!("at character {}: {}{help}", place + 1, problem.message)

@@ -2,17 +2,20 @@
 
 use mainstay_lang::expr::{CallerFact, Expr, Node, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, Operation, Schema, Table, TableId};
-use mainstay_lang::source::{Sources, Span};
+use mainstay_lang::source::Span;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
 use super::{Clause, Line, Read, place_of};
 use crate::expression::map_children;
+use crate::overrides::{Effect, Override, Texts};
 
 /// Lines to be asked about a row, and the expressions that this takes.
 pub(crate) struct Probe {
     table: TableId,
     lines: Vec<ProbeLine>,
+    /// Of rules that take away.
+    denials: Vec<ProbeLine>,
     exprs: Vec<Expr>,
 }
 
@@ -33,38 +36,70 @@ struct ProbeClause {
 impl Probe {
     /// Nothing yet about the rows of a table.
     pub(crate) fn new(table: TableId) -> Probe {
-        Probe { table, lines: Vec::new(), exprs: Vec::new() }
+        Probe { table, lines: Vec::new(), denials: Vec::new(), exprs: Vec::new() }
     }
 
-    /// The lines that allow an operation on a table's rows, or on one column of them.
+    /// The lines that allow an operation on a table's rows, or on one column of them, and those that are kept in data.
     pub(crate) fn of_rules(
         schema: &Schema,
-        sources: &Sources,
+        texts: Texts<'_>,
         table: &Table,
         operation: Operation,
         column: Option<ColumnId>,
     ) -> Probe {
         let mut probe = Probe::new(table.id);
         for rule in table.rules_of(operation, column) {
-            probe.line(schema, sources, rule.span, rule.condition.as_deref());
+            probe.line(schema, texts, rule.span, rule.condition.as_deref());
+        }
+        for of in texts.overrides.about(table.id, operation, column) {
+            let line = probe.added(schema, texts, of);
+            match of.effect {
+                Effect::Allow => probe.lines.push(line),
+                Effect::Deny => probe.denials.push(line),
+            }
         }
         probe
     }
 
     /// Adds a line.
-    pub(crate) fn line(&mut self, schema: &Schema, sources: &Sources, span: Span, condition: Option<&Expr>) {
-        let text = sources.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
+    pub(crate) fn line(&mut self, schema: &Schema, texts: Texts<'_>, span: Span, condition: Option<&Expr>) {
+        let text = texts.slice(span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let place = place_of(texts.sources, span);
+        let line = self.asked(schema, texts, (place, text), condition);
+        self.lines.push(line);
+    }
+
+    /// A rule that is kept in data.
+    fn added(&mut self, schema: &Schema, texts: Texts<'_>, of: &Override) -> ProbeLine {
+        let id = of.id.to_json();
+        let place = format!("RuleOverride {}", id.trim_matches('"'));
+        let note = of.note.as_ref().map(|note| format!("  // {note}")).unwrap_or_default();
+        let problems = match of.problems.as_slice() {
+            [] => String::new(),
+            problems => format!("  // cannot be read: {}", problems.join("; ")),
+        };
+        let text = format!("{}{note}{problems}", of.text);
+        self.asked(schema, texts, (place, text), of.condition.as_deref())
+    }
+
+    fn asked(
+        &mut self,
+        schema: &Schema,
+        texts: Texts<'_>,
+        (place, text): (String, String),
+        condition: Option<&Expr>,
+    ) -> ProbeLine {
         let mut clauses = Vec::new();
         let condition = condition.map(|condition| {
             let index = self.expr(schema, condition);
             let mut leaves = Vec::new();
             take_apart(condition, &mut leaves);
             for leaf in leaves {
-                clauses.push(self.clause(schema, sources, leaf));
+                clauses.push(self.clause(schema, texts, leaf));
             }
             index
         });
-        self.lines.push(ProbeLine { place: place_of(sources, span), text, condition, clauses });
+        ProbeLine { place, text, condition, clauses }
     }
 
     /// Adds a condition of a request, which has words instead of a place.
@@ -73,7 +108,7 @@ impl Probe {
         self.lines.push(ProbeLine { place: String::new(), text: words, condition, clauses: Vec::new() });
     }
 
-    fn clause(&mut self, schema: &Schema, sources: &Sources, leaf: &Expr) -> ProbeClause {
+    fn clause(&mut self, schema: &Schema, texts: Texts<'_>, leaf: &Expr) -> ProbeClause {
         let result = self.expr(schema, leaf);
         let mut reads = Vec::new();
         read_values(schema, self.table, leaf, 0, &mut reads);
@@ -84,10 +119,14 @@ impl Probe {
                 known.push((path, index));
             }
         }
-        let text = sources.slice(leaf.span).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = texts.slice(leaf.span).split_whitespace().collect::<Vec<_>>().join(" ");
         let text = match (&leaf.node, known.as_slice()) {
             // A path's place is that of its last name alone.
             (Node::Column { .. }, [(path, _)]) => path.clone(),
+            // That of a rule in data is a value of its row.
+            (Node::Caller(CallerFact::HasRole(role)), _) if text.is_empty() => {
+                format!("user.has_role({role:?})")
+            }
             _ => text,
         };
         ProbeClause { text, result, reads: known }
@@ -104,8 +143,8 @@ impl Probe {
         &self.exprs
     }
 
-    /// The lines with the answers.
-    pub(crate) fn lines(&self, answers: &[Value]) -> Vec<Line> {
+    /// The lines with the answers, those that allow and those that deny.
+    pub(crate) fn lines(&self, answers: &[Value]) -> (Vec<Line>, Vec<Line>) {
         let truth = |index: usize| match answers.get(index) {
             Some(Value::Bool(value)) => Some(*value),
             _ => None,
@@ -129,7 +168,7 @@ impl Probe {
             result: line.condition.map_or(Some(true), truth),
             clauses: line.clauses.iter().map(clause).collect(),
         };
-        self.lines.iter().map(line).collect()
+        (self.lines.iter().map(line).collect(), self.denials.iter().map(line).collect())
     }
 }
 

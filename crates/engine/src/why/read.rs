@@ -24,7 +24,9 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::expression::{and, boolean, int};
 use crate::guard::Guard;
+use crate::overrides::Texts;
 use crate::part::{Get, Operation, Part};
+use crate::planning::Planning;
 use crate::resolve::{Resolver, name};
 use crate::write;
 
@@ -34,11 +36,12 @@ const ROWS_MAX: usize = 100;
 /// What the parts of an operation do not get.
 pub(super) async fn left_out(
     engine: &Engine,
+    planning: &Planning,
     ctx: &Ctx,
     operation: &Operation,
     sources: &Sources,
 ) -> Result<Reasons, Error> {
-    let mut reading = Reading { engine, ctx, sources, found: Reasons::default() };
+    let mut reading = Reading { engine, planning, ctx, sources, found: Reasons::default() };
     for document in &operation.documents {
         for entry in &document.entries {
             for part in entry.parts.iter().filter(|part| !part.create) {
@@ -57,6 +60,7 @@ pub(super) async fn left_out(
 /// Parts being asked, and what came of it.
 pub(super) struct Reading<'a> {
     pub(super) engine: &'a Engine,
+    planning: &'a Planning,
     ctx: &'a Ctx,
     sources: &'a Sources,
     pub(super) found: Reasons,
@@ -77,11 +81,15 @@ struct Question<'p> {
 
 impl<'a> Reading<'a> {
     pub(super) fn guard(&self) -> Guard<'a> {
-        Guard::new(&self.engine.catalog, self.ctx)
+        Guard::new(&self.planning.catalog, self.ctx)
+    }
+
+    fn texts(&self) -> Texts<'a> {
+        Texts { sources: self.sources, overrides: self.planning.catalog.overrides() }
     }
 
     pub(super) fn resolver(&self) -> Resolver<'a> {
-        Resolver::new(&self.engine.catalog, self.guard(), self.engine.limits())
+        Resolver::new(&self.planning.catalog, self.guard(), self.engine.limits())
     }
 
     /// Asks about the rows of a part, those among the given ones when it is nested, then about the parts in it.
@@ -109,7 +117,7 @@ impl<'a> Reading<'a> {
         let seen = and(conditions.iter().map(|condition| guard.eyes(table.id, condition)).collect());
         let through = among.and_then(|among| among.through);
         let way = through.as_ref().map_or(boolean(true), |(_, rule)| rule.clone());
-        let lines = Probe::of_rules(schema, self.sources, table, Action::Read, None);
+        let lines = Probe::of_rules(schema, self.texts(), table, Action::Read, None);
         let mut own = Probe::new(table.id);
         let words = "the request's own conditions, where what may not be read counts as null";
         own.words(schema, words.to_owned(), &seen);
@@ -171,7 +179,7 @@ impl<'a> Reading<'a> {
 
     async fn tell_column(&mut self, asked: &Question<'_>, column: ColumnId) -> Result<(), Error> {
         let schema = self.engine.schema();
-        let lines = Probe::of_rules(schema, self.sources, asked.table, Action::Read, Some(column));
+        let lines = Probe::of_rules(schema, self.texts(), asked.table, Action::Read, Some(column));
         self.tell(asked, Some(column), &lines).await
     }
 
@@ -182,13 +190,15 @@ impl<'a> Reading<'a> {
         probe: &Probe,
     ) -> Result<(), Error> {
         let answers = self.ask(asked, probe.exprs()).await?;
+        let (lines, denied) = probe.lines(&answers);
         self.found.refusals.push(Why {
             path: asked.path.to_owned(),
             table: asked.table.name.clone(),
             row: serde_json::from_str(&asked.params[0].to_json()).unwrap_or_default(),
             operation: "read",
             column: column.map(|column| asked.table.column(column).name.clone()),
-            lines: probe.lines(&answers),
+            lines,
+            denied,
         });
         Ok(())
     }
@@ -207,7 +217,7 @@ impl<'a> Reading<'a> {
         statement: Statement,
         params: &[Value],
     ) -> Result<Vec<Vec<Value>>, Error> {
-        let query = bind::query(&Arc::new(statement), &self.engine.catalog, self.ctx, params);
+        let query = bind::query(&Arc::new(statement), self.ctx, params);
         let outcomes = self.engine.store.read(vec![query], self.engine.read_limits(self.ctx)).await?;
         match outcomes.into_iter().next() {
             Some(Outcome::Values(rows)) => Ok(rows),

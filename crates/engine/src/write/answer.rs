@@ -119,8 +119,7 @@ impl Run<'_> {
             select.filter[0] = among;
             let params: Vec<Value> = shown.params.iter().cloned().chain(keys).collect();
             let statement = self.prepared.select(&select);
-            let values =
-                bind::values(&statement.binds, self.catalog, self.ctx, &params, bind::Images::default());
+            let values = bind::values(&statement.binds, self.ctx, &params, bind::Images::default());
             let limits = self.read_limits();
             let query = Query { statement, values };
             // Rows whose columns wait were shown from memory.

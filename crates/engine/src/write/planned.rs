@@ -136,13 +136,13 @@ fn steps(documents: &[Vec<EntryPlan>]) -> impl Iterator<Item = &Step> {
 async fn read(run: &mut Run<'_>, prepared: &read::Prepared, params: &[Value]) -> Result<EntryAnswer, Error> {
     let Limits { rows, bytes, .. } = run.limits;
     let limits = ReadLimits { rows, bytes, deadline: run.ctx.deadline };
-    let query = bind::query(&prepared.rows, run.catalog, run.ctx, params);
+    let query = bind::query(&prepared.rows, run.ctx, params);
     let mut rows = run.json(&query, limits).await?;
     let next = rows.cursor.take();
     let mut answer = EntryAnswer { paged: prepared.paged, next, ..EntryAnswer::default() };
     read::append(&mut answer, rows);
     if let Some(count) = &prepared.count {
-        let query = bind::query(count, run.catalog, run.ctx, params);
+        let query = bind::query(count, run.ctx, params);
         let Outcome::Values(rows) = run.outcome(&query).await? else {
             return Err(Error::internal("a count is a value"));
         };

@@ -1,6 +1,6 @@
 //! Statements and compiled expressions of an app's writes, each made when it is first needed and kept.
 //!
-//! Everything here depends on the schema alone: no caller, no values. So the hundredth row of a request, and the next
+//! Everything here depends on the schema and its rules alone: no caller, no values. So the hundredth row of a request, and the next
 //! request of anybody, finds its statements ready.
 
 use std::collections::HashMap;
@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use super::depend::Dependencies;
 use super::reads::{self, Reach, Watched};
+use crate::catalog::Catalog;
 
 /// What writes need of a schema.
 #[derive(Debug)]
@@ -152,10 +153,11 @@ pub(super) struct Test {
 impl Prepared {
     /// For an app on a kind of database, of which it is told when others have changed something.
     pub(crate) fn new(
-        schema: Arc<Schema>,
+        catalog: &Catalog,
         dialect: &'static dyn Dialect,
         foreign: watch::Receiver<u64>,
     ) -> Prepared {
+        let schema = catalog.schema().clone();
         let mut tables: Vec<TablePrepared> =
             schema.tables.iter().map(|table| TablePrepared::new(&schema, table.id)).collect();
         let mut links = HashMap::new();
@@ -178,7 +180,7 @@ impl Prepared {
         }
         let dependencies = Dependencies::of(&schema);
         let system = SystemPrepared::new(&schema, dialect);
-        let watched = Watched::of(&schema);
+        let watched = Watched::of(catalog);
         let ask = triggers::ask(dialect).map(Arc::new);
         let marks = (schema.existing || ask.is_some()).then(|| Marks {
             begin: Arc::new(triggers::mark(dialect)),
@@ -335,7 +337,7 @@ impl Prepared {
         &self.of(table).selectors[column.0 as usize]
     }
 
-    /// A condition of the schema about a row of a table. It must live as long as the schema: others would pile up.
+    /// A condition of the schema about a row of a table. It must live as long as the rules do: others would pile up.
     pub(super) fn test(&self, condition: &Arc<Expr>) -> Arc<Test> {
         let name = Arc::as_ptr(condition) as usize;
         if let Some(test) = self.tests.read().get(&name) {

@@ -18,6 +18,8 @@ use mainstay_lang::schema::{ColumnId, RelationKind, Schema, TableId};
 use mainstay_sql::plan::WayStep;
 use mainstay_sql::statement::Statement;
 
+use crate::catalog::Catalog;
+
 /// Where a way starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
@@ -65,10 +67,11 @@ pub(super) struct Watch {
 
 impl Watched {
     /// Those of all rules, checks and warnings.
-    pub(super) fn of(schema: &Schema) -> Watched {
+    pub(super) fn of(catalog: &Catalog) -> Watched {
+        let schema = catalog.schema();
         let mut finder = Finder { schema, reaches: Vec::new(), watched: Watched::default() };
         for table in &schema.tables {
-            let rules = table.rules.iter().filter_map(|rule| rule.condition.as_deref());
+            let rules = catalog.conditions(table.id);
             let checks = table.checks.iter().chain(&table.warns).map(|check| &*check.condition);
             for condition in rules.chain(checks) {
                 finder.condition(table.id, condition);

@@ -123,7 +123,7 @@ impl<'a> Planner<'a> {
         let Some(shape) = shape_of_created(&table.name, part) else {
             return self.shown(table, &shown::of_created(self.schema, table, part));
         };
-        if let Some((shown, _)) = self.shown.get(self.catalog, self.ctx, &shape) {
+        if let Some((shown, _)) = self.shown.get(self.ctx, &shape) {
             return Ok(shown);
         }
         let part = shown::of_created(self.schema, table, part);
@@ -131,7 +131,7 @@ impl<'a> Planner<'a> {
         let guard = Guard::traced(self.catalog, self.ctx, &trace);
         let (shown, sources) = self.shown_under(guard, table, &part)?;
         let (rules, values) = (trace.into_rules(), shown.params.as_slice());
-        self.shown.put(self.catalog, self.ctx, (&shape, &part), (&shown, &rules), (values, &sources));
+        self.shown.put(self.ctx, (&shape, &part), (&shown, &rules), (values, &sources));
         Ok(shown)
     }
 

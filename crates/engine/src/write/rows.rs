@@ -127,6 +127,11 @@ impl Rows {
         &self.written
     }
 
+    /// Whether a row of a table was.
+    pub(super) fn has_written(&self, table: TableId) -> bool {
+        self.written.iter().any(|written| written.table == table)
+    }
+
     /// Links in the order in which they were written.
     pub(super) fn links(&self) -> &[LinkWritten] {
         &self.links

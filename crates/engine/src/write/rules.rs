@@ -161,9 +161,16 @@ impl Run<'_> {
         row: &Image,
         path: &str,
     ) -> Result<bool, Error> {
-        let Some(rule) = self.guard().relation_rule(table, operation, relation) else { return Ok(false) };
-        if self.allows(table, &rule, row, Change::default()).await? {
-            return Ok(true);
+        let guard = self.guard();
+        if let Some(besides) = guard.relation_besides(table, operation, relation) {
+            if self.allows(table, &besides.open, row, Change::default()).await? {
+                return self.allows(table, &besides.allowed, row, Change::default()).await;
+            }
+        } else {
+            let Some(rule) = guard.relation_rule(table, operation, relation) else { return Ok(false) };
+            if self.allows(table, &rule, row, Change::default()).await? {
+                return Ok(true);
+            }
         }
         self.note_refusal(table, operation, None, row, Change::default(), path).await?;
         let name = &self.schema().table(table).relation(relation).name;

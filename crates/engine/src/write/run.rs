@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
 
     /// The caller as expressions in memory see it.
     pub(super) fn eyes(&self) -> impl CallerView + 'a {
-        bind::CallerEyes::new(self.catalog, self.ctx)
+        bind::CallerEyes::new(self.ctx)
     }
 
     /// Runs a statement with its values, on what the request has come to.
@@ -281,7 +281,7 @@ impl<'a> Run<'a> {
     ) -> Result<Outcome, StoreError> {
         let images =
             bind::Images { old: change.old.map(|image| &image[..]), new: change.new.map(|image| &image[..]) };
-        let values = bind::values(&statement.binds, self.catalog, self.ctx, params, images);
+        let values = bind::values(&statement.binds, self.ctx, params, images);
         self.run(&Query { statement: statement.clone(), values }).await
     }
 
@@ -328,7 +328,7 @@ impl<'a> Run<'a> {
     }
 
     async fn send_later(&mut self, statement: &Arc<Statement>, params: &[Value]) -> Result<(), StoreError> {
-        let values = bind::values(&statement.binds, self.catalog, self.ctx, params, bind::Images::default());
+        let values = bind::values(&statement.binds, self.ctx, params, bind::Images::default());
         let query = Query { statement: statement.clone(), values };
         if let Some(explained) = &mut self.explained {
             explained.note(&query, Instant::now());

@@ -7,6 +7,7 @@ use super::rows::Image;
 use super::rules::Change;
 use super::run::Run;
 use crate::error::Error;
+use crate::overrides::Texts;
 use crate::why::{Inquiry, Probe, Why};
 
 impl Run<'_> {
@@ -22,7 +23,7 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let Some(inquiry) = self.inquiry else { return Ok(()) };
         let of = self.schema().table(table);
-        let probe = Probe::of_rules(self.schema(), &inquiry.sources, of, operation, column);
+        let probe = Probe::of_rules(self.schema(), self.texts(inquiry), of, operation, column);
         let name = match operation {
             Operation::Read => "read",
             Operation::Create => "create",
@@ -47,9 +48,13 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let Some(inquiry) = self.inquiry else { return Ok(()) };
         let mut probe = Probe::new(table);
-        probe.line(self.schema(), &inquiry.sources, check.span, Some(&check.condition));
+        probe.line(self.schema(), self.texts(inquiry), check.span, Some(&check.condition));
         let why = self.why(table, row, name, path);
         self.tell((inquiry, why), (table, &probe), row, Change::default()).await
+    }
+
+    fn texts<'t>(&'t self, inquiry: &'t Inquiry) -> Texts<'t> {
+        Texts { sources: &inquiry.sources, overrides: self.catalog.overrides() }
     }
 
     fn why(&self, table: TableId, row: &Image, operation: &'static str, path: &str) -> Why {
@@ -60,6 +65,7 @@ impl Run<'_> {
             operation,
             column: None,
             lines: Vec::new(),
+            denied: Vec::new(),
         }
     }
 
@@ -75,7 +81,8 @@ impl Run<'_> {
             let statement = self.prepared.values(table, probe.exprs());
             answers = self.values(&statement, &row[..1], change).await?.pop().unwrap_or_default();
         }
-        inquiry.note(Why { lines: probe.lines(&answers), ..why });
+        let (lines, denied) = probe.lines(&answers);
+        inquiry.note(Why { lines, denied, ..why });
         Ok(())
     }
 }

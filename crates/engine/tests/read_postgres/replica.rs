@@ -23,7 +23,10 @@ async fn notes(app: &App, caller: Caller) -> usize {
 async fn watched(app: &App) -> usize {
     let documents = document::parse(br#"{"Note": {"get": ["text"]}}"#).unwrap();
     let ctx = context(Caller::anonymous());
-    let watch = app.engine.watch(&ctx, "Note", &documents[0].entries[0].parts[0]).unwrap();
+    let watch = app
+        .engine
+        .watch(&app.engine.planning().await.unwrap(), &ctx, "Note", &documents[0].entries[0].parts[0])
+        .unwrap();
     let reading = Reading { ctx: &ctx, watch: &watch, among: Among::All(100) };
     let (_, rows) = app.engine.read_watched(&[reading], ctx.deadline).await.unwrap();
     rows[0].len()

@@ -37,12 +37,7 @@ impl<'a> Request<'a> {
             admin: self.caller.admin,
             permissions: self.caller.permissions.clone(),
             roles: self.caller.roles.clone(),
-            row: self
-                .caller
-                .row
-                .get()
-                .map(|row| row.values.clone())
-                .map_or_else(Default::default, |values| mainstay_engine::ctx::CallerRow { values }.into()),
+            row: self.caller.row.get().cloned().map_or_else(Default::default, Into::into),
             ..Caller::anonymous()
         };
         let mut ctx = context(caller);

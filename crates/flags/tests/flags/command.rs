@@ -19,6 +19,7 @@ async fn run(node: &Node, words: &[&str]) -> Result<String, Error> {
         now: Clock::default().now(),
         deadline: Instant::now() + Duration::from_secs(30),
         request_id: "test".into(),
+        trace: None,
     };
     let commands = node.engine.parts().get::<Vec<Command>>().unwrap();
     let command = commands.iter().find(|command| command.name == "flags").unwrap();

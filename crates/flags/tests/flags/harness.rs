@@ -198,6 +198,7 @@ impl Node {
             now: Clock::default().now(),
             deadline: Instant::now() + PATIENCE,
             request_id: "test".into(),
+            trace: None,
         };
         let documents = document::parse(document.to_string().as_bytes()).unwrap();
         let response = self.engine.execute(&ctx, &Operation { documents, ..Operation::default() }).await?;

@@ -323,19 +323,19 @@ impl Checker<'_> {
         }
     }
 
-    /// A member that this place may name: for a caller there are no secret columns.
+    /// A member that this place may name: secret columns have names for the author alone.
     fn visible_member(&self, table: TableId, name: &str) -> Option<Member> {
         let table = self.schema.table(table);
         let member = *table.members.get(name)?;
         match member {
-            Member::Column(id) if !self.place.trusted && table.column(id).secret => None,
+            Member::Column(id) if !self.place.secrets && table.column(id).secret => None,
             _ => Some(member),
         }
     }
 
     fn member_names<'t>(&self, table: &'t Table) -> impl Iterator<Item = &'t str> + use<'t> {
-        let trusted = self.place.trusted;
-        let columns = table.columns.iter().filter(move |column| trusted || !column.secret);
+        let secrets = self.place.secrets;
+        let columns = table.columns.iter().filter(move |column| secrets || !column.secret);
         columns
             .map(|column| column.name.as_str())
             .chain(table.relations.iter().map(|relation| relation.name.as_str()))

@@ -38,8 +38,10 @@ pub(crate) struct Place<'a> {
     pub(crate) event: Option<&'a [Field]>,
     /// Whether `$name` is a parameter of the text itself.
     pub(crate) open_params: bool,
-    /// Whether secret columns have names here, and whether all rows are seen: an author's expression, not a caller's.
+    /// Whether all rows are seen: an author's expression, not a caller's.
     pub(crate) trusted: bool,
+    /// Whether secret columns have names here.
+    pub(crate) secrets: bool,
 }
 
 impl<'a> Place<'a> {
@@ -55,6 +57,7 @@ impl<'a> Place<'a> {
         event: None,
         open_params: false,
         trusted: true,
+        secrets: true,
     };
 
     /// `= expr` of a column: known before the row is.
@@ -99,6 +102,12 @@ impl<'a> Place<'a> {
         Place { what: "this rule", row: Some(table), images, ..Place::AUTHOR }
     }
 
+    /// The condition of a rule that is added to an app while it runs. Whoever adds it could find out by it what no rule lets anybody
+    /// read, so secret columns have no names there.
+    pub(crate) fn added_rule(table: TableId, images: bool) -> Place<'a> {
+        Place { what: "the condition", secrets: false, ..Place::rule(table, images) }
+    }
+
     /// The condition of a `check` or `warn` line.
     pub(crate) fn check(table: TableId) -> Place<'a> {
         Place { what: "a check", row: Some(table), images: true, ..Place::AUTHOR }
@@ -140,6 +149,7 @@ impl<'a> Place<'a> {
             row: Some(table),
             caller: CallerUse::OwnColumns,
             trusted: false,
+            secrets: false,
             ..Place::AUTHOR
         }
     }

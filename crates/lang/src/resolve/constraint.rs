@@ -5,7 +5,7 @@ use crate::check::{Checker, Place};
 use crate::diagnostic::Diagnostic;
 use crate::expr::Node;
 use crate::naming;
-use crate::schema::{Column, ColumnId, Index, Member, OrderBy, TableId};
+use crate::schema::{Column, ColumnId, Index, Member, OrderBy, Table, TableId};
 use crate::source::Span;
 use crate::syntax::{self, Member as Line, Name};
 use crate::types::Type;
@@ -118,22 +118,22 @@ impl Resolver<'_> {
 
     /// A column of a table, or an error that offers the nearest one.
     pub(super) fn column_of(&mut self, table: TableId, name: &Name) -> Option<ColumnId> {
-        let of = self.schema.table(table);
-        match of.members.get(&name.text) {
-            Some(Member::Column(column)) => Some(*column),
-            Some(Member::Relation(_)) => {
-                let message =
-                    format!("`{}` is a relation to many rows, where a column is expected", name.text);
-                self.error("constraint.column", name.span, message);
-                None
-            }
-            None => {
-                let message = format!("`{}` has no column `{}`", of.name, name.text);
-                let help = naming::did_you_mean(&name.text, of.columns.iter().map(column_name));
-                let diagnostic = Diagnostic::error("name.unknown", name.span, message);
-                self.report(super::with_help(diagnostic, help));
-                None
-            }
+        find_column(self.schema.table(table), name).map_err(|problem| self.report(problem)).ok()
+    }
+}
+
+/// The column of a name, or what is wrong with it.
+pub(crate) fn find_column(of: &Table, name: &Name) -> Result<ColumnId, Diagnostic> {
+    match of.members.get(&name.text) {
+        Some(Member::Column(column)) => Ok(*column),
+        Some(Member::Relation(_)) => {
+            let message = format!("`{}` is a relation to many rows, where a column is expected", name.text);
+            Err(Diagnostic::error("constraint.column", name.span, message))
+        }
+        None => {
+            let message = format!("`{}` has no column `{}`", of.name, name.text);
+            let help = naming::did_you_mean(&name.text, of.columns.iter().map(column_name));
+            Err(super::with_help(Diagnostic::error("name.unknown", name.span, message), help))
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use super::Resolver;
 use crate::check::{Checker, Place};
-use crate::naming;
-use crate::schema::{Check, ColumnId, Member, Operation, RelationId, Rule, TableId};
+use crate::rule;
+use crate::schema::{Check, ColumnId, Operation, RelationId, Rule, TableId};
 use crate::syntax::{self, Member as Line, Name};
 use std::sync::Arc;
 
@@ -116,11 +116,7 @@ impl Resolver<'_> {
             return None;
         };
         if self.drafts[table.0 as usize].is_stream && operations.iter().any(|op| *op != Operation::Read) {
-            let message = format!(
-                "a stream changes only by its commands, each with its own `allow`: there is no `{}`",
-                name.text
-            );
-            self.error("stream.rule", name.span, message);
+            self.report(rule::of_stream(name));
             return None;
         }
         if named.is_empty() {
@@ -132,7 +128,7 @@ impl Resolver<'_> {
         }
         let links = matches!(operations, [Operation::Link | Operation::Unlink]);
         if *operations == [Operation::Delete] {
-            self.error("rule.columns", name.span, "a row is deleted whole: `delete` names no columns");
+            self.report(rule::of_deletion(name));
             return None;
         }
         let mut part = Part { operations: Vec::new(), columns: Vec::new(), relations: Vec::new() };
@@ -152,35 +148,10 @@ impl Resolver<'_> {
     }
 
     fn guarded_column(&mut self, table: TableId, name: &Name) -> Option<ColumnId> {
-        let of = self.schema.table(table);
-        if let Some(Member::Relation(_)) = of.members.get(&name.text) {
-            let message =
-                format!("`{}` is a relation to many rows: the rules of its rows govern it", name.text);
-            self.error("rule.columns", name.span, message);
-            return None;
-        }
-        let column = self.column_of(table, name)?;
-        if column == ColumnId::ID {
-            self.error(
-                "rule.columns",
-                name.span,
-                "the id is part of every row: it cannot be guarded by itself",
-            );
-            return None;
-        }
-        Some(column)
+        rule::guarded_column(self.schema.table(table), name).map_err(|problem| self.report(problem)).ok()
     }
 
     fn relation_of(&mut self, table: TableId, name: &Name) -> Option<RelationId> {
-        let of = self.schema.table(table);
-        if let Some(Member::Relation(relation)) = of.members.get(&name.text) {
-            return Some(*relation);
-        }
-        let message = format!("`{}` has no relation to many rows called `{}`", of.name, name.text);
-        let help =
-            naming::did_you_mean(&name.text, of.relations.iter().map(|relation| relation.name.as_str()));
-        let diagnostic = crate::diagnostic::Diagnostic::error("name.unknown", name.span, message);
-        self.report(super::with_help(diagnostic, help));
-        None
+        rule::linked_relation(self.schema.table(table), name).map_err(|problem| self.report(problem)).ok()
     }
 }

@@ -251,7 +251,7 @@ fn shown_before(
         if !seen.insert(key.clone()) {
             continue;
         }
-        match view.show(engine, local, before.as_ref())? {
+        match view.show(local, before.as_ref())? {
             Some(text) => held.insert(key, hash_of(&text)),
             None => held.remove(&key),
         };

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use mainstay_engine::error::Error;
-use mainstay_engine::{Change, ChangeKind, Engine};
+use mainstay_engine::{Change, ChangeKind};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
 
@@ -149,7 +149,7 @@ impl Hub {
         let verdict = match judged.verdicts.get(&view.likeness) {
             Some(verdict) => verdict.clone(),
             None => {
-                let verdict = verdict(self.engine(), view, local, judged.change);
+                let verdict = verdict(view, local, judged.change);
                 judged.verdicts.insert(view.likeness, verdict.clone());
                 verdict
             }
@@ -197,15 +197,15 @@ enum Verdict {
     Failed(Box<Error>),
 }
 
-fn verdict(engine: &Engine, view: &View, local: &Local, change: &Change) -> Verdict {
+fn verdict(view: &View, local: &Local, change: &Change) -> Verdict {
     let ChangeKind::Row { before, after } = &change.kind else { return Verdict::Nothing };
     if let (Some(before), Some(after)) = (before, after)
         && local.is_untouched(before, after)
     {
         return Verdict::Nothing;
     }
-    let shown = view.show(engine, local, before.as_ref()).and_then(|before| {
-        let after = view.show(engine, local, after.as_ref())?;
+    let shown = view.show(local, before.as_ref()).and_then(|before| {
+        let after = view.show(local, after.as_ref())?;
         Ok((before, after))
     });
     match shown {

@@ -179,8 +179,18 @@ impl Hub {
         true
     }
 
-    /// Freezes the sessions whose callers a batch may have changed.
+    /// Freezes the sessions whose callers a batch may have changed; all of them where it changes the rules.
     pub(super) fn freeze_touched(&mut self, batch: &Batch) {
+        if batch.changes.iter().filter(|change| self.engine().changes_rules(change)).count() > 0 {
+            // Nobody sees what the rules of before showed.
+            return self
+                .sessions
+                .keys()
+                .copied()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|id| self.refresh(id));
+        }
         let mut rows: Vec<(TableId, Box<str>)> = Vec::new();
         for change in &batch.changes {
             let touched = self.engine().callers_touched(change);

@@ -56,8 +56,12 @@ async fn callers(engine: &Engine) -> BTreeMap<char, Arc<Standing>> {
     };
     run(engine, json!({"User": [user(11, &red), user(12, &red), user(13, &blue), user(14, &red)]})).await;
     run(engine, json!({"Grant": {"create": true, "user": key(14).to_string(), "permission": "cost"}})).await;
-    let of = async |number: usize| engine.caller_now(&Claims::user(key(number))).await.unwrap().unwrap();
+    let planning = engine.planning().await.unwrap();
+    let of = async |number: usize| {
+        engine.caller_now(&planning, &Claims::user(key(number))).await.unwrap().unwrap()
+    };
     let who = |number: usize| Who { user: Some(key(number)), ..Who::default() };
+    let standing = |who: Who, caller: Arc<Caller>| who.standing(planning.clone(), caller);
     let chief = {
         let mut caller = Caller::clone(&*of(11).await);
         caller.roles.insert("chief".to_owned());
@@ -65,15 +69,15 @@ async fn callers(engine: &Engine) -> BTreeMap<char, Arc<Standing>> {
     };
     let some = Some(Value::Text("s".to_owned()));
     BTreeMap::from([
-        ('a', who(11).standing(of(11).await)),
-        ('b', who(12).standing(of(12).await)),
-        ('c', who(13).standing(of(13).await)),
-        ('d', who(14).standing(of(14).await)),
-        ('e', who(11).standing(chief)),
-        ('f', Who { session: some.clone(), ..who(11) }.standing(of(11).await)),
-        ('g', Who { tenant: Some(key(1)), ..who(11) }.standing(of(11).await)),
-        ('h', Who::default().standing(Arc::new(Caller::anonymous()))),
-        ('i', Who { admin: true, ..Who::default() }.standing(Arc::new(Caller::administrator()))),
+        ('a', standing(who(11), of(11).await)),
+        ('b', standing(who(12), of(12).await)),
+        ('c', standing(who(13), of(13).await)),
+        ('d', standing(who(14), of(14).await)),
+        ('e', standing(who(11), chief)),
+        ('f', standing(Who { session: some.clone(), ..who(11) }, of(11).await)),
+        ('g', standing(Who { tenant: Some(key(1)), ..who(11) }, of(11).await)),
+        ('h', standing(Who::default(), Arc::new(Caller::anonymous()))),
+        ('i', standing(Who { admin: true, ..Who::default() }, Arc::new(Caller::administrator()))),
     ])
 }
 

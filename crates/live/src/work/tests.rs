@@ -41,7 +41,8 @@ async fn what_is_no_longer_kept_is_not_gone_on_from() {
         };
         let live = Live::start(engine.clone(), key, Limits::default());
         let connection = live.connect(Who::default(), None).await;
-        let standing = Who::default().standing(Arc::new(Caller::anonymous()));
+        let standing =
+            Who::default().standing(engine.planning().await.unwrap(), Arc::new(Caller::anonymous()));
         let position = engine.position().await.unwrap();
         let check = async |table: &str, hours: i64, is_kept: bool| {
             let request = || Request::read(&format!("{{\"{table}\": {{\"get\": [\"n\"]}}}}")).unwrap();

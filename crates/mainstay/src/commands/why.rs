@@ -33,6 +33,9 @@ fn words(reasons: &Reasons) -> String {
         for line in &why.lines {
             out.push_str(&line_words(line));
         }
+        for line in why.denied.iter().filter(|line| line.result != Some(false)) {
+            out.push_str(&format!("  denied by the override {}", line_words(line).trim_start()));
+        }
     }
     if out.is_empty() {
         out.push_str("nothing is left out or refused\n");

@@ -540,7 +540,11 @@ impl Client {
             (_, true) => Some(Arc::new(Caller::administrator())),
             (None, _) => Some(Arc::new(Caller::anonymous())),
             (Some(user), _) => {
-                engine.caller_now(&Claims::user(user.clone())).await.map_err(|error| error.to_string())?
+                let planning = engine.planning().await.map_err(|error| error.to_string())?;
+                engine
+                    .caller_now(&planning, &Claims::user(user.clone()))
+                    .await
+                    .map_err(|error| error.to_string())?
             }
         };
         let until = Instant::now() + PATIENCE;
