@@ -150,9 +150,21 @@ impl Engine {
         Ok(Arc::clone(&*self.ruling.now().await?))
     }
 
+    /// Whether those are the rules that were read last.
+    pub fn holds(&self, planning: &Arc<Planning>) -> bool {
+        Arc::ptr_eq(&self.ruling.known(), planning)
+    }
+
     /// The same as they were read last.
     pub(crate) fn planning_known(&self) -> Held<'_> {
         self.ruling.known()
+    }
+
+    /// Says that rules were changed past this engine: whoever asks for them from now on is given those that are there.
+    pub fn reread_rules(&self) {
+        if let Some(kept) = self.ruling.kept() {
+            kept.changed();
+        }
     }
 
     /// Whether a line of the change log changes the rules; then whoever asks for them from now on is given those that it led to.

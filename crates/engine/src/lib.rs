@@ -49,7 +49,7 @@ pub use history::{HistoryPage, Image};
 pub use lookup::Lookup;
 pub use open::{MayChange, OpenError};
 pub use overrides::{Effect, OVERRIDES_MAX, Override, Overrides};
-pub use planning::Planning;
+pub use planning::{Frame, Planning};
 pub use render::render;
 pub use tail::{Change, ChangeKind, Position, Tail};
 pub use watch::{Among, Reading, Watch, WatchedRow};

@@ -57,6 +57,9 @@ const MIGRATION_TOOK: &str = "mainstay_migration_last_duration_seconds";
 const BACKUPS: &str = "mainstay_backups_total";
 const BACKUP_LAST_SUCCESS: &str = "mainstay_backup_last_success_seconds";
 const BACKUP_LAST_BYTES: &str = "mainstay_backup_last_bytes";
+/// The rules that are kept in data. Counted by `mainstay-engine`.
+const RULE_OVERRIDES: &str = "mainstay_rule_overrides";
+const RULE_OVERRIDES_BROKEN: &str = "mainstay_rule_overrides_broken";
 /// What subscriptions are measured by. Counted by `mainstay-live`, but for the last one.
 const LIVE_CONNECTIONS: &str = "mainstay_live_connections";
 const LIVE_SUBSCRIPTIONS: &str = "mainstay_live_subscriptions";
@@ -116,6 +119,8 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (BACKUPS, Measure::Counter, "Backups made by the clock, by outcome."),
     (BACKUP_LAST_SUCCESS, Measure::Gauge, "When the last good backup was begun, in seconds since 1970."),
     (BACKUP_LAST_BYTES, Measure::Gauge, "Size of the last good backup."),
+    (RULE_OVERRIDES, Measure::Gauge, "Rules in data that are in force."),
+    (RULE_OVERRIDES_BROKEN, Measure::Gauge, "Rules in data that cannot be read: they let nobody do more."),
     (LIVE_CONNECTIONS, Measure::Gauge, "Sockets and streams of events that listen."),
     (
         LIVE_SUBSCRIPTIONS,

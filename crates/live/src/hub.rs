@@ -210,7 +210,10 @@ pub(crate) async fn run(
             // Where nobody listens, a commit wakes nobody.
             Ok(()) = own.changed(), if hub.cursor.is_some() => {}
             Ok(()) = foreign.changed(), if hub.cursor.is_some() => {}
-            _ = poll.tick() => hub.measure(),
+            _ = poll.tick() => {
+                hub.measure();
+                hub.freeze_outdated();
+            }
             ended = &mut tester => {
                 // Without it rows would stay as they are and nobody would know: better that everybody comes back.
                 if !ended.as_ref().is_err_and(JoinError::is_cancelled) {

@@ -281,6 +281,8 @@ impl Database {
             })
         });
         self.engine.store().write(Instant::now() + PATIENCE, job).await?;
+        // Rules may be among them.
+        self.engine.reread_rules();
         Ok(())
     }
 

@@ -4,6 +4,7 @@
 //! through whole tables, and knows what a caller may see from the rules themselves ([`Eyes::Caller`]) instead of
 //! from conditions that somebody planted. It is slow, and nothing but tests may depend on it.
 
+pub mod added;
 mod scalar;
 
 use std::collections::{BTreeSet, HashMap};
@@ -14,6 +15,7 @@ use mainstay_lang::schema::{ColumnId, Operation, RelationId, RelationKind, Rule,
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Date, Timestamp, Value};
 
+pub use added::{Added, Of};
 pub use scalar::{compare, extreme, matches_text, order, sum};
 
 /// Values in the order of the table's columns.
@@ -112,6 +114,8 @@ pub struct Naive<'a> {
     pub asker: &'a Asker,
     /// The request's clock.
     pub now: Timestamp,
+    /// The rules in data when the request began.
+    pub added: &'a [Added],
 }
 
 /// Where an expression stands.
@@ -145,8 +149,8 @@ impl<'a> Naive<'a> {
     /// Whether the rules allow an operation on a row as it stands, without its columns' own.
     pub fn allowed(&self, operation: Operation, table: TableId, row: &'a [Value]) -> Answer<bool> {
         let rules = self.schema.table(table).rules_of(operation, None);
-        let allowed =
-            self.any_rule(rules.filter(|rule| rule.relations.is_empty()), &Scene::of(table, row, Eyes::All))?;
+        let rules = rules.filter(|rule| rule.relations.is_empty());
+        let allowed = self.ruled((table, operation, Of::Rows), rules, &Scene::of(table, row, Eyes::All))?;
         Ok(allowed && self.is_in_tenant(table, row))
     }
 
@@ -166,11 +170,9 @@ impl<'a> Naive<'a> {
         if declared.column(column).secret {
             return Ok(false);
         }
-        if !declared.is_guarded(Operation::Read, column) {
-            return Ok(true);
-        }
         let rules = declared.rules_of(Operation::Read, Some(column));
-        self.any_rule(rules, &Scene::of(table, row, Eyes::All))
+        let scene = Scene::of(table, row, Eyes::All);
+        self.ruled((table, Operation::Read, Of::Column(column)), rules, &scene)
     }
 
     /// Whether one of the rules is true; an administrator passes all.

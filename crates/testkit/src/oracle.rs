@@ -10,6 +10,7 @@ pub mod judge;
 pub mod live;
 pub mod model;
 pub mod others;
+pub mod overrides;
 pub mod predict;
 pub mod request;
 pub mod run;

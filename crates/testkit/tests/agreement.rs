@@ -128,7 +128,14 @@ impl Setting {
     /// What is wrong with the evaluators' answers; `Ok(true)`: there was an answer to compare.
     async fn check(&self, expr: &Expr, case: &Case<'_>) -> Result<bool, String> {
         let schema = self.database.engine.schema();
-        let naive = Naive { schema, world: &self.world, at_start: &self.world, asker: case.asker, now: NOW };
+        let naive = Naive {
+            schema,
+            world: &self.world,
+            at_start: &self.world,
+            asker: case.asker,
+            now: NOW,
+            added: &[],
+        };
         let row = &self.world.rows(case.table)[case.row];
         let mut scene = Scene::of(case.table, row, Eyes::All);
         (scene.old, scene.new) = (Some(case.old), Some(case.new));

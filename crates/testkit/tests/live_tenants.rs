@@ -77,6 +77,7 @@ impl Clubs {
             now: Timestamp(i64::try_from(now.as_micros()).unwrap()),
             deadline: Instant::now() + PATIENCE,
             request_id: "test".into(),
+            trace: None,
         };
         let documents = document::parse(document.to_string().as_bytes()).unwrap();
         let operation = Operation { documents, ..Operation::default() };

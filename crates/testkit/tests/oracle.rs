@@ -16,6 +16,7 @@ async fn reads_answer_what_the_oracle_says() {
         assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
         assert!(report.rows > report.done / 2, "most reads find something");
         assert!(report.undecided * 5 < report.done, "most reads can be foretold");
+        assert!(report.rules.whole > 0 && report.rules.broken > 0, "some rules are kept in data");
     }
 }
 

@@ -180,6 +180,55 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: Reads,
     },
     Mutant {
+        what: "a rule in data that denies is not heard",
+        file: "crates/engine/src/catalog/combine.rs",
+        find: r"    match allowed {
+        _ if conditions.is_empty() => return allowed,
+",
+        replace: r"    conditions.clear();
+    match allowed {
+        _ if conditions.is_empty() => return allowed,
+",
+        test: Reads,
+    },
+    Mutant {
+        what: "a rule in data that allows and cannot be read allows",
+        file: "crates/engine/src/overrides.rs",
+        find: r"            let counts = of.effect == Effect::Deny || of.problems.is_empty();
+",
+        replace: r"            let counts = true;
+",
+        test: Reads,
+    },
+    Mutant {
+        what: "a rule in data that denies and cannot be read is not heard",
+        file: "crates/engine/src/overrides.rs",
+        find: r"            let counts = of.effect == Effect::Deny || of.problems.is_empty();
+",
+        replace: r"            let counts = of.problems.is_empty();
+",
+        test: Reads,
+    },
+    Mutant {
+        what: "a rule in data for a role is for everybody",
+        file: "crates/engine/src/overrides/read.rs",
+        find: r"        let mut conditions: Vec<Expr> = role.into_iter().chain(said.condition).collect();
+",
+        replace: r"        let _ = role;
+        let mut conditions: Vec<Expr> = said.condition.into_iter().collect();
+",
+        test: Reads,
+    },
+    Mutant {
+        what: "a rule in data denies links that go by the rule of changing the row in vain",
+        file: "crates/engine/src/write/rules.rs",
+        find: r"            if self.allows(table, &besides.open, row, Change::default()).await? {
+",
+        replace: r"            if self.allows(table, &Rule::Always, row, Change::default()).await? {
+",
+        test: Writes,
+    },
+    Mutant {
         what: "rows of other tenants are seen",
         file: "crates/engine/src/catalog.rs",
         find: r"        let Some(tenant) = &self.tenant else { return rule };

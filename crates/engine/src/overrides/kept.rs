@@ -187,6 +187,11 @@ impl Kept {
             *self.planning.write() = next;
         }
         self.known.store(wanted, Ordering::Release);
+        // Each time: when the app is opened, nobody may count yet.
+        let catalog = self.planning.read().catalog.clone();
+        let (count, broken) = (catalog.overrides().iter().count(), catalog.overrides().broken().count());
+        metrics::gauge!("mainstay_rule_overrides").set(count as f64);
+        metrics::gauge!("mainstay_rule_overrides_broken").set(broken as f64);
         Ok(())
     }
 
@@ -270,8 +275,6 @@ fn tell(overrides: &Overrides, known: &Overrides) {
             tracing::warn!(id = %id.to_json(), "a rule that is kept in data cannot be read: {words}");
         }
     }
-    metrics::gauge!("mainstay_rule_overrides").set(overrides.iter().count() as f64);
-    metrics::gauge!("mainstay_rule_overrides_broken").set(overrides.broken().count() as f64);
     tracing::info!(overrides = overrides.iter().count(), "the rules that are kept in data are others now");
 }
 

@@ -179,17 +179,23 @@ impl Hub {
         true
     }
 
+    /// Freezes sessions that still go by other rules than those that hold: rules may be changed past the log.
+    pub(super) fn freeze_outdated(&mut self) {
+        let engine = self.engine();
+        let is_outdated = |session: &&Session| {
+            session.standing.as_ref().is_some_and(|standing| !engine.holds(&standing.planning))
+        };
+        let sessions = self.sessions.iter().filter(|(_, session)| is_outdated(session));
+        let outdated: Vec<SessionId> = sessions.map(|(id, _)| *id).collect();
+        outdated.into_iter().for_each(|id| self.refresh(id));
+    }
+
     /// Freezes the sessions whose callers a batch may have changed; all of them where it changes the rules.
     pub(super) fn freeze_touched(&mut self, batch: &Batch) {
-        if batch.changes.iter().filter(|change| self.engine().changes_rules(change)).count() > 0 {
-            // Nobody sees what the rules of before showed.
-            return self
-                .sessions
-                .keys()
-                .copied()
-                .collect::<Vec<_>>()
-                .into_iter()
-                .for_each(|id| self.refresh(id));
+        if batch.changes.iter().any(|change| self.engine().changes_rules(change)) {
+            // What the rules of before showed is of no use to anybody.
+            let all: Vec<SessionId> = self.sessions.keys().copied().collect();
+            return all.into_iter().for_each(|id| self.refresh(id));
         }
         let mut rows: Vec<(TableId, Box<str>)> = Vec::new();
         for change in &batch.changes {

@@ -118,7 +118,13 @@ fn flags(output: Output, app: &App) -> Option<Result<String>> {
 
 fn database(output: Output, app: &App) -> Result<String> {
     let runtime = Runtime::open(output, app)?;
-    let problems = runtime.block_on(runtime.engine.store().integrity_check())?;
+    let mut problems = runtime.block_on(runtime.engine.store().integrity_check())?;
+    // A rule that cannot be read lets nobody do more, but it may keep many from what is theirs.
+    let planning = runtime.block_on(runtime.engine.planning())?;
+    let broken = planning.catalog().overrides().broken();
+    problems.extend(
+        broken.map(|(id, words)| format!("the RuleOverride {} cannot be read: {words}", id.to_json())),
+    );
     if problems.is_empty() {
         Ok("opens, fits the schema, is intact".to_owned())
     } else {

@@ -22,6 +22,7 @@ mod jobs;
 mod live;
 mod migrate;
 mod moving;
+mod overrides;
 mod postgres;
 mod pulled;
 mod reload;

@@ -343,7 +343,7 @@ fn what_needs_a_database_of_its_own_is_refused_and_leaves_nothing() {
             assert!(said.contains("its database was made by others"), "{words:?}: {said}");
         }
         let stay = rental.stay();
-        for capability in ["jobs", "mail", "presence"] {
+        for capability in ["jobs", "mail", "presence", "rules"] {
             let using = stay.replacen(" existing\n", &format!(" existing\n\nuse {capability}\n"), 1);
             assert_ne!(using, stay);
             rental.app.write("../rental/rental.stay", &using);

@@ -173,7 +173,7 @@ fn tables(dice: &mut Dice) -> App {
             }
         }
     }
-    App { uses: None, tables }
+    App { uses: None, tables, keeps_rules: false }
 }
 
 /// Random rules, checks and an order of a table; some cannot stand, as the checker says.

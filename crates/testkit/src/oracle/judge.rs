@@ -19,7 +19,7 @@ use super::case::Case;
 use super::predict::{Oracle, Refusals, Stop};
 use super::simulate::{Said, Simulation, writes};
 use crate::database::{Database, DatabaseKind, schema_of};
-use crate::naive::{Asker, Naive, World};
+use crate::naive::{Asker, Naive, World, added};
 use crate::rows::NOW;
 
 /// How an answer compares with what was foretold.
@@ -57,7 +57,9 @@ pub async fn read(
 ) -> anyhow::Result<Verdict> {
     let schema = database.engine.schema().clone();
     let asker = &asker.present(&schema, world);
-    let oracle = Oracle { naive: Naive { schema: &schema, world, at_start: world, asker, now: NOW } };
+    let added = added::read(&schema, world);
+    let naive = Naive { schema: &schema, world, at_start: world, asker, now: NOW, added: &added };
+    let oracle = Oracle { naive };
     let expected = oracle.answer(request);
     let found = execute(database, asker, request, &[]).await?;
     let verdict = match (&expected, &found) {
@@ -206,7 +208,9 @@ async fn judged_write(
                 if !difference.is_empty() {
                     return Ok(differs("another state".into(), &found, &difference));
                 }
-                let naive = Naive { schema: &schema, world: after, at_start: world, asker, now: NOW };
+                let added = added::read(&schema, world);
+                let naive =
+                    Naive { schema: &schema, world: after, at_start: world, asker, now: NOW, added: &added };
                 let before = Naive { world, ..naive };
                 return Ok(match told(&naive, before, request, answer) {
                     Ok(Some(leak)) => differs("an answer without what may not be read".into(), &found, &leak),

@@ -27,6 +27,7 @@ use uuid::Uuid;
 use super::case::json_of;
 use super::generate;
 use super::model::Doc;
+use super::overrides::{self, Broken, Kept};
 use super::request::Requests;
 use crate::cases::{cases, first_seed};
 use crate::database::{Database, DatabaseKind};
@@ -63,6 +64,8 @@ pub struct Report {
     pub resumed: usize,
     /// See `resumed`.
     pub reread: usize,
+    /// Rules in data.
+    pub rules: Kept,
     /// Differences.
     pub failures: Vec<String>,
 }
@@ -128,10 +131,15 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
     let mut dice = Dice::new(seed);
     // Who is connected is written a moment later, and waited for each time.
     let has_presence = dice.one_in(3);
-    let (app, schema) = match has_presence {
+    let (mut app, mut schema) = match has_presence {
         true => generate::app_with_presence(&mut dice),
         false => generate::app(&mut dice, false),
     };
+    // By the seed and not by the dice, which make the same app of it as without.
+    if seed % 3 == 2 {
+        app.keeps_rules = true;
+        schema = generate::settle(&mut app);
+    }
     let users = 2 + dice.below(3);
     let made = rows::world(&schema, &mut dice, users, 6, false);
     let database = Database::open(on, schema.clone()).await?;
@@ -179,7 +187,10 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
     }
     let failed = |what: String| format!("seed {seed} on {on:?}: {what}\n{}", app.text().0);
     for write in 0..=WRITES {
-        if write > 0 {
+        if write > 0 && app.keeps_rules && dice.one_in(4) {
+            overrides::change(&database, &mut dice, Broken::LeftOut, &mut report.rules).await?;
+            world = database.world().await?;
+        } else if write > 0 {
             let pointed = pointed_change(&mut dice, &schema, &world, &asked).filter(|_| dice.one_in(2));
             let (asker, request) = match pointed {
                 Some(request) => (Asker { admin: true, ..Asker::default() }, request),

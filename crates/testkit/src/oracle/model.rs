@@ -9,6 +9,8 @@ pub struct App {
     pub uses: Option<&'static str>,
     /// Its tables.
     pub tables: Vec<TableText>,
+    /// Whether rules are kept in data as well.
+    pub keeps_rules: bool,
 }
 
 /// One table.
@@ -79,8 +81,10 @@ impl App {
     /// The text, and which line of which table each of its lines is.
     pub fn text(&self) -> (String, Vec<Option<(usize, usize)>>) {
         let (mut out, mut places) = (String::new(), Vec::new());
-        if let Some(capability) = self.uses {
-            out.push_str(&format!("use {capability}\n"));
+        let rules = self.keeps_rules.then_some("rules");
+        let uses: Vec<&str> = self.uses.into_iter().chain(rules).collect();
+        if !uses.is_empty() {
+            out.push_str(&format!("use {}\n", uses.join(", ")));
             places.push(None);
         }
         for (table_at, table) in self.tables.iter().enumerate() {
@@ -101,6 +105,9 @@ impl App {
     /// Apps with a piece less, or a smaller one.
     pub fn smaller(&self) -> Vec<App> {
         let mut found = Vec::new();
+        if self.keeps_rules {
+            found.push(App { keeps_rules: false, ..self.clone() });
+        }
         for at in 0..self.tables.len() {
             let mut copy = self.clone();
             copy.tables.remove(at);

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::case::{AppText, Case};
 use super::generate;
 use super::judge::{self, Verdict};
+use super::overrides::{self, Broken, Kept};
 use super::request::Requests;
 use super::shrink::shrink;
 use crate::cases::{cases, first_seed, shrinking};
@@ -52,16 +53,18 @@ pub struct Report {
     pub refused: BTreeMap<&'static str, usize>,
     /// Not to be foretold.
     pub undecided: usize,
+    /// Rules in data.
+    pub rules: Kept,
     /// Texts of small cases in which engine and oracle differ.
     pub failures: Vec<String>,
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { done, answered, rows, refused, undecided, .. } = self;
+        let Report { done, answered, rows, refused, undecided, rules, .. } = self;
         write!(
             f,
-            "{done} requests: {answered} answered with {rows} rows, {refused:?} refused, {undecided} undecided"
+            "{done} requests: {answered} answered with {rows} rows, {refused:?} refused, {undecided} undecided, {rules:?}"
         )
     }
 }
@@ -94,7 +97,11 @@ pub(super) async fn all_apps(
 async fn one_app(kind: Kind, on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Result<()> {
     let mut dice = Dice::new(seed);
     let extremes = kind == Kind::Reads && dice.one_in(5);
-    let (app, schema) = generate::app(&mut dice, extremes);
+    let (mut app, mut schema) = generate::app(&mut dice, extremes);
+    if dice.one_in(3) {
+        app.keeps_rules = true;
+        schema = generate::settle(&mut app);
+    }
     let users = 1 + dice.below(3);
     let made = rows::world(&schema, &mut dice, users, 6, extremes);
     let database = Database::open(on, schema.clone()).await?;
@@ -102,6 +109,10 @@ async fn one_app(kind: Kind, on: DatabaseKind, seed: u64, report: &mut Report) -
     let mut world = database.world().await?;
     anyhow::ensure!(world == made.sorted(), "rows come back as they went in");
     for _ in 0..REQUESTS {
+        if app.keeps_rules && dice.one_in(4) {
+            overrides::change(&database, &mut dice, Broken::Kept, &mut report.rules).await?;
+            world = database.world().await?;
+        }
         let mut requests = Requests { schema: &schema, world: &world, dice: &mut dice, extremes };
         let request = if kind == Kind::Reads { requests.read() } else { requests.write() };
         // Plans are kept: what one caller asked, another one asks again.

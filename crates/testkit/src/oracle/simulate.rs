@@ -20,7 +20,7 @@ use serde_json::{Map, Value as Json};
 
 use super::case::json_of;
 use super::predict::{Oracle, Stop, is_keyword, nested};
-use crate::naive::{Asker, Eyes, Naive, Row, Scene, World};
+use crate::naive::{Added, Asker, Eyes, Naive, Of, Row, Scene, World, added};
 
 type Predicted<T> = Result<T, Stop>;
 type Part = Map<String, Json>;
@@ -41,6 +41,7 @@ pub struct Simulation<'a> {
     pub is_taken: bool,
     afters: Vec<After>,
     creating: Vec<(TableId, Value)>,
+    added: Vec<Added>,
 }
 
 /// Messages of checks and warnings that are not met.
@@ -131,6 +132,7 @@ impl<'a> Simulation<'a> {
     /// Before anything has happened.
     pub fn new(schema: &'a Schema, asker: &'a Asker, now: Timestamp, world: World) -> Simulation<'a> {
         let start = world.clone();
+        let added = added::read(schema, &world);
         let (afters, creating) = (Vec::new(), Vec::new());
         Simulation {
             schema,
@@ -142,6 +144,7 @@ impl<'a> Simulation<'a> {
             is_taken: false,
             afters,
             creating,
+            added,
         }
     }
 
@@ -190,6 +193,7 @@ impl<'a> Simulation<'a> {
             at_start: &self.start,
             asker: self.asker,
             now: self.now,
+            added: &self.added,
         }
     }
 
@@ -323,9 +327,11 @@ impl<'a> Simulation<'a> {
             eyes: Eyes::All,
         };
         let rules = declared.rules_of(operation, None).filter(|rule| rule.relations.is_empty());
-        let mut allowed = naive.any_rule_for(rules, &scene)? && naive.is_in_tenant(table, row);
-        for column in named.iter().filter(|column| declared.is_guarded(operation, **column)) {
-            allowed &= naive.any_rule_for(declared.rules_of(operation, Some(*column)), &scene)?;
+        let mut allowed =
+            naive.ruled((table, operation, Of::Rows), rules, &scene)? && naive.is_in_tenant(table, row);
+        for column in named {
+            let rules = declared.rules_of(operation, Some(*column));
+            allowed &= naive.ruled((table, operation, Of::Column(*column)), rules, &scene)?;
         }
         if allowed { Ok(()) } else { Err(refused(Key::Forbidden)) }
     }

@@ -63,7 +63,7 @@ fn other_databases_have_what_mainstay_gives_them() {
 #[test]
 fn capabilities_with_tables_of_their_own_are_for_other_databases() {
     let table = "table A { id int, without created, updated, allow read }";
-    for capability in ["flags", "jobs", "mail", "presence"] {
+    for capability in ["flags", "identity", "jobs", "mail", "presence", "rules"] {
         let found = listed(&format!("app a existing\nuse live, {capability}\n{table}")).join("\n");
         assert!(found.starts_with(&format!("E existing.without [{capability}] ")), "{capability}: {found}");
     }

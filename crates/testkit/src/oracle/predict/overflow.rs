@@ -32,12 +32,16 @@ impl Oracle<'_> {
     /// Whether a rule for reading rows or columns of a table overflows for some row, or for none.
     fn a_rule_fails(&self, table: &Table) -> bool {
         let rules = || table.rules.iter().filter(|rule| rule.operations.contains(&Operation::Read));
+        let added = || self.naive.added.iter().filter_map(|added| added.reads(table.id));
         let for_row = |row: &Vec<Value>| {
             let scene = Scene::of(table.id, row, Eyes::All);
-            rules().any(|rule| self.naive.any_rule_for(std::iter::once(rule), &scene).is_err())
+            let naive = Naive { ..self.naive };
+            rules().any(|rule| naive.any_rule_for(std::iter::once(rule), &scene).is_err())
+                || added().any(|condition| naive.eval(condition, &scene).is_err())
         };
         let without_row = rules()
-            .filter_map(|rule| rule.condition.as_ref())
+            .filter_map(|rule| rule.condition.as_deref())
+            .chain(added())
             .any(|rule| self.fails_without_row(table, rule));
         without_row || self.naive.world.rows(table.id).iter().any(for_row)
     }

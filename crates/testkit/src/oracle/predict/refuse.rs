@@ -8,6 +8,7 @@ use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json};
 
 use super::{Oracle, is_keyword, nested, parts, texts};
+use crate::naive::Of;
 
 impl<'a> Oracle<'a> {
     /// Why a document is refused, or may be.
@@ -113,14 +114,16 @@ impl<'a> Oracle<'a> {
         if column.secret {
             return Hides::Something;
         }
-        if self.naive.asker.admin || !table.is_guarded(Operation::Read, column.id) {
+        let what = (table.id, Operation::Read, Of::Column(column.id));
+        let is_spoken_of = self.naive.is_spoken_of(what);
+        if self.naive.asker.admin || !(table.is_guarded(Operation::Read, column.id) || is_spoken_of) {
             return Hides::Nothing;
         }
         let mut rules = table.rules_of(Operation::Read, Some(column.id));
         let holds = rules.any(|rule| {
             rule.condition.as_ref().is_none_or(|condition| self.naive.decided(condition) == Some(true))
         });
-        if holds {
+        if holds && !is_spoken_of {
             return Hides::Nothing;
         }
         let rows = self.naive.world.rows(table.id);

@@ -6,7 +6,7 @@ use mainstay_lang::value::Value;
 use serde_json::Value as Json;
 
 use super::{After, Among, Part, Place, Predicted, Simulation, refused, row_parts, writes};
-use crate::naive::{Eyes, Row, Scene};
+use crate::naive::{Eyes, Of, Row, Scene};
 use crate::oracle::predict::is_keyword;
 
 impl<'a> Simulation<'a> {
@@ -182,10 +182,17 @@ impl<'a> Simulation<'a> {
         };
         let scene = Scene::of(table, row, Eyes::All);
         let naive = self.naive();
+        let what = (table, operation, Of::Relation(relation));
         if self.asker.admin || declared.rules.iter().any(|rule| speaks(&rule)) {
-            let allowed = naive.any_rule_for(declared.rules.iter().filter(speaks), &scene)?
+            let allowed = naive.ruled(what, declared.rules.iter().filter(speaks), &scene)?
                 && naive.is_in_tenant(table, row);
             return if allowed { Ok(()) } else { Err(refused(Key::Forbidden)) };
+        }
+        if naive.is_denied(what, &scene)? {
+            return Err(refused(Key::Forbidden));
+        }
+        if naive.is_added(what, &scene)? && naive.is_in_tenant(table, row) {
+            return Ok(());
         }
         if self.creating.contains(&(table, row[0].clone())) {
             return Ok(());
