@@ -122,6 +122,7 @@ pub(crate) fn of_deletion(verb: &Name) -> Diagnostic {
 }
 
 /// A column that a rule may be about.
+#[expect(clippy::result_large_err, reason = "it is reported at once, and an app has few problems")]
 pub(crate) fn guarded_column(of: &Table, name: &Name) -> Result<ColumnId, Diagnostic> {
     if let Some(Member::Relation(_)) = of.members.get(&name.text) {
         let message = format!("`{}` is a relation to many rows: the rules of its rows govern it", name.text);
@@ -136,6 +137,7 @@ pub(crate) fn guarded_column(of: &Table, name: &Name) -> Result<ColumnId, Diagno
 }
 
 /// A relation whose links a rule may be about.
+#[expect(clippy::result_large_err, reason = "it is reported at once, and an app has few problems")]
 pub(crate) fn linked_relation(of: &Table, name: &Name) -> Result<RelationId, Diagnostic> {
     if let Some(Member::Relation(relation)) = of.members.get(&name.text) {
         return Ok(*relation);

@@ -123,6 +123,7 @@ impl Resolver<'_> {
 }
 
 /// The column of a name, or what is wrong with it.
+#[expect(clippy::result_large_err, reason = "it is reported at once, and an app has few problems")]
 pub(crate) fn find_column(of: &Table, name: &Name) -> Result<ColumnId, Diagnostic> {
     match of.members.get(&name.text) {
         Some(Member::Column(column)) => Ok(*column),
