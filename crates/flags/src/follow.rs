@@ -22,8 +22,8 @@ use crate::held::{Flags, Held};
 
 /// Between two looks at the table: what is changed meanwhile is seen by the second one.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Between two looks of a process that nobody tells of others' commits (one beside the server that has the file), and of one that could not
-/// read the last time.
+/// Looked at all the same: nobody tells of the commits of a command that has ended at once, and one beside the server that has the file
+/// hears of none.
 const POLL: Duration = Duration::from_millis(500);
 /// How long a look may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub(crate) async fn begin(engine: Arc<Engine>, flags: Flags) -> Result<(), Error
 type Commits = (tokio::sync::watch::Receiver<u64>, tokio::sync::watch::Receiver<u64>);
 
 async fn follow(engine: &Weak<Engine>, flags: &Flags, (mut own, mut foreign): Commits) {
-    let (mut is_current, mut is_told) = (true, true);
+    let mut is_told = true;
     // Of its own, so that commits that mean nothing do not put it off.
     let mut poll = interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -66,7 +66,7 @@ async fn follow(engine: &Weak<Engine>, flags: &Flags, (mut own, mut foreign): Co
                 is_told = changed.is_ok();
                 true
             }
-            _ = poll.tick(), if !is_told || !is_current => true,
+            _ = poll.tick() => true,
         };
         if !may_differ {
             continue;
@@ -75,11 +75,9 @@ async fn follow(engine: &Weak<Engine>, flags: &Flags, (mut own, mut foreign): Co
         let outcome = match read(&engine, flags).await {
             Ok(held) => {
                 flags.hold(held);
-                is_current = true;
                 "read"
             }
             Err(error) => {
-                is_current = false;
                 tracing::warn!(%error, "flags and settings could not be read, and stay as they were; tried again");
                 "failed"
             }

@@ -239,6 +239,20 @@ pub(crate) enum Command {
         #[command(flatten)]
         app: App,
     },
+    /// See and change the flags and settings of an app that says `use flags`
+    #[command(
+        after_help = "Examples:\n  mainstay flags shop list\n  mainstay flags shop set new_checkout true\n  mainstay flags shop unset new_checkout"
+    )]
+    Flags {
+        #[command(flatten)]
+        app: App,
+        /// list, set NAME VALUE, or unset NAME
+        #[arg(value_name = "WORD")]
+        words: Vec<String>,
+        /// The tenant whose value it is; everybody's unless said
+        #[arg(long, value_name = "ID")]
+        tenant: Option<String>,
+    },
     /// Look whether everything the app needs is there and well
     Doctor {
         #[command(flatten)]
@@ -518,6 +532,7 @@ impl Command {
             | Command::Backup { app, .. }
             | Command::Restore { app, .. }
             | Command::Settings { app }
+            | Command::Flags { app, .. }
             | Command::Doctor { app } => Some(app),
             Command::Jobs { command } => Some(match command {
                 JobsCommand::List { app, .. }

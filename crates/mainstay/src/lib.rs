@@ -88,6 +88,11 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
         Command::Check { app } => commands::check::run(output, &app),
         Command::Fmt { app, check } => commands::fmt::run(output, &app, check),
         Command::Serve { app } => commands::serve::run(output, &app),
+        Command::Flags { app, mut words, tenant } => {
+            words.extend(output.json.then(|| "--json".to_owned()));
+            words.extend(tenant.into_iter().flat_map(|tenant| ["--tenant".to_owned(), tenant]));
+            commands::plugin::run(output, &app, "flags", words)
+        }
         Command::Work { app } => commands::work::run(output, &app),
         Command::Jobs { command } => commands::jobs::run(output, command),
         Command::Migrate { command } => commands::migrate::run(output, &command),
