@@ -12,7 +12,6 @@ use mainstay_lang::value::Value;
 use mainstay_sql::forms::Forms;
 use mainstay_store::{ReadLimits, Store};
 use parking_lot::RwLock;
-use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::adopt;
@@ -32,6 +31,7 @@ use crate::read;
 use crate::recent::Recent;
 use crate::response::Response;
 use crate::tail::Change;
+use crate::within::within;
 use crate::write::{self, Along};
 
 /// How an engine is opened.
@@ -218,24 +218,30 @@ impl Engine {
         let writes = along.is_some() || self.writes_in(operation);
         let span = tracing::debug_span!("execute", writes, refused = Empty);
         let started = Instant::now();
-        let result = async {
-            let (planning, ctx) = self.ruling.enter(ctx).await?;
-            let (planning, ctx) = (&*planning, &*ctx);
-            match (self.has_hooks, writes) {
-                (true, _) => Box::pin(self.execute_by(planning, ctx, operation, None, along)).await,
-                (false, true) => write::execute(self, planning, ctx, operation, None, along)
-                    .await
-                    .map(|done| done.response),
-                (false, false) => read::run(self, planning, ctx, operation).await,
-            }
-        }
-        .instrument(span.clone())
-        .await;
+        let result = within!(span.clone(), self.carry_out(ctx, operation, writes, along));
         let refused = result.as_ref().err().map(|error| error.key);
         span.record("refused", refused.map(Key::text));
         let meters = if writes { &self.meters.writes } else { &self.meters.reads };
         meters.note(refused, started.elapsed());
         result
+    }
+
+    async fn carry_out(
+        &self,
+        ctx: &Ctx,
+        operation: &Operation,
+        writes: bool,
+        along: Option<Along>,
+    ) -> Result<Response, Error> {
+        let (planning, ctx) = self.ruling.enter(ctx).await?;
+        let (planning, ctx) = (&*planning, &*ctx);
+        match (self.has_hooks, writes) {
+            (true, _) => Box::pin(self.execute_by(planning, ctx, operation, None, along)).await,
+            (false, true) => {
+                write::execute(self, planning, ctx, operation, None, along).await.map(|done| done.response)
+            }
+            (false, false) => read::run(self, planning, ctx, operation).await,
+        }
     }
 
     /// The caller that claims are about; `None` when there is no such user, or not that session any more.

@@ -41,6 +41,7 @@ pub mod trace;
 pub mod triggers;
 mod watch;
 mod why;
+mod within;
 mod write;
 
 pub use engine::{Engine, Options};

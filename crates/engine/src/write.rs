@@ -31,7 +31,6 @@ use std::sync::Arc;
 
 use mainstay_store::{StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
-use tracing::Instrument as _;
 
 use self::explain::Explained;
 use self::planned::Planned;
@@ -46,6 +45,7 @@ use crate::part::{Document, Idempotency, Operation};
 use crate::planning::Planning;
 use crate::response::Response;
 use crate::why::Inquiry;
+use crate::within::within;
 
 pub(crate) use self::answer::Shown;
 pub use self::log::transaction_number;
@@ -265,8 +265,8 @@ impl Job {
             && let Some(answers) = late.take()
         {
             let hooking = &hooked.hooking;
-            let answering = planned.answer(run, answers).instrument(tracing::debug_span!("answer"));
-            let mut response = Box::pin(answering).await?;
+            let answering = Box::pin(planned.answer(run, answers));
+            let mut response = within!(tracing::debug_span!("answer"), answering)?;
             Box::pin(hooking.results(run, &hooking.shared.documents, &mut response)).await?;
             let hooks = &self.planning.hooks.request.on_response;
             response = hooking.call_all(run, hooks, (None, "on_response", ""), response).await?;
@@ -277,11 +277,11 @@ impl Job {
         if self.rules.is_some() || self.inquiry.is_some() {
             Box::pin(run.check_rules()).await?;
         }
-        run.check(&self.accepted).instrument(tracing::debug_span!("checks")).await?;
+        within!(tracing::debug_span!("checks"), run.check(&self.accepted))?;
         if let Some(inquiry) = &self.inquiry {
             inquiry.complete();
         }
-        run.log().instrument(tracing::debug_span!("log")).await?;
+        within!(tracing::debug_span!("log"), run.log())?;
         for row in run.rows.written() {
             match self.caller_tables.get(row.table) {
                 None => {}
@@ -298,8 +298,8 @@ impl Job {
         let mut response = match (early, late) {
             (Some(response), _) => response,
             (None, answers) => {
-                let answering = planned.answer(run, answers.unwrap_or_default());
-                answering.instrument(tracing::debug_span!("answer")).await?
+                let answers = answers.unwrap_or_default();
+                within!(tracing::debug_span!("answer"), planned.answer(run, answers))?
             }
         };
         response.wrote = run.rows.has_changes();

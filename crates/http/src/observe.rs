@@ -78,6 +78,11 @@ impl Observation {
         }
     }
 
+    /// The span, where somebody looks at single requests.
+    pub(crate) fn looked_at(&self) -> Option<&Span> {
+        self.path.is_some().then_some(&self.span)
+    }
+
     pub(crate) fn caller(&mut self, caller: &Caller) {
         self.caller_kind = match (caller.admin, &caller.user) {
             (true, _) => "admin",
@@ -111,7 +116,7 @@ impl Drop for Observation {
         let route = matched.map_or(self.route, MatchedPath::as_str);
         meters().request(method, route, self.status, elapsed);
         // Whoever writes the line finds what was done beneath it there; the line itself says all that the span would.
-        let _entered = self.span.enter();
+        let _entered = self.looked_at().map(Span::enter);
         tracing::info!(
             target: "mainstay::http",
             parent: None,

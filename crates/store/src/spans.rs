@@ -67,7 +67,10 @@ pub(crate) fn came_to(span: &Span, outcome: Result<&Outcome, &StoreError>) {
         Ok(Outcome::Json(rows)) => span.record("db.response.returned_rows", rows.rows),
         Ok(Outcome::Values(rows)) => span.record("db.response.returned_rows", rows.len() as u64),
         Ok(Outcome::Nothing { affected }) => span.record("rows_written", *affected),
-        Err(error) => return failed(span, error),
+        Err(error) => {
+            failed(span, error);
+            span
+        }
     };
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use mainstay_lang::value::Value;
 use mainstay_store::{Outcome, ReadLimits};
-use tracing::Instrument as _;
 
 use super::plan::Step;
 use super::resolve::{Planner, writes};
@@ -20,6 +19,7 @@ use crate::planning::Planning;
 use crate::read;
 use crate::resolve::name;
 use crate::response::{DocumentAnswer, EntryAnswer, Response};
+use crate::within::within;
 
 /// The documents of a request, planned.
 pub(super) struct Planned {
@@ -94,13 +94,12 @@ impl Planned {
                     parts.push(match part {
                         PartPlan::Write(step) => {
                             let span = tracing::debug_span!("write", table = entry.table);
-                            let written = run.step(step, Place::default()).instrument(span);
-                            written.await.map(PartAnswer::Rows)?
+                            within!(span, run.step(step, Place::default())).map(PartAnswer::Rows)?
                         }
                         PartPlan::Read(prepared, params) => {
                             let span = tracing::debug_span!("read", table = entry.table);
-                            let rows = read(run, prepared, params).instrument(span);
-                            PartAnswer::Read(Box::pin(rows).await?)
+                            let rows = Box::pin(read(run, prepared, params));
+                            PartAnswer::Read(within!(span, rows)?)
                         }
                     });
                 }

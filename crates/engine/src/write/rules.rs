@@ -3,16 +3,19 @@
 //! A condition stands in the scope of the row; `old` and `new` are the images around a change. The database is asked
 //! about the row as it stands there, so who asks "before" does so before the row is written.
 
+use std::sync::Arc;
+
 use mainstay_lang::eval::Env;
+use mainstay_lang::expr::Expr;
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, Table, TableId};
 use mainstay_lang::value::Value;
-use tracing::Instrument as _;
 
 use super::prepared::Test;
 use super::rows::Image;
 use super::run::Run;
 use crate::catalog::Rule;
 use crate::error::{Error, Key};
+use crate::within::within;
 
 /// The images around a change.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,14 +83,21 @@ impl Run<'_> {
             Rule::Always => Ok(true),
             Rule::When(condition) => {
                 let span = tracing::debug_span!("guard", table = self.schema().table(table).name);
-                let asked = async {
-                    let test = self.prepared.test(condition);
-                    self.hold(table, &test, row, change).await?;
-                    Ok(self.truth(table, &test, row, change).await? == Some(true))
-                };
-                asked.instrument(span).await
+                within!(span, self.is_met(table, condition, row, change))
             }
         }
+    }
+
+    async fn is_met(
+        &mut self,
+        table: TableId,
+        condition: &Arc<Expr>,
+        row: &Image,
+        change: Change<'_>,
+    ) -> Result<bool, Error> {
+        let test = self.prepared.test(condition);
+        self.hold(table, &test, row, change).await?;
+        Ok(self.truth(table, &test, row, change).await? == Some(true))
     }
 
     /// The table's rule and those of the columns named, or 403. A stream's rows are changed by its commands alone.

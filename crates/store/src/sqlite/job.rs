@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tracing::Span;
+use tracing::level_filters::LevelFilter;
 
 use crate::store::WriteJob;
 use crate::{StoreError, Tx, spans};
@@ -98,7 +99,8 @@ where
     }
 
     fn commits(&mut self) {
-        if matches!(self.result, Some(Ok(_))) {
+        // Entering a span costs more than seeing that nobody listens.
+        if LevelFilter::current() >= LevelFilter::DEBUG && matches!(self.result, Some(Ok(_))) {
             self.meanwhile = self.span.in_scope(|| tracing::debug_span!("commit"));
         }
     }
