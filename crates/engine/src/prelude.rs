@@ -37,8 +37,7 @@ mod tests {
             sources.add("app.stay", text);
             let analysis = analyse(&sources);
             assert!(analysis.diagnostics.is_empty(), "{text}: {:?}", analysis.diagnostics);
-            let schema = analysis.schema.expect("nothing is wrong with it");
-            schema
+            analysis.schema.expect("nothing is wrong with it")
         };
         let has = |text: &str, table: &str, expect: bool| {
             assert_eq!(check(text).table_named(table).is_some(), expect, "{text}");

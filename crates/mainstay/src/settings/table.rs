@@ -3,14 +3,13 @@
 //! The table yields the command line's flags, the environment's variables, what the files may say, the listing of
 //! `mainstay settings` and the settings page of the documentation. A setting that is not here does not exist.
 
-mod identity;
+mod capabilities;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use mainstay_jobs as jobs;
-use mainstay_mail::Tls;
 use mainstay_store::DatabaseUrl;
 use mainstay_trace::Target;
 
@@ -19,7 +18,7 @@ use super::setting::Setting;
 
 /// The settings, in the order in which they are listed.
 pub(crate) const SETTINGS: &[Setting] =
-    &joined::<{ OWN.len() + identity::SETTINGS.len() }>(OWN, identity::SETTINGS);
+    &joined::<{ OWN.len() + capabilities::SETTINGS.len() }>(OWN, capabilities::SETTINGS);
 
 const fn joined<const N: usize>(first: &[Setting], second: &[Setting]) -> [Setting; N] {
     let mut all = [first[0]; N];
@@ -597,135 +596,6 @@ const OWN: &[Setting] = &[
         secret: false,
         apply: |config, text| {
             config.live.presence_lease = duration(text)?.max(std::time::Duration::from_secs(1));
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.from",
-        flag: "mail-from",
-        placeholder: "ADDRESS",
-        default: "app@localhost",
-        help: "Who mail comes from: Shop <shop@example.com>.",
-        secret: false,
-        apply: |config, text| {
-            config.mail_from = text.to_owned();
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.host",
-        flag: "mail-host",
-        placeholder: "NAME",
-        default: "",
-        help: "The mail server. In development mail is captured instead.",
-        secret: false,
-        apply: |config, text| {
-            config.mail_host = Some(text.to_owned());
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.port",
-        flag: "mail-port",
-        placeholder: "PORT",
-        default: "587",
-        help: "Its port.",
-        secret: false,
-        apply: |config, text| {
-            config.mail_port = text.parse().map_err(|_| "a port".to_owned())?;
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.tls",
-        flag: "mail-tls",
-        placeholder: "starttls|wrapped|none",
-        default: "starttls",
-        help: "How the connection to it is encrypted: from within before anything is said, from the first byte, or not at all.",
-        secret: false,
-        apply: |config, text| {
-            config.mail_tls = match text {
-                "starttls" => Tls::StartTls,
-                "wrapped" => Tls::Wrapped,
-                "none" => Tls::None,
-                _ => return Err("starttls, wrapped or none".to_owned()),
-            };
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.user",
-        flag: "mail-user",
-        placeholder: "NAME",
-        default: "",
-        help: "As whom it is signed in to.",
-        secret: false,
-        apply: |config, text| {
-            config.mail_user = Some(text.to_owned());
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.password",
-        flag: "mail-password",
-        placeholder: "PASSWORD",
-        default: "",
-        help: "With which password.",
-        secret: true,
-        apply: |config, text| {
-            config.mail_password = Some(text.to_owned());
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.authority",
-        flag: "mail-authority",
-        placeholder: "FILE",
-        default: "",
-        help: "A certificate (PEM) that its own is signed by, when the system does not know it.",
-        secret: false,
-        apply: |config, text| {
-            config.mail_authority = Some(text.into());
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.allow",
-        flag: "mail-allow",
-        placeholder: "ADDRESSES",
-        default: "",
-        help: "Who gets mail elsewhere than in production, separated by commas; @example.com is everybody there. Nobody unless said.",
-        secret: false,
-        apply: |config, text| {
-            config.mail_allow = list(text);
-            Ok(())
-        },
-    },
-    Setting {
-        name: "mail.bounce_secret",
-        flag: "mail-bounce-secret",
-        placeholder: "SECRET",
-        default: "",
-        help: "What a mail service gives as password or token when it says at /mail/bounces that a mail came back: at least 16 \
-               characters. Without it there is no such path.",
-        secret: true,
-        apply: |config, text| {
-            if text.len() < 16 {
-                return Err("at least 16 characters".to_owned());
-            }
-            config.mail_bounce_secret = Some(text.to_owned());
-            Ok(())
-        },
-    },
-    Setting {
-        name: "flags.shown",
-        flag: "flags-shown",
-        placeholder: "NAMES",
-        default: "",
-        help: "Names of the app's settings that clients may see as they see its flags, separated by commas. None unless said.",
-        secret: false,
-        apply: |config, text| {
-            config.flags_shown = list(text);
             Ok(())
         },
     },

@@ -1,11 +1,142 @@
-//! The settings of `use identity`.
+//! The settings of capabilities: mail, identity, flags.
 
 use std::time::Duration;
 
-use super::super::parse::{duration, size};
+use mainstay_mail::Tls;
+
+use super::super::parse::{duration, list, size};
 use super::super::setting::Setting;
 
 pub(super) const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "mail.from",
+        flag: "mail-from",
+        placeholder: "ADDRESS",
+        default: "app@localhost",
+        help: "Who mail comes from: Shop <shop@example.com>.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_from = text.to_owned();
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.host",
+        flag: "mail-host",
+        placeholder: "NAME",
+        default: "",
+        help: "The mail server. In development mail is captured instead.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_host = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.port",
+        flag: "mail-port",
+        placeholder: "PORT",
+        default: "587",
+        help: "Its port.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_port = text.parse().map_err(|_| "a port".to_owned())?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.tls",
+        flag: "mail-tls",
+        placeholder: "starttls|wrapped|none",
+        default: "starttls",
+        help: "How the connection to it is encrypted: from within before anything is said, from the first byte, or not at all.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_tls = match text {
+                "starttls" => Tls::StartTls,
+                "wrapped" => Tls::Wrapped,
+                "none" => Tls::None,
+                _ => return Err("starttls, wrapped or none".to_owned()),
+            };
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.user",
+        flag: "mail-user",
+        placeholder: "NAME",
+        default: "",
+        help: "As whom it is signed in to.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_user = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.password",
+        flag: "mail-password",
+        placeholder: "PASSWORD",
+        default: "",
+        help: "With which password.",
+        secret: true,
+        apply: |config, text| {
+            config.mail_password = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.authority",
+        flag: "mail-authority",
+        placeholder: "FILE",
+        default: "",
+        help: "A certificate (PEM) that its own is signed by, when the system does not know it.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_authority = Some(text.into());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.allow",
+        flag: "mail-allow",
+        placeholder: "ADDRESSES",
+        default: "",
+        help: "Who gets mail elsewhere than in production, separated by commas; @example.com is everybody there. Nobody unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.mail_allow = list(text);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "mail.bounce_secret",
+        flag: "mail-bounce-secret",
+        placeholder: "SECRET",
+        default: "",
+        help: "What a mail service gives as password or token when it says at /mail/bounces that a mail came back: at least 16 \
+               characters. Without it there is no such path.",
+        secret: true,
+        apply: |config, text| {
+            if text.len() < 16 {
+                return Err("at least 16 characters".to_owned());
+            }
+            config.mail_bounce_secret = Some(text.to_owned());
+            Ok(())
+        },
+    },
+    Setting {
+        name: "flags.shown",
+        flag: "flags-shown",
+        placeholder: "NAMES",
+        default: "",
+        help: "Names of the app's settings that clients may see as they see its flags, separated by commas. None unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.flags_shown = list(text);
+            Ok(())
+        },
+    },
     Setting {
         name: "identity.registration",
         flag: "identity-registration",
