@@ -14,7 +14,7 @@ const TOOLS: &[(&[&str], &str)] = &[
     (&["initdb", "pg_ctlcluster"], "postgresql"),
     (&["pgbouncer"], "pgbouncer"),
     (&["chromium", "chromium-browser", "google-chrome", "chrome"], "chromium"),
-    (&["openssl"], "openssl"),
+    (&["npm"], "npm"),
 ];
 
 /// Installs the system packages that are missing.

@@ -8,7 +8,7 @@ use mainstay_lang::filter::AggregateFunction;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 
-use crate::dialect::{Counted, Dialect, Operator};
+use crate::dialect::{Counted, Dialect, Operator, RowCounting};
 use crate::expr::{Relatives, is_never_null};
 use crate::plan::{Aggregate, AggregateOrder, Computed};
 use crate::select::json::{Pieces, key};
@@ -108,8 +108,8 @@ impl Writer<'_> {
             let value = self.capture(|w| w.item(alias, index));
             pieces.value(self, &item.ty, item.nullable, &value);
         }
-        if let Some(mark) = self.dialect.row_mark() {
-            pieces.sql(mark.to_owned());
+        if let RowCounting::Mark(mark) = self.dialect.row_counting() {
+            pieces.literal(mark);
         }
         pieces.literal("}");
         self.concat(&pieces);

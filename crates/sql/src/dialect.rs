@@ -78,9 +78,22 @@ pub enum Operator<'a> {
     Avg(&'a Type),
     /// The opaque text of a cursor from its tag `{0}` and its values `{1}`, a JSON array.
     Cursor,
-    /// For a nested row that stands alone, so that it can be counted: nothing that `concat` would show, or a mark as in
-    /// [`Dialect::row_mark`].
-    Row,
+}
+
+/// How rows are counted that are put together within others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowCounting {
+    /// Whoever reads the result counts them exactly by what stands in each: a tab, which is no part of the JSON.
+    Mark(&'static str),
+    /// A function of the database counts one that stands alone and shows nothing that `concat` would show; of lists
+    /// [`Dialect::list_counter`] is exact, and one that nobody limited is cut off behind the cap.
+    Call(&'static str),
+}
+
+impl RowCounting {
+    pub(crate) fn is_mark(&self) -> bool {
+        matches!(self, RowCounting::Mark(_))
+    }
 }
 
 /// What a column is in its table.
@@ -206,12 +219,8 @@ pub trait Dialect: Debug + Send + Sync {
     /// request.
     fn list_counter(&self, counted: Counted) -> &'static str;
 
-    /// What stands in each row of a list where whoever reads the result counts the rows exactly: a tab, which is no part of
-    /// the JSON. Where there is none [`Dialect::list_counter`] is exact, and a list that nobody limited is cut off behind the
-    /// cap.
-    fn row_mark(&self) -> Option<&'static str> {
-        None
-    }
+    /// How a row is counted that stands alone within others, and each row of a list.
+    fn row_counting(&self) -> RowCounting;
 
     /// Whether a way to the rows is chosen, and kept, before the values of a statement are known. Then the text says how many
     /// rows there may be at most, roughly: a way to ten rows is another than one to all of them.

@@ -26,7 +26,7 @@ use crate::forms::{Form, Forms, Kept};
 use crate::pull::Candidate;
 use crate::triggers::TriggerSpelling;
 
-use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, TypeChange};
+use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, RowCounting, TypeChange};
 
 /// PostgreSQL 14 or later, with a database encoded in UTF-8.
 #[derive(Clone, Debug)]
@@ -139,7 +139,6 @@ impl Dialect for Postgres {
             Operator::Cursor => {
                 "translate(encode(convert_to({0} || {1}, 'UTF8'), 'base64'), E'+/=\\n', '-_')".into()
             }
-            Operator::Row => "E'\\t'".into(),
         }
     }
 
@@ -167,8 +166,8 @@ impl Dialect for Postgres {
         true
     }
 
-    fn row_mark(&self) -> Option<&'static str> {
-        Some("E'\\t'")
+    fn row_counting(&self) -> RowCounting {
+        RowCounting::Mark("\t")
     }
 
     fn row_cap(&self) -> Option<&'static str> {

@@ -25,7 +25,7 @@ use crate::forms::{Form, Forms, Kept};
 use crate::pull::Candidate;
 use crate::triggers::TriggerSpelling;
 
-use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, TypeChange};
+use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, RowCounting, TypeChange};
 
 /// The embedded database, 3.46 or later.
 #[derive(Clone, Debug)]
@@ -82,8 +82,11 @@ impl Dialect for Sqlite {
             Operator::Avg(Type::Decimal { scale, .. }) => format!("(avg({{0}}) / 1e{scale})").into(),
             Operator::Avg(_) => "avg({0})".into(),
             Operator::Cursor => "ms_cursor({0}, {1})".into(),
-            Operator::Row => "ms_rows(1)".into(),
         }
+    }
+
+    fn row_counting(&self) -> RowCounting {
+        RowCounting::Call("ms_rows(1)")
     }
 
     fn list_counter(&self, _: Counted) -> &'static str {

@@ -6,7 +6,7 @@
 use mainstay_lang::types::Type;
 
 use super::is_conditional;
-use crate::dialect::{Counted, JsonText};
+use crate::dialect::{Counted, JsonText, RowCounting};
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
 
@@ -88,7 +88,7 @@ impl Writer<'_> {
     }
 
     /// A nested row as an object, with what counts it.
-    pub(crate) fn object(&mut self, select: &Select, scope: ScopeId, counter: Option<&str>) {
+    pub(crate) fn object(&mut self, select: &Select, scope: ScopeId, counting: Option<RowCounting>) {
         let starts_guarded = select.outputs.first().is_none_or(is_conditional);
         let mut pieces = Pieces::default();
         if !starts_guarded {
@@ -98,8 +98,11 @@ impl Writer<'_> {
             let comma = if index == 0 && !starts_guarded { "" } else { "," };
             self.member(&mut pieces, comma, select, output, scope);
         }
-        if let Some(counter) = counter {
-            pieces.sql(counter.to_owned());
+        match counting {
+            None => {}
+            // It joins the brace behind it: a piece less for each row.
+            Some(RowCounting::Mark(mark)) => pieces.literal(mark),
+            Some(RowCounting::Call(call)) => pieces.sql(call.to_owned()),
         }
         if !starts_guarded {
             pieces.literal("}");

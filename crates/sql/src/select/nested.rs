@@ -7,7 +7,7 @@ use mainstay_lang::expr::Expr;
 use mainstay_lang::schema::{ColumnId, RelationId, TableId};
 
 use super::json::Pieces;
-use crate::dialect::{Counted, Operator};
+use crate::dialect::{Counted, RowCounting};
 use crate::expr::Relatives;
 use crate::plan::{Output, OutputKind, Select};
 use crate::writer::{ScopeId, Writer};
@@ -44,8 +44,8 @@ impl Writer<'_> {
         let alias = self.alias();
         let scope = self.scope(&alias, select.table, None);
         self.text("(SELECT ");
-        let counter = self.dialect.operator(Operator::Row);
-        self.alone(scope, |w| w.object(select, scope, Some(&counter)));
+        let counting = self.dialect.row_counting();
+        self.alone(scope, |w| w.object(select, scope, Some(counting)));
         self.text(" FROM ");
         self.table(select.table, &alias);
         self.text(" WHERE ");
@@ -59,9 +59,9 @@ impl Writer<'_> {
     fn many_rows(&mut self, parent: ScopeId, table: TableId, relation: RelationId, select: &Select) {
         let rows = self.relatives_of(parent, table, relation);
         let shown = self.scope(&rows.alias, rows.target, None);
-        let mark = self.dialect.row_mark();
+        let marked = Some(self.dialect.row_counting()).filter(RowCounting::is_mark);
         self.lists_around += 1;
-        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown, mark)));
+        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown, marked)));
         self.lists_around -= 1;
         let source = self.scope(&rows.alias, rows.target, rows.key.clone());
         let projection = self.capture(|w| w.projection(shown, source));
@@ -74,7 +74,7 @@ impl Writer<'_> {
         self.text(&projection);
         self.related_rows(select, &rows, source);
         match (&select.limit, bound) {
-            (None, _) if mark.is_none() => self.limit_to_row_cap(select.offset.as_ref()),
+            (None, _) if marked.is_none() => self.limit_to_row_cap(select.offset.as_ref()),
             (limit, None) => self.limit(limit.as_ref(), select.offset.as_ref(), false),
             (limit, Some(bound)) => {
                 self.limit_to_bound(bound, select.offset.as_ref());
