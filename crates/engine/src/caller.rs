@@ -106,8 +106,9 @@ impl Default for Changes {
 }
 
 impl Changes {
-    fn counter(&self, user: &Value) -> usize {
-        self.hasher.hash_one(user.to_json()) as usize % COUNTERS
+    /// The counter of a user, by the JSON of the key.
+    fn counter(&self, user: &[u8]) -> usize {
+        self.hasher.hash_one(user) as usize % COUNTERS
     }
 }
 
@@ -150,9 +151,9 @@ impl Callers {
         claims: &Claims,
         limits: ReadLimits,
     ) -> Result<Option<Arc<Caller>>, Error> {
-        let (user, name) = names_of(claims);
+        let (name, user_bytes) = name_of(claims);
         // Taken before reading: what is written meanwhile makes the result old from the start.
-        let of_user = self.changes.hasher.hash_one(user) as usize % COUNTERS;
+        let of_user = self.changes.counter(&name.as_bytes()[..user_bytes]);
         let generation = (
             self.changes.of_all.load(Ordering::Acquire),
             self.changes.of_users[of_user].load(Ordering::Acquire),
@@ -219,15 +220,16 @@ impl Callers {
     }
 }
 
-/// What a caller is kept under: the text of its user, and of all that it claims.
-fn names_of(claims: &Claims) -> (String, String) {
-    let user = claims.user.to_json();
-    let mut name = user.clone();
+/// What a caller is kept under, and how much of it is its user.
+fn name_of(claims: &Claims) -> (String, usize) {
+    let mut name = Vec::with_capacity(128);
+    claims.user.write_json(&mut name);
+    let user_bytes = name.len();
     for value in [&claims.tenant, &claims.session] {
-        name.push(' ');
-        name.extend(value.iter().map(Value::to_json));
+        name.push(b' ');
+        value.iter().for_each(|value| value.write_json(&mut name));
     }
-    (user, name)
+    (String::from_utf8(name).expect("JSON is text"), user_bytes)
 }
 
 /// Whose callers a write has changed.
@@ -253,7 +255,7 @@ impl CallerWatch {
 
     /// Notes that a row of a user's callers was written.
     pub(crate) fn touch(&self, user: &Value) {
-        self.touched.lock().counters.insert(self.changes.counter(user));
+        self.touched.lock().counters.insert(self.changes.counter(user.to_json().as_bytes()));
     }
 
     /// Says that the write is committed.

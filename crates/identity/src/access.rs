@@ -4,9 +4,11 @@
 //! minutes and proves a claim, no more: that the session has not ended, who the user is and what the roles say is looked at with each
 //! request, from what the engine keeps of callers. A key of a program is opaque and found by its hash.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::http::{HeaderMap, Method, header};
 use jsonwebtoken::{Algorithm, Header, Validation, decode, decode_header, encode};
 use mainstay_engine::Engine;
@@ -15,7 +17,6 @@ use mainstay_http::{Answer, Authenticate, Identified, Presented};
 use mainstay_lang::value::{Timestamp, Value};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::cookies;
@@ -58,12 +59,17 @@ pub(crate) struct Known {
 /// What is remembered of tokens and tenants.
 pub(crate) struct Remembered {
     tokens: Cache<[u8; 16], Known>,
-    tenants: Cache<String, ((u64, u64), Option<Uuid>)>,
+    slugs: Tenants,
+    hosts: Tenants,
 }
+
+/// Tenants by a name, and when they were read.
+type Tenants = Cache<Box<str>, ((u64, u64), Option<Uuid>)>;
 
 impl Remembered {
     pub(crate) fn new() -> Remembered {
-        Remembered { tokens: Cache::new(KNOWN_MAX), tenants: Cache::new(TENANTS_MAX) }
+        let tenants = || Cache::new(TENANTS_MAX);
+        Remembered { tokens: Cache::new(KNOWN_MAX), slugs: tenants(), hosts: tenants() }
     }
 }
 
@@ -101,7 +107,7 @@ impl Identity {
 
     async fn known(&self, desk: &Desk, token: &str) -> Result<Option<Known>, Error> {
         let mut name = [0; 16];
-        name.copy_from_slice(&Sha256::digest(token)[..16]);
+        name.copy_from_slice(&digest(&SHA256, token.as_bytes()).as_ref()[..16]);
         if let Some(known) = self.remembered.tokens.get(&name) {
             return Ok((known.ends > desk.now()).then_some(known));
         }
@@ -159,11 +165,18 @@ impl Identity {
         let text = |name: &header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(named) = text(&mainstay_http::TENANT) {
             let unknown = || Error::new(Key::TenantRefused, "There is no such tenant for you.");
-            return self.tenant(desk, "slug", named.trim()).await?.ok_or_else(unknown).map(Some);
+            let named = named.trim();
+            if let Ok(id) = Uuid::try_parse(named) {
+                // Whether it is there shows when the caller is looked for among its members; nobody's requests see what is for all.
+                return Ok(Some(id));
+            }
+            let found = self.tenant(desk, (&self.remembered.slugs, "slug == $name"), named).await?;
+            return found.ok_or_else(unknown).map(Some);
         }
         for name in [header::HOST, header::ORIGIN] {
             if let Some(place) = text(&name)
-                && let Some(tenant) = self.tenant(desk, "host", place).await?
+                && let Some(tenant) =
+                    self.tenant(desk, (&self.remembered.hosts, "$name in hosts"), place).await?
             {
                 return Ok(Some(tenant));
             }
@@ -180,29 +193,29 @@ impl Identity {
         self.named_tenant(desk, headers).await
     }
 
-    async fn tenant(&self, desk: &Desk, by: &str, name: &str) -> Result<Option<Uuid>, Error> {
-        let name = name.to_ascii_lowercase();
-        if by == "slug"
-            && let Ok(id) = Uuid::try_parse(&name)
-        {
-            // Whether it is there shows when the caller is looked for among its members; nobody's requests see what is for all.
-            return Ok(Some(id));
-        }
+    async fn tenant(
+        &self,
+        desk: &Desk,
+        (known, filter): (&Tenants, &'static str),
+        name: &str,
+    ) -> Result<Option<Uuid>, Error> {
         let version = desk.engine.callers_version();
-        let kept = format!("{by} {name}");
-        if let Some((known, tenant)) = self.remembered.tenants.get(&kept)
-            && known == version
+        // Names are asked for as browsers and programs write them: mostly in lower case already.
+        let name = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(name.to_ascii_lowercase()),
+            false => Cow::Borrowed(name),
+        };
+        if let Some((read, tenant)) = known.get(&*name)
+            && read == version
         {
             return Ok(tenant);
         }
-        let values = [("name", Value::Text(name))];
-        let filter = if by == "slug" { "slug == $name" } else { "$name in hosts" };
-        let row = desk.row("Tenant", filter, &values).await?;
+        let row = desk.row("Tenant", filter, &[("name", Value::Text(name.clone().into_owned()))]).await?;
         let tenant = row.and_then(|row| match row.key() {
             Value::Uuid(id) => Some(*id),
             _ => None,
         });
-        self.remembered.tenants.insert(kept, (version, tenant));
+        known.insert(name.into(), (version, tenant));
         Ok(tenant)
     }
 
