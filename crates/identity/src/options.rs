@@ -46,21 +46,12 @@ pub struct PasswordOptions {
     pub threads: usize,
     /// Hashes that wait at a time; more are refused.
     pub waiting_max: usize,
-    /// After how long a new one is asked for; none: never.
-    pub age_max: Option<Duration>,
 }
 
 impl Default for PasswordOptions {
     fn default() -> PasswordOptions {
         // OWASP's first choice for Argon2id.
-        PasswordOptions {
-            length_min: 8,
-            memory_kib: 19 << 10,
-            passes: 2,
-            threads: 0,
-            waiting_max: 256,
-            age_max: None,
-        }
+        PasswordOptions { length_min: 8, memory_kib: 19 << 10, passes: 2, threads: 0, waiting_max: 256 }
     }
 }
 

@@ -33,7 +33,7 @@ async fn setting(identity: &Identity, desk: &Desk, owner: &Value, password: &str
     Ok(match known {
         Some(known) => json!({"PasswordLogin": {
             "id": wire(known.key()),
-            "set": {"hash": hash, "changed_at": now, "expired": false},
+            "set": {"hash": hash, "changed_at": now},
         }}),
         None => json!({"PasswordLogin": {
             "create": true, "owner": wire(owner), "hash": hash, "changed_at": now,
