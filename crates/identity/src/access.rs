@@ -161,7 +161,7 @@ impl Identity {
     }
 
     /// The tenant that a request names by a header, its host or the page that it comes from.
-    async fn named_tenant(&self, desk: &Desk, headers: &HeaderMap) -> Result<Option<Uuid>, Error> {
+    pub(crate) async fn named_tenant(&self, desk: &Desk, headers: &HeaderMap) -> Result<Option<Uuid>, Error> {
         let text = |name: &header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(named) = text(&mainstay_http::TENANT) {
             let unknown = || Error::new(Key::TenantRefused, "There is no such tenant for you.");
@@ -182,15 +182,6 @@ impl Identity {
             }
         }
         Ok(None)
-    }
-
-    /// The tenant that a request without credentials names, to sign in to.
-    pub(crate) async fn tenant_of_request(
-        &self,
-        desk: &Desk,
-        headers: &HeaderMap,
-    ) -> Result<Option<Uuid>, Error> {
-        self.named_tenant(desk, headers).await
     }
 
     async fn tenant(

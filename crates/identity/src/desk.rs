@@ -17,6 +17,7 @@ use mainstay_jobs::{Jobs, NewJob};
 use mainstay_lang::value::{Timestamp, Value};
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
+use uuid::Uuid;
 
 /// How long a look at credentials may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -132,6 +133,11 @@ pub(crate) fn operation(document: &Json) -> Result<Operation, Error> {
 /// A value in its wire form.
 pub(crate) fn wire(value: &Value) -> Json {
     serde_json::from_str(&value.to_json()).unwrap_or(Json::Null)
+}
+
+/// A key that is a UUID from its wire form; null where it is none, which no row has.
+pub(crate) fn key(json: &Json) -> Value {
+    json.as_str().and_then(|text| Uuid::try_parse(text).ok()).map_or(Value::Null, Value::Uuid)
 }
 
 /// A time so many seconds from another.

@@ -15,7 +15,7 @@ use mainstay_mail::Mail;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, key};
 use crate::identity::Identity;
 use crate::once::Once;
 use crate::token::new_token;
@@ -125,7 +125,7 @@ impl Identity {
         tenant: &Json,
         by: Option<Json>,
     ) -> Result<Written, Error> {
-        let values = [("id", id_of(tenant))];
+        let values = [("id", key(tenant))];
         let Some(row) = desk.row("Tenant", "id == $id", &values).await? else { return Ok(nothing()) };
         let token = new_token()?;
         let user = user_of(desk, email).await?;
@@ -163,10 +163,6 @@ fn nothing() -> Written {
     (Vec::new(), None)
 }
 
-fn id_of(json: &Json) -> Value {
-    json.as_str().and_then(|text| uuid::Uuid::try_parse(text).ok()).map_or(Value::Null, Value::Uuid)
-}
-
 /// The user with an address, if there is one who may get mail.
 pub(crate) async fn user_of(desk: &Desk, email: &str) -> Result<Option<Row>, Error> {
     let values = [("email", Value::Text(email.trim().to_lowercase()))];
@@ -174,5 +170,5 @@ pub(crate) async fn user_of(desk: &Desk, email: &str) -> Result<Option<Row>, Err
 }
 
 async fn user_by(desk: &Desk, id: &Json) -> Result<Option<Row>, Error> {
-    desk.row("User", "id == $id", &[("id", id_of(id))]).await
+    desk.row("User", "id == $id", &[("id", key(id))]).await
 }

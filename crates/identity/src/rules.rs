@@ -11,31 +11,22 @@ use serde_json::{Value as Json, json};
 pub(crate) fn build(setup: &mut Setup<'_>) {
     setup.rule("RolePermission.create", permission_given);
     setup.rule("RoleHolder.create", role_given);
-    setup.rule("Role.create", role_made);
-}
-
-/// Whether the one who gives something is of those who may give everything.
-fn gives_anything(ctx: &HookCtx) -> bool {
-    ctx.is_admin()
+    setup.rule("Role.create", within_own);
 }
 
 async fn permission_given(ctx: &HookCtx, change: &Changing) -> Result<(), Error> {
     let Some(new) = &change.new else { return Ok(()) };
     let permission: String = new.get("permission")?;
-    match gives_anything(ctx) || ctx.caller().permissions.contains(&permission) {
+    match ctx.is_admin() || ctx.caller().permissions.contains(&permission) {
         true => Ok(()),
         false => Err(ctx.refuse("role.above", format!("`{permission}` is not yours to give"))),
     }
 }
 
-async fn role_made(ctx: &HookCtx, change: &Changing) -> Result<(), Error> {
-    within_own(ctx, change).await
-}
-
 async fn role_given(ctx: &HookCtx, change: &Changing) -> Result<(), Error> {
     within_own(ctx, change).await?;
     let Some(new) = &change.new else { return Ok(()) };
-    if gives_anything(ctx) {
+    if ctx.is_admin() {
         return Ok(());
     }
     let role: Json = new.get("role")?;
@@ -63,7 +54,7 @@ async fn within_own(ctx: &HookCtx, change: &Changing) -> Result<(), Error> {
     let Some(new) = &change.new else { return Ok(()) };
     let within: Json = new.get("within")?;
     let own = ctx.request().tenant.as_ref().map_or(Json::Null, crate::desk::wire);
-    match gives_anything(ctx) || own.is_null() || own == within {
+    match ctx.is_admin() || own.is_null() || own == within {
         true => Ok(()),
         false => Err(ctx.refuse("role.tenant", "within a tenant roles are that tenant's")),
     }

@@ -12,7 +12,7 @@ use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::{Answered, Open, SignedIn, done, fields, nothing_more, private, user_of};
+use super::{Answered, Open, SignedIn, done, fields, nothing_more, user_of};
 use crate::attempts::Counted;
 use crate::cookies;
 use crate::desk::{Desk, wire};
@@ -140,7 +140,7 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
         along.push(json!({"PasswordLogin": {"id": wire(login.key()), "set": {"hash": hash}}}));
     }
     let place = open.place(device);
-    let within = identity.tenant_of_request(&desk, &open.headers).await?;
+    let within = identity.named_tenant(&desk, &open.headers).await?;
     if let Some(ticket) = identity.second_factor(&desk, owner.key(), within, &place).await? {
         desk.ask(along).await?;
         return Err(second_wanted(ticket).into());
@@ -251,7 +251,7 @@ pub(super) async fn anonymous(State(identity): State<Arc<Identity>>, open: Open,
     let id = answers.first().and_then(|answer| answer["User"][0]["id"].as_str());
     let user = id.and_then(|id| Uuid::try_parse(id).ok()).map(Value::Uuid);
     let user = user.ok_or_else(|| Error::internal("a user was made without an id"))?;
-    let within = identity.tenant_of_request(&desk, &open.headers).await?;
+    let within = identity.named_tenant(&desk, &open.headers).await?;
     let new = NewSession {
         user: &user,
         method: "anonymous",
@@ -331,7 +331,7 @@ pub(super) async fn magic_redeem(State(identity): State<Arc<Identity>>, open: Op
     let row = Once::Magic.find(&desk, &token).await?;
     let owner = row.value("owner")?.clone();
     let place = open.place(device);
-    let within = identity.tenant_of_request(&desk, &open.headers).await?;
+    let within = identity.named_tenant(&desk, &open.headers).await?;
     let verified = json!({"email_verified": desk.now().to_string()});
     let along = vec![crate::once::using(&desk, &row), json!({"User": {"id": wire(&owner), "set": verified}})];
     if let Some(ticket) = identity.second_factor(&desk, &owner, within, &place).await? {
@@ -341,5 +341,5 @@ pub(super) async fn magic_redeem(State(identity): State<Arc<Identity>>, open: Op
     let new =
         NewSession { user: &owner, method: "magic", is_twofold: false, within, actor: None, place: &place };
     let tokens = identity.session_begin(&desk, new, along).await.map_err(used)?;
-    Ok(private(identity.answer(&open.request, &tokens, open.wants_cookies).await?))
+    identity.answer(&open.request, &tokens, open.wants_cookies).await
 }

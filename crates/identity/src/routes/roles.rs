@@ -10,11 +10,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
-use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 
 use super::{Answered, SignedIn, done, fields, nothing_more};
-use crate::desk::{event, wire};
+use crate::desk::{event, key, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
 use crate::once::{Once, used, using};
@@ -166,8 +165,4 @@ pub(super) async fn join(State(identity): State<Arc<Identity>>, by: SignedIn, bo
     }
     desk.ask(documents).await.map_err(used)?;
     Ok(done(StatusCode::OK, json!({"tenant": tenant})))
-}
-
-fn key(json: &Json) -> Value {
-    json.as_str().and_then(|text| uuid::Uuid::try_parse(text).ok()).map_or(Value::Null, Value::Uuid)
 }
