@@ -13,7 +13,7 @@ use mainstay_jobs as jobs;
 use mainstay_store::DatabaseUrl;
 use mainstay_trace::Target;
 
-use super::parse::{bytes, count, duration, is_origin, list, size};
+use super::parse::{bytes, count, duration, is_origin, list, size, yes};
 use super::setting::Setting;
 
 /// The settings, in the order in which they are listed.
@@ -139,11 +139,7 @@ const OWN: &[Setting] = &[
                connection, prepared statements included.",
         secret: false,
         apply: |config, text| {
-            config.pgbouncer = match text {
-                "yes" | "true" => true,
-                "no" | "false" => false,
-                _ => return Err("yes or no".to_owned()),
-            };
+            config.pgbouncer = yes(text)?;
             Ok(())
         },
     },

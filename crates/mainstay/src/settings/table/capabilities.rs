@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mainstay_mail::Tls;
 
-use super::super::parse::{duration, list, size};
+use super::super::parse::{duration, list, size, yes};
 use super::super::setting::Setting;
 
 pub(super) const SETTINGS: &[Setting] = &[
@@ -297,14 +297,6 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
 ];
-
-fn yes(text: &str) -> Result<bool, String> {
-    match text {
-        "yes" | "true" => Ok(true),
-        "no" | "false" => Ok(false),
-        _ => Err("yes or no".to_owned()),
-    }
-}
 
 fn small(text: &str) -> Result<u32, String> {
     u32::try_from(size(text)?).map_err(|_| "a number below 4294967296".to_owned())
