@@ -41,7 +41,13 @@ pub fn aggregate(schema: &Schema, dialect: &dyn Dialect, aggregate: &Aggregate) 
             guarded: false,
         })
         .collect();
-    w.finish(ResultShape::Json(JsonShape { members, cursor: None, probes_more: None, row_cap: None }))
+    w.finish(ResultShape::Json(JsonShape {
+        members,
+        cursor: None,
+        probes_more: None,
+        row_cap: None,
+        below: None,
+    }))
 }
 
 /// A column of the group rows.

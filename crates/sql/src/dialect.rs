@@ -228,6 +228,11 @@ pub trait Dialect: Debug + Send + Sync {
         false
     }
 
+    /// Whether the rows of a list can come as arrays of their values, and joined to the row that they stand in.
+    fn has_arrays(&self) -> bool {
+        false
+    }
+
     /// A condition that sets the cap on the rows of nested lists to `{0}`, where a statement itself has to; true.
     fn row_cap(&self) -> Option<&'static str> {
         None

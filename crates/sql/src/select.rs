@@ -3,18 +3,21 @@
 //! The top level comes back as plain columns, because its values need no escaping on the way. Everything nested is
 //! a correlated scalar subselect that yields JSON text: a to-one relation an object, a to-many an array whose rows are
 //! found, ordered and cut in a derived table of just the columns that are read, and turned to text only then, so
-//! that rows beyond a limit cost nothing and are not counted.
+//! that rows beyond a limit cost nothing and are not counted. Where the database can, lists of the outer levels come as
+//! values, too: see `unfold`.
 
 pub(crate) mod json;
 mod keyset;
 mod nested;
 mod order;
+mod unfold;
 
 use mainstay_lang::schema::{ColumnId, Schema};
 
+use self::unfold::Unfolded;
 use crate::dialect::Dialect;
 use crate::plan::{Output, OutputKind, Select};
-use crate::statement::{CursorShape, Encoding, JsonMember, JsonShape, ResultShape, Statement};
+use crate::statement::{CursorShape, JsonMember, JsonShape, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};
 
 /// A read of any depth; its result is [`ResultShape::Json`].
@@ -22,19 +25,31 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     let mut w = Writer::new(schema, dialect);
     let alias = w.alias();
     let shown = w.scope(&alias, select.table, None);
-    let columns = w.capture(|w| w.alone(shown, |w| w.top_level_columns(select, shown)));
+    let mut unfolded = Unfolded::default();
+    let mut members = Vec::new();
+    let columns = w.capture(|w| members = w.top_level_columns(select, shown, &mut unfolded));
     let cap = dialect.row_cap().filter(|_| w.counts_rows);
     let bound = w.limit_bound(select);
-    let is_cut_first =
-        bound.is_some() || cap.is_some() || select.limit.is_some() && select.outputs.iter().any(is_nested);
+    let is_flat = unfolded.below.is_some();
+    let is_cut_first = bound.is_some()
+        || cap.is_some()
+        || !unfolded.joins.is_empty()
+        || select.limit.is_some() && select.outputs.iter().any(is_nested);
     w.text("SELECT ");
     w.text(&columns);
     if is_cut_first {
-        w.text(" FROM (SELECT ");
+        // A flat result has more rows than the level that is limited.
+        w.text(if is_flat && bound.is_some() { " FROM (SELECT * FROM (SELECT " } else { " FROM (SELECT " });
         w.projection(shown, shown);
         w.page_of(select, &alias);
         w.text(") ");
         w.text(&alias);
+        if is_flat && bound.is_some() {
+            w.limit(select.limit.as_ref(), None, select.paged);
+            w.text(") ");
+            w.text(&alias);
+        }
+        w.text(&unfolded.joins);
         if let Some(cap) = cap {
             w.text(" WHERE ");
             w.template(cap, |w, _| w.bind_row_cap());
@@ -42,6 +57,8 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
         // Rows are cut before what is nested in them is read. SQLite would merge the two levels, and read the nested parts
         // of rows that the sorter then drops; it does not where both have a limit.
         match bound {
+            // A limit around joins would have the database choose the way to its first rows. Whoever reads a flat result counts.
+            _ if is_flat => {}
             Some(_) => w.limit(select.limit.as_ref(), None, select.paged),
             None => w.text(dialect.unlimited()),
         }
@@ -52,49 +69,38 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     let probes_more = limit.and_then(|limit| w.bind_index(limit));
     let row_cap = w.row_cap;
     w.finish(ResultShape::Json(JsonShape {
-        members: select.outputs.iter().map(|output| member(schema, select, output)).collect(),
+        members,
         cursor: select.paged.then(|| cursor_shape(schema, select)),
         probes_more,
         row_cap,
+        below: unfolded.below,
     }))
 }
 
 impl Writer<'_> {
-    fn top_level_columns(&mut self, select: &Select, scope: ScopeId) {
+    fn top_level_columns(
+        &mut self,
+        select: &Select,
+        scope: ScopeId,
+        unfolded: &mut Unfolded,
+    ) -> Vec<JsonMember> {
         // What is nested is not read for nothing: not where it is not shown, nor for the row behind a page.
         let may_be_cut = select.paged && select.outputs.iter().any(is_nested);
         let is_kept = select.limit.as_ref().filter(|_| may_be_cut).map(|limit| {
-            let limit = self.capture(|w| w.expr(limit));
+            let limit = self.capture(|w| w.alone(scope, |w| w.expr(limit)));
             self.capture(|w| w.template(w.dialect.is_among_first(), |w, _| w.text(&limit)))
         });
-        self.separated(", ", &select.outputs, |w, output| {
-            let presence = w.presence(scope, select.table, output);
-            if let Some(presence) = &presence {
-                w.text(presence);
-                w.text(", ");
-            }
-            if let OutputKind::Column(column) = &output.kind {
-                return w.scope_column(scope, *column);
-            }
-            let conditions: Vec<&str> =
-                [&is_kept, &presence].into_iter().flatten().map(String::as_str).collect();
-            if conditions.is_empty() {
-                return w.nested(scope, select.table, &output.kind);
-            }
-            w.text("CASE WHEN ");
-            w.separated(" AND ", conditions, Writer::text);
-            w.text(" THEN ");
-            w.nested(scope, select.table, &output.kind);
-            w.text(" END");
-        });
+        let members = self.level_columns(select, scope, is_kept.as_deref(), unfolded);
         if select.paged {
-            self.text(if select.outputs.is_empty() { "" } else { ", " });
             for item in &select.order {
-                self.expr(&item.by);
-                self.text(", ");
+                unfolded.column(self);
+                self.alone(scope, |w| w.expr(&item.by));
             }
+            unfolded.column(self);
             self.scope_column(scope, ColumnId::ID);
         }
+        self.levels_below(select, scope, unfolded);
+        members
     }
 
     /// ` FROM … WHERE … ORDER BY … LIMIT …` of a select at the top level.
@@ -134,17 +140,6 @@ fn cursor_shape(schema: &Schema, select: &Select) -> CursorShape {
     let key = schema.key_type(select.table);
     let values = select.order.iter().map(|item| schema.storage_type(&item.by.ty)).chain([key]);
     CursorShape { tag: select.cursor_tag.as_str().into(), values: values.cloned().collect() }
-}
-
-fn member(schema: &Schema, select: &Select, output: &Output) -> JsonMember {
-    let encoding = match &output.kind {
-        OutputKind::Column(column) => {
-            let ty = &schema.table(select.table).column(*column).ty;
-            Encoding::Typed(schema.storage_type(ty).clone())
-        }
-        _ => Encoding::Raw,
-    };
-    JsonMember { key: json::key(&output.name).into(), encoding, guarded: is_conditional(output) }
 }
 
 /// Whether some rows lack the member: those of [`Writer::presence`].

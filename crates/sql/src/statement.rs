@@ -78,7 +78,7 @@ pub enum ResultShape {
 /// How a row becomes a JSON object.
 ///
 /// The result's columns are, in order: for each member its guard (when `guarded`) and its value; then, when `cursor`
-/// is set, the values that the row's cursor is made of.
+/// is set, the values that the row's cursor is made of; then those of the levels `below`.
 #[derive(Clone, Debug)]
 pub struct JsonShape {
     /// The object's members in order.
@@ -91,6 +91,29 @@ pub struct JsonShape {
     /// Set where the statement itself has to know how many nested rows there may be: the index into [`Statement::binds`] of
     /// that number, which whoever runs the statement fills in.
     pub row_cap: Option<usize>,
+    /// Set when a row of the result is one row of each level of lists that stand in each other.
+    pub below: Option<Below>,
+}
+
+/// Lists that stand in each other as one flat result: each of its rows repeats the columns of the rows around it, and the rows
+/// that stand in one follow each other. A row in which nothing stands comes once, with null for what is below it.
+#[derive(Clone, Debug)]
+pub struct Below {
+    /// The column that has the key of the outermost row.
+    pub key: usize,
+    /// The levels inside of it, the outermost first. Each is the list of the member above it that is [`Encoding::Below`].
+    pub levels: Vec<Level>,
+}
+
+/// One level of a flat result.
+#[derive(Clone, Debug)]
+pub struct Level {
+    /// The column that has its row's key; null: there is no row.
+    pub key: usize,
+    /// The column of its first member.
+    pub first: usize,
+    /// The members of its rows.
+    pub members: Vec<JsonMember>,
 }
 
 /// How a row's cursor is made: [`mainstay_lang::ops::cursor::encode`] of the tag and a JSON array of the values that
@@ -104,7 +127,7 @@ pub struct CursorShape {
 }
 
 /// One member of a JSON object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonMember {
     /// `"name":`, quoted and with its colon, ready to be copied.
     pub key: Box<str>,
@@ -121,4 +144,20 @@ pub enum Encoding {
     Raw,
     /// A value of this type.
     Typed(Type),
+    /// A list of objects: a column for each of these members, none guarded, with an array of its values. All arrays are
+    /// equally long; null: the list is empty.
+    Arrays(Vec<JsonMember>),
+    /// The rows of the level below, and no column. One member of a level has it at most.
+    Below,
+}
+
+impl Encoding {
+    /// How many columns it takes.
+    pub fn columns(&self) -> usize {
+        match self {
+            Encoding::Raw | Encoding::Typed(_) => 1,
+            Encoding::Arrays(members) => members.len(),
+            Encoding::Below => 0,
+        }
+    }
 }

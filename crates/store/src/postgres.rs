@@ -3,7 +3,9 @@
 //! Nothing is connected before it is needed, and a connection that is lost is replaced by whoever needs it next: the
 //! store outlives the server. Many processes may use one database; none takes it for itself.
 
+mod arrays;
 mod batch;
+mod below;
 mod connection;
 mod copy;
 mod error;

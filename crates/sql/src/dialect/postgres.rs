@@ -166,6 +166,10 @@ impl Dialect for Postgres {
         true
     }
 
+    fn has_arrays(&self) -> bool {
+        true
+    }
+
     fn row_counting(&self) -> RowCounting {
         RowCounting::Mark("\t")
     }

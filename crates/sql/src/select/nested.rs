@@ -69,12 +69,21 @@ impl Writer<'_> {
         self.text(&object);
         let is_between = self.lists_around > 0 && has_list(select);
         self.end_list(if is_between { Counted::Always } else { Counted::WhenLong });
+        self.text(" FROM ");
+        self.cut_rows(select, &rows, source, &projection);
+        self.text(")");
+    }
+
+    /// A derived table of the rows of a relation that a select keeps, as many of them as it shows.
+    pub(super) fn cut_rows(&mut self, select: &Select, rows: &Relatives, source: ScopeId, projection: &str) {
         let bound = self.limit_bound(select);
-        self.text(if bound.is_some() { " FROM (SELECT * FROM (SELECT " } else { " FROM (SELECT " });
-        self.text(&projection);
-        self.related_rows(select, &rows, source);
+        self.text(if bound.is_some() { "(SELECT * FROM (SELECT " } else { "(SELECT " });
+        self.text(projection);
+        self.related_rows(select, rows, source);
         match (&select.limit, bound) {
-            (None, _) if marked.is_none() => self.limit_to_row_cap(select.offset.as_ref()),
+            (None, _) if !self.dialect.row_counting().is_mark() => {
+                self.limit_to_row_cap(select.offset.as_ref());
+            }
             (limit, None) => self.limit(limit.as_ref(), select.offset.as_ref(), false),
             (limit, Some(bound)) => {
                 self.limit_to_bound(bound, select.offset.as_ref());
@@ -85,7 +94,6 @@ impl Writer<'_> {
         }
         self.text(") ");
         self.text(&rows.alias);
-        self.text(")");
     }
 
     /// ` FROM … WHERE … ORDER BY …` of the rows of a relation that a select keeps.
@@ -216,7 +224,7 @@ impl Writer<'_> {
 }
 
 /// Whether lists stand in its rows, however deep.
-fn has_list(select: &Select) -> bool {
+pub(super) fn has_list(select: &Select) -> bool {
     select.outputs.iter().any(|output| match &output.kind {
         OutputKind::Column(_) | OutputKind::Beside { .. } => false,
         OutputKind::Many { .. } | OutputKind::Aggregate { .. } => true,

@@ -4,7 +4,7 @@
 //! values and reads typed ones. Here binds come from a [`Run`] and results are read by their shape, so that tests compare
 //! answers. It is a reader of statements of its own: the store's must agree with the same shapes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use mainstay_lang::analyse::analyse;
@@ -17,10 +17,11 @@ use mainstay_lang::value::Value;
 use mainstay_sql::catalogue::{self, Catalogue};
 use mainstay_sql::ddl::IndexColumn;
 use mainstay_sql::plan::{Order, Output, OutputKind, Select};
-use mainstay_sql::statement::{Bind, Encoding, JsonShape, ResultShape, Statement};
+use mainstay_sql::statement::{Bind, JsonShape, ResultShape, Statement};
 use mainstay_sql::{Dialect, ddl};
 
 use crate::database::Database;
+use crate::shown;
 
 pub(crate) const PRELUDE: &str = "\
 table User { email text(320) unique trim lower match email, name text(200) trim, label name, allow read if id == user.id }
@@ -64,6 +65,8 @@ pub(crate) struct Db {
     pub(crate) database: Database,
     /// Keeps rows apart that nobody gave an id.
     made: RefCell<i64>,
+    /// Nested rows of the last read that were no JSON.
+    listed: Cell<usize>,
 }
 
 /// The schema of an app, with the platform's tables.
@@ -87,7 +90,13 @@ impl Db {
     /// A database without a table.
     pub(crate) fn empty() -> Db {
         let schema = Schema::default();
-        Db { schema, dialect: Database::DIALECT, database: Database::open(), made: RefCell::new(0) }
+        Db {
+            schema,
+            dialect: Database::DIALECT,
+            database: Database::open(),
+            made: RefCell::new(0),
+            listed: Cell::new(0),
+        }
     }
 
     pub(crate) fn table(&self, name: &str) -> TableId {
@@ -213,41 +222,16 @@ impl Db {
     /// The rows as JSON texts, and the cursors when there are any.
     pub(crate) fn json(&self, statement: &Statement, run: &Run) -> (Vec<String>, Vec<String>) {
         let ResultShape::Json(shape) = &statement.result else { panic!("not json") };
-        let mut types = Vec::new();
-        for member in &shape.members {
-            types.extend(member.guarded.then_some(Type::Bool));
-            types.push(match &member.encoding {
-                Encoding::Raw => Type::Json,
-                Encoding::Typed(ty) => ty.clone(),
-            });
-        }
-        types.extend(shape.cursor.iter().flat_map(|cursor| cursor.values.clone()));
-        let rows = self.database.read(&statement.sql, &self.binds(statement, run), &types);
+        let rows = self.database.read(&statement.sql, &self.binds(statement, run), &shown::types(shape));
         let rows = rows.unwrap_or_else(|error| panic!("{error}\n{}", statement.sql));
-        let (mut texts, mut cursors) = (Vec::new(), Vec::new());
-        for row in rows {
-            let mut row = row.into_iter();
-            let mut next = || row.next().unwrap();
-            let mut members = Vec::new();
-            for member in &shape.members {
-                let is_shown = !member.guarded || next() == Value::Bool(true);
-                let text = next().to_json();
-                if is_shown {
-                    members.push(format!("{}{text}", member.key));
-                }
-            }
-            if let Some(cursor) = &shape.cursor {
-                let values = Value::List(cursor.values.iter().map(|_| next()).collect()).to_json();
-                cursors.push(mainstay_lang::ops::cursor::encode(&cursor.tag, &values));
-            }
-            texts.push(format!("{{{}}}", members.join(",")));
-        }
-        (texts, cursors)
+        let shown = shown::objects(shape, &rows);
+        self.listed.set(shown.listed);
+        (shown.texts, shown.cursors)
     }
 
     /// Nested rows counted by the last read.
     pub(crate) fn counted(&self) -> usize {
-        self.database.counted()
+        self.database.counted() + self.listed.get()
     }
 
     /// The rows that a select gives, as one JSON array; checked to be JSON.

@@ -84,6 +84,46 @@ fn three_levels_come_from_one_statement() {
 }
 
 #[test]
+fn what_stands_behind_a_list_and_rows_without_rows_come_as_they_were_asked_for() {
+    let db = filled();
+    db.insert("Artist", &[("name", "\"Artist 0\"")]);
+    db.insert("Artist", &[("name", "\"Artist 3\"")]);
+    let third = db.rows(&Select {
+        filter: vec![db.filter("Artist", "name == \"Artist 3\"")],
+        ..db.select("Artist", &["id"])
+    });
+    let third = third.split('"').nth(3).unwrap().to_owned();
+    db.insert("Album", &[("title", "\"Album 3.1\""), ("artist", &format!("\"{third}\""))]);
+    let mut tracks = db.select("Track", &["number"]);
+    tracks.order = vec![db.order("Track", "number")];
+    tracks.limit = Some(int(1));
+    let mut albums = db.select("Album", &[]);
+    albums.order = vec![db.order("Album", "title")];
+    albums.outputs = vec![many(&db, "Album", "tracks", tracks)];
+    albums.outputs.extend(db.select("Album", &["title"]).outputs);
+    let mut artists = db.select("Artist", &[]);
+    artists.order = vec![db.order("Artist", "name")];
+    artists.outputs = vec![many(&db, "Artist", "albums", albums)];
+    artists.outputs.extend(db.select("Artist", &["name"]).outputs);
+    let shown = |from: usize, to: usize| {
+        let rows = [
+            r#"{"albums":[],"name":"Artist 0"}"#,
+            r#"{"albums":[{"tracks":[{"number":1}],"title":"Album 1.1 \"é\n"}],"name":"Artist 1"}"#,
+            r#"{"albums":[{"tracks":[{"number":1}],"title":"Album 2.1 \"é\n"},{"tracks":[{"number":1}],"title":"Album 2.2 \"é\n"}],"name":"Artist 2"}"#,
+            r#"{"albums":[{"tracks":[],"title":"Album 3.1"}],"name":"Artist 3"}"#,
+        ];
+        format!("[{}]", rows[from..to].join(","))
+    };
+    assert_eq!(db.rows(&artists), shown(0, 4));
+    assert_eq!(db.counted(), 4 + 3);
+    artists.limit = Some(int(2));
+    artists.offset = Some(int(1));
+    assert_eq!(db.rows(&artists), shown(1, 3));
+    artists.limit_bound = Some(4);
+    assert_eq!(db.rows(&artists), shown(1, 3), "a limit counts the outermost rows");
+}
+
+#[test]
 fn a_missing_to_one_is_null_and_an_empty_to_many_is_an_empty_array() {
     let db = filled();
     let mut artist = db.select("Artist", &["name"]);

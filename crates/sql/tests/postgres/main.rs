@@ -22,6 +22,8 @@ mod nesting;
 mod operators;
 mod plans;
 mod schemas;
+#[path = "../cases/shown.rs"]
+mod shown;
 #[path = "../cases/spelling.rs"]
 mod spelling;
 #[path = "../cases/system.rs"]

@@ -139,8 +139,11 @@ fn nested_lists_are_found_by_their_parent() {
     teams.filter = vec![db.filter("Team", "name == $name")];
     teams.outputs.push(many("Team", "alerts", alerts));
     teams.limit = Some(param(1, &Type::Int));
+    teams.limit_bound = Some(16);
     let text = plan(&db, &teams);
     assert!(!text.contains("Seq Scan"), "{text}");
+    // As values, in one result: nothing is put together as JSON.
+    assert!(text.contains("Left Join") && !text.contains("string_agg"), "{text}");
     for index in [
         "Team.name.unique",
         "Alert.sender.-created.id.index",

@@ -1,6 +1,9 @@
 //! Tables, indexes and functions as PostgreSQL has them.
 
+use std::sync::Arc;
+
 use mainstay_lang::schema::RelationKind;
+use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use mainstay_sql::POSTGRES;
 use mainstay_sql::ddl::create_schema;
@@ -155,7 +158,7 @@ fn a_read_stops_at_the_cap_on_nested_rows() {
     let read = |cap: i64| {
         let mut values = vec![Value::Null; statement.binds.len()];
         values[shape.row_cap.unwrap()] = Value::Int(cap);
-        let types = [mainstay_lang::types::Type::Uuid, mainstay_lang::types::Type::Json];
+        let types = [Type::Uuid, Type::List(Arc::new(Type::Uuid))];
         db.database.read(&statement.sql, &values, &types)
     };
     assert_eq!(read(20).unwrap().len(), 21);
@@ -164,21 +167,46 @@ fn a_read_stops_at_the_cap_on_nested_rows() {
     assert_eq!(read(20).unwrap().len(), 21, "the next one counts anew");
 }
 
-/// Short lists are not counted, but for those between two others: each level would multiply what goes uncounted.
+/// Short lists are not counted, but for those between two others: each level would multiply what goes uncounted. With an object beside
+/// them, lists stand in each other as JSON.
 #[test]
 fn short_lists_count_where_lists_stand_around_them_and_in_them() {
     let db = Db::new("table A { parent A?, children A[] by parent, allow read }");
     let relation = db.relation("A", "children");
-    let mut rows = db.select("A", &["id"]);
+    let row = || {
+        let mut row = db.select("A", &["id"]);
+        let kind =
+            OutputKind::One { column: db.column("A", "parent"), select: Box::new(db.select("A", &["id"])) };
+        row.outputs.push(output("parent", kind));
+        row
+    };
+    let mut rows = row();
     let mut counted = Vec::new();
     for _ in 0..4 {
-        let children = Box::new(std::mem::replace(&mut rows, db.select("A", &["id"])));
+        let children = Box::new(std::mem::replace(&mut rows, row()));
         rows.outputs.push(output("children", OutputKind::Many { relation, select: children }));
         let sql = mainstay_sql::select(&db.schema, POSTGRES, &rows).sql;
         let always = sql.matches("CASE WHEN set_config").count();
         counted.push((always, sql.matches("CASE WHEN count(*) > 16").count()));
     }
     assert_eq!(counted, [(0, 1), (0, 2), (1, 2), (2, 2)]);
+}
+
+/// Of lists in each other with nothing beside them only the innermost is made by the database.
+#[test]
+fn lists_that_stand_alone_in_each_other_are_one_flat_result() {
+    let db = Db::new("table A { parent A?, children A[] by parent, allow read }");
+    let relation = db.relation("A", "children");
+    let mut rows = db.select("A", &["id"]);
+    let mut found = Vec::new();
+    for _ in 0..4 {
+        let children = Box::new(std::mem::replace(&mut rows, db.select("A", &["id"])));
+        rows.outputs.push(output("children", OutputKind::Many { relation, select: children }));
+        let sql = mainstay_sql::select(&db.schema, POSTGRES, &rows).sql;
+        let count = |text: &str| sql.matches(text).count();
+        found.push((count("LEFT JOIN LATERAL"), count("array_agg"), count("string_agg")));
+    }
+    assert_eq!(found, [(0, 1, 0), (1, 1, 0), (2, 1, 0), (3, 1, 0)]);
 }
 
 #[test]

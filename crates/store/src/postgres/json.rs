@@ -10,10 +10,11 @@ use std::io::Write as _;
 
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Duration;
-use mainstay_sql::statement::{Encoding, JsonShape};
+use mainstay_sql::statement::{Encoding, JsonMember};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type as PgType;
 
+use super::arrays::write_arrays;
 use super::values::{self, Raw, mismatch};
 use crate::StoreError;
 use crate::sqlite::{write_base64, write_text};
@@ -26,7 +27,7 @@ const NESTED_ROW: u8 = b'\t';
 /// Largest text or blob in a result, in bytes, the same as on the embedded database.
 const VALUE_BYTES_MAX: usize = 64 << 20;
 
-/// What a row has brought.
+/// What an object has brought.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
     /// The index of the first column behind the members.
@@ -35,33 +36,63 @@ pub(super) struct Written {
     pub(super) nested: u64,
 }
 
-/// Appends one row as an object.
-pub(super) fn write_row(out: &mut Vec<u8>, row: &Row, shape: &JsonShape) -> Result<Written, StoreError> {
-    let mut written = Written::default();
-    let mut first = true;
+/// Appends an object whose members begin at a column. Where one of them is the rows of the level below, the object ends within that
+/// list: what stands behind the list goes to `tail`.
+pub(super) fn write_object(
+    out: &mut Vec<u8>,
+    tail: &mut Vec<u8>,
+    row: &Row,
+    members: &[JsonMember],
+    first_column: usize,
+) -> Result<Written, StoreError> {
+    let mut written = Written { behind: first_column, nested: 0 };
+    let mut out = out;
+    let mut is_first = true;
     out.push(b'{');
-    for member in &shape.members {
-        let shown = !member.guarded || is_true(row, written.behind)?;
+    for member in members {
+        let is_shown = !member.guarded || is_true(row, written.behind)?;
         written.behind += usize::from(member.guarded);
-        if shown {
-            if !first {
+        if is_shown {
+            if !is_first {
                 out.push(b',');
             }
-            first = false;
+            is_first = false;
             out.extend_from_slice(member.key.as_bytes());
-            let (sent, raw) = get(row, written.behind)?;
-            match raw {
-                None => out.extend_from_slice(b"null"),
-                Some(raw) => match &member.encoding {
-                    Encoding::Raw => written.nested += write_raw(out, sent, raw)?,
-                    Encoding::Typed(ty) => write_typed(out, sent, raw, ty)?,
-                },
+            match &member.encoding {
+                Encoding::Below => {
+                    out.push(b'[');
+                    out = &mut *tail;
+                    out.push(b']');
+                }
+                Encoding::Arrays(members) => {
+                    written.nested += write_arrays(out, row, members, written.behind)?;
+                }
+                encoding => {
+                    let (sent, raw) = get(row, written.behind)?;
+                    written.nested += write_value(out, sent, raw, encoding)?;
+                }
             }
         }
-        written.behind += 1;
+        written.behind += member.encoding.columns();
     }
     out.push(b'}');
     Ok(written)
+}
+
+/// One value, and how many rows are nested in it.
+pub(super) fn write_value(
+    out: &mut Vec<u8>,
+    sent: &PgType,
+    raw: Option<&[u8]>,
+    encoding: &Encoding,
+) -> Result<u64, StoreError> {
+    match (raw, encoding) {
+        (None, _) => out.extend_from_slice(b"null"),
+        (Some(raw), Encoding::Raw) => return write_raw(out, sent, raw),
+        (Some(raw), Encoding::Typed(ty)) => write_typed(out, sent, raw, ty)?,
+        (Some(_), Encoding::Arrays(_) | Encoding::Below) => return Err(mismatch(sent, &Type::Json)),
+    }
+    Ok(0)
 }
 
 /// One column of a row: its type on the wire, and its bytes unless it is null.

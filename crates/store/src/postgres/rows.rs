@@ -9,8 +9,9 @@ use mainstay_lang::value::Value;
 use mainstay_sql::statement::{CursorShape, JsonShape, ResultShape};
 use tokio_postgres::{Row, RowStream};
 
+use super::below::Nest;
 use super::error::Failure;
-use super::json::{get, write_row, write_typed_or_null};
+use super::json::{Written, get, write_object, write_typed_or_null};
 use super::values;
 use crate::StoreError;
 use crate::query::{JsonRows, Outcome, Query, ReadLimits};
@@ -65,18 +66,31 @@ pub(super) async fn read(
 
 /// A result that grows row by row.
 enum Reading<'q> {
-    Json { shape: &'q JsonShape, page: Option<u64>, out: Vec<u8>, rows: JsonRows },
+    Json(Objects<'q>),
     Values { types: &'q [Type], rows: Vec<Vec<Value>> },
     Nothing,
+}
+
+/// A text of objects that grows.
+struct Objects<'q> {
+    shape: &'q JsonShape,
+    /// As many are shown.
+    page: Option<u64>,
+    out: Vec<u8>,
+    rows: JsonRows,
+    nest: Option<Nest>,
 }
 
 impl Reading<'_> {
     fn begin(query: &Query) -> Result<Reading<'_>, StoreError> {
         Ok(match &query.statement.result {
-            ResultShape::Json(shape) => {
-                let page = query.page_limit(shape)?;
-                Reading::Json { shape, page, out: Vec::with_capacity(256), rows: JsonRows::default() }
-            }
+            ResultShape::Json(shape) => Reading::Json(Objects {
+                shape,
+                page: query.page_limit(shape)?,
+                out: Vec::with_capacity(256),
+                rows: JsonRows::default(),
+                nest: shape.below.as_ref().map(Nest::new),
+            }),
             ResultShape::Values(types) => Reading::Values { types, rows: Vec::new() },
             ResultShape::Nothing => Reading::Nothing,
         })
@@ -84,22 +98,7 @@ impl Reading<'_> {
 
     fn take(&mut self, row: &Row, budget: &mut Budget) -> Result<(), StoreError> {
         match self {
-            Reading::Json { page, rows, .. } if *page == Some(rows.rows) => rows.more = true,
-            Reading::Json { shape, page, out, rows } => {
-                if rows.rows > 0 {
-                    out.push(b',');
-                }
-                let written = write_row(out, row, shape)?;
-                rows.rows += 1;
-                rows.nested_rows += written.nested;
-                budget.take_rows(1 + written.nested)?;
-                budget.check_bytes(out.len())?;
-                if let Some(cursor) = &shape.cursor
-                    && *page == Some(rows.rows)
-                {
-                    rows.cursor = Some(row_cursor(row, written.behind, cursor)?);
-                }
-            }
+            Reading::Json(objects) => objects.take(row, budget)?,
             Reading::Values { types, rows } => {
                 budget.take_rows(1)?;
                 let column = |(index, ty)| match get(row, index)? {
@@ -115,7 +114,11 @@ impl Reading<'_> {
 
     fn end(self, affected: u64, budget: &mut Budget) -> Result<Outcome, StoreError> {
         Ok(match self {
-            Reading::Json { out, mut rows, .. } => {
+            Reading::Json(mut objects) => {
+                if let Some(nest) = &mut objects.nest {
+                    nest.close(&mut objects.out, 0);
+                }
+                let Objects { out, mut rows, .. } = objects;
                 if !rows.more {
                     rows.cursor = None;
                 }
@@ -126,6 +129,45 @@ impl Reading<'_> {
             Reading::Values { rows, .. } => Outcome::Values(rows),
             Reading::Nothing => Outcome::Nothing { affected },
         })
+    }
+}
+
+impl Objects<'_> {
+    fn take(&mut self, row: &Row, budget: &mut Budget) -> Result<(), StoreError> {
+        let below = self.shape.below.as_ref();
+        let begins = match (&self.nest, below) {
+            (Some(nest), Some(below)) => nest.begins(row, below)?,
+            _ => true,
+        };
+        if self.rows.more || begins && self.page == Some(self.rows.rows) {
+            self.rows.more = true;
+            return Ok(());
+        }
+        let written = match (&mut self.nest, below) {
+            (Some(nest), Some(below)) => nest.take(&mut self.out, row, self.shape, below)?,
+            _ => self.append(row)?,
+        };
+        self.rows.rows += u64::from(begins);
+        self.rows.nested_rows += written.nested;
+        budget.take_rows(u64::from(begins) + written.nested)?;
+        budget.check_bytes(self.out.len())?;
+        if let Some(cursor) = &self.shape.cursor
+            && begins
+            && self.page == Some(self.rows.rows)
+        {
+            self.rows.cursor = Some(row_cursor(row, written.behind, cursor)?);
+        }
+        Ok(())
+    }
+
+    /// A row that is one object.
+    fn append(&mut self, row: &Row) -> Result<Written, StoreError> {
+        if self.rows.rows > 0 {
+            self.out.push(b',');
+        }
+        // Nothing stands behind a list of the level below, where there is no such level.
+        let mut tail = Vec::new();
+        write_object(&mut self.out, &mut tail, row, &self.shape.members, 0)
     }
 }
 

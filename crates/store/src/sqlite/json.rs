@@ -54,7 +54,10 @@ fn write_value(out: &mut Vec<u8>, stored: ValueRef<'_>, encoding: &Encoding) -> 
         (Encoding::Raw, ValueRef::Text(json)) => out.extend_from_slice(json),
         // An aggregate of integers is JSON as well, though SQLite does not say it as text.
         (Encoding::Raw, ValueRef::Integer(number)) => serde_json::to_writer(out, &number).expect(INFALLIBLE),
-        (Encoding::Raw, _) => return Err(mismatch(stored, &Type::Json)),
+        // It has no arrays and no flat results.
+        (Encoding::Raw | Encoding::Arrays(_) | Encoding::Below, _) => {
+            return Err(mismatch(stored, &Type::Json));
+        }
         (Encoding::Typed(ty), _) => write_typed(out, stored, ty)?,
     }
     Ok(())

@@ -45,6 +45,7 @@ pub(super) fn shape(members: &[(&str, Encoding)]) -> JsonShape {
         cursor: None,
         probes_more: None,
         row_cap: None,
+        below: None,
     }
 }
 

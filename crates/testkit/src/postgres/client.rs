@@ -54,7 +54,7 @@ impl Client {
         self.client.execute_raw(&statement, binds.iter().map(Bound)).await.map_err(words)
     }
 
-    /// Rows of values of these types.
+    /// Rows of values of these types; `null` stands for any, whose bytes are given as they came.
     ///
     /// # Errors
     /// What the database says; of an overflow, in the language's words.
@@ -70,20 +70,36 @@ impl Client {
         let value = |row: &tokio_postgres::Row, (index, ty): (usize, &Type)| -> Value {
             let raw: Option<Raw> = row.get(index);
             let name = row.columns()[index].type_().name();
-            raw.map_or(Value::Null, |Raw(mut raw)| {
-                if *ty == Type::Json {
-                    let before = raw.len();
-                    raw.retain(|byte| *byte != b'\t');
-                    self.nested.fetch_add(before - raw.len(), Ordering::Relaxed);
+            let decoded = raw.map(|Raw(raw)| match (name.strip_prefix('_'), ty) {
+                (Some(name), Type::List(ty)) => {
+                    let items = items(&raw).into_iter().map(|item| match item {
+                        Some(item) => self.decode(item, name, ty),
+                        None => Some(Value::Null),
+                    });
+                    items.collect::<Option<Vec<_>>>().map(Value::List)
                 }
-                decode(&raw, name, ty).unwrap_or_else(|| panic!("{name} for {ty}: {sql}"))
-            })
+                _ => self.decode(&raw, name, ty),
+            });
+            let wrong = || panic!("{name} for {ty}: {sql}");
+            decoded.map_or(Value::Null, |value| value.unwrap_or_else(wrong))
         };
         let row = |row: &tokio_postgres::Row| {
             assert_eq!(row.len(), types.len(), "{sql}");
             types.iter().enumerate().map(|at| value(row, at)).collect()
         };
         Ok(rows.map_err(words)?.iter().map(row).collect())
+    }
+
+    /// A value, its nested rows counted.
+    fn decode(&self, raw: &[u8], name: &str, ty: &Type) -> Option<Value> {
+        match ty {
+            Type::Null => return Some(Value::Bytes(raw.to_vec())),
+            Type::Json => {}
+            _ => return decode(raw, name, ty),
+        }
+        let unmarked: Vec<u8> = raw.iter().copied().filter(|byte| *byte != b'\t').collect();
+        self.nested.fetch_add(raw.len() - unmarked.len(), Ordering::Relaxed);
+        decode(&unmarked, name, ty)
     }
 
     async fn transaction(
@@ -100,7 +116,7 @@ impl Client {
         Ok(rows)
     }
 
-    /// Nested rows in what was read last: each has brought a tab, which is left out of the values.
+    /// Nested rows in the JSON of what was read last: each has brought a tab, which is left out of the values.
     pub fn nested(&self) -> usize {
         self.nested.load(Ordering::Relaxed)
     }
@@ -180,6 +196,19 @@ impl<'a> FromSql<'a> for Raw {
     fn accepts(_: &Sql) -> bool {
         true
     }
+}
+
+/// The items of an array of one dimension.
+fn items(raw: &[u8]) -> Vec<Option<&[u8]>> {
+    let number = |at: usize| i32::from_be_bytes(raw[at..at + 4].try_into().expect("four bytes"));
+    let mut at = 20;
+    let item = |_| {
+        let length = usize::try_from(number(at)).ok();
+        let begins = at + 4;
+        at = begins + length.unwrap_or(0);
+        length.map(|_| &raw[begins..at])
+    };
+    (0..number(12)).map(item).collect()
 }
 
 /// 2000-01-01, from which the database counts.
