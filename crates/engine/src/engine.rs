@@ -236,7 +236,7 @@ impl Engine {
         let (planning, ctx) = self.ruling.enter(ctx).await?;
         let (planning, ctx) = (&*planning, &*ctx);
         match (self.has_hooks, writes) {
-            (true, _) => Box::pin(self.execute_by(planning, ctx, operation, None, along)).await,
+            (true, _) => self.execute_by(planning, ctx, operation, None, along).await,
             (false, true) => {
                 write::execute(self, planning, ctx, operation, None, along).await.map(|done| done.response)
             }

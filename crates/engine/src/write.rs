@@ -54,7 +54,22 @@ pub(crate) use self::resolve::writes;
 pub(crate) use self::value::{Problems, read as read_value};
 
 /// Runs an operation of which some part writes, with the hooks that it meets.
-pub(crate) async fn execute(
+///
+/// A future without a type of its own, and not made where it is awaited: all that a write can come to would be in the program once
+/// more for each crate that asks for one.
+#[inline(never)]
+pub(crate) fn execute<'a>(
+    engine: &'a Engine,
+    planning: &'a Arc<Planning>,
+    ctx: &'a Ctx,
+    operation: &'a Operation,
+    hooked: Option<(Hooking, Touched)>,
+    along: Option<Along>,
+) -> Pin<Box<dyn Future<Output = Result<Done, Error>> + Send + 'a>> {
+    Box::pin(carry_out(engine, planning, ctx, operation, hooked, along))
+}
+
+async fn carry_out(
     engine: &Engine,
     planning: &Arc<Planning>,
     ctx: &Ctx,

@@ -11,7 +11,7 @@ use mainstay_lang::types::Type;
 use crate::dialect::{Counted, Dialect, Operator, RowCounting};
 use crate::expr::{Relatives, is_never_null};
 use crate::plan::{Aggregate, AggregateOrder, Computed};
-use crate::select::json::{Pieces, key};
+use crate::select::json::{Pieces, key, member_key};
 use crate::statement::{Encoding, JsonMember, JsonShape, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};
 
@@ -36,7 +36,7 @@ pub fn aggregate(schema: &Schema, dialect: &dyn Dialect, aggregate: &Aggregate) 
     let members = items
         .into_iter()
         .map(|item| JsonMember {
-            key: key(item.name).into(),
+            key: member_key(item.name),
             encoding: Encoding::Typed(item.ty),
             guarded: false,
         })

@@ -228,6 +228,11 @@ pub trait Dialect: Debug + Send + Sync {
         false
     }
 
+    /// What numbers the rows of a page in a column of theirs, where [`Dialect::is_among_first`] asks for that.
+    fn row_number(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Whether the rows of a list can come as arrays of their values, and joined to the row that they stand in.
     fn has_arrays(&self) -> bool {
         false
@@ -238,7 +243,7 @@ pub trait Dialect: Debug + Send + Sync {
         None
     }
 
-    /// Whether the row at hand is one of the first `{0}` of the result.
+    /// Whether the row at hand, whose alias is `{1}`, is one of the first `{0}` of the result.
     fn is_among_first(&self) -> &'static str;
 
     /// What stands around a subselect in which a column is looked for: `IN (…)`, or what an index can serve as well when it is

@@ -38,17 +38,8 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
     w.text("SELECT ");
     w.text(&columns);
     if is_cut_first {
-        // A flat result has more rows than the level that is limited.
-        w.text(if is_flat && bound.is_some() { " FROM (SELECT * FROM (SELECT " } else { " FROM (SELECT " });
-        w.projection(shown, shown);
-        w.page_of(select, &alias);
-        w.text(") ");
-        w.text(&alias);
-        if is_flat && bound.is_some() {
-            w.limit(select.limit.as_ref(), None, select.paged);
-            w.text(") ");
-            w.text(&alias);
-        }
+        w.text(" FROM ");
+        w.page(select, shown, &alias, is_flat && bound.is_some());
         w.text(&unfolded.joins);
         if let Some(cap) = cap {
             w.text(" WHERE ");
@@ -85,10 +76,12 @@ impl Writer<'_> {
         unfolded: &mut Unfolded,
     ) -> Vec<JsonMember> {
         // What is nested is not read for nothing: not where it is not shown, nor for the row behind a page.
-        let may_be_cut = select.paged && select.outputs.iter().any(is_nested);
-        let is_kept = select.limit.as_ref().filter(|_| may_be_cut).map(|limit| {
+        let is_kept = select.limit.as_ref().filter(|_| has_row_behind(select)).map(|limit| {
             let limit = self.capture(|w| w.alone(scope, |w| w.expr(limit)));
-            self.capture(|w| w.template(w.dialect.is_among_first(), |w, _| w.text(&limit)))
+            let alias = self.alias_of(scope).to_owned();
+            self.capture(|w| {
+                w.template(w.dialect.is_among_first(), |w, at| w.text(if at == 0 { &limit } else { &alias }));
+            })
         });
         let members = self.level_columns(select, scope, is_kept.as_deref(), unfolded);
         if select.paged {
@@ -99,8 +92,32 @@ impl Writer<'_> {
             unfolded.column(self);
             self.scope_column(scope, ColumnId::ID);
         }
-        self.levels_below(select, scope, unfolded);
+        self.levels_below(select, scope, is_kept.as_deref(), unfolded);
         members
+    }
+
+    /// A derived table of the rows of the top level, limited wholly if what is joined to them makes them more.
+    fn page(&mut self, select: &Select, shown: ScopeId, alias: &str, is_limited_here: bool) {
+        let number = self.dialect.row_number().filter(|_| has_row_behind(select));
+        if let Some(number) = number {
+            self.text("(SELECT *, ");
+            self.text(number);
+            self.text(" FROM ");
+        }
+        self.text(if is_limited_here { "(SELECT * FROM (SELECT " } else { "(SELECT " });
+        self.projection(shown, shown);
+        self.page_of(select, alias);
+        if is_limited_here {
+            self.text(") ");
+            self.text(alias);
+            self.limit(select.limit.as_ref(), None, select.paged);
+        }
+        self.text(") ");
+        self.text(alias);
+        if number.is_some() {
+            self.text(") ");
+            self.text(alias);
+        }
     }
 
     /// ` FROM … WHERE … ORDER BY … LIMIT …` of a select at the top level.
@@ -130,6 +147,11 @@ impl Writer<'_> {
             w.identifier(&w.schema.table(table).column(column).db_name);
         });
     }
+}
+
+/// Whether a row may be found behind the page, and what is nested in it is not to be read.
+fn has_row_behind(select: &Select) -> bool {
+    select.paged && select.limit.is_some() && select.outputs.iter().any(is_nested)
 }
 
 fn is_nested(output: &Output) -> bool {

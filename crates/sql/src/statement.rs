@@ -129,7 +129,7 @@ pub struct CursorShape {
 /// One member of a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonMember {
-    /// `"name":`, quoted and with its colon, ready to be copied.
+    /// `,"name":`, quoted, with its colon and the comma before it, ready to be copied: from the second byte where it is the first.
     pub key: Box<str>,
     /// How the column becomes JSON.
     pub encoding: Encoding,

@@ -284,6 +284,11 @@ impl<'a> Writer<'a> {
         &self.scopes[scope.0].used
     }
 
+    /// The alias of a scope's row.
+    pub(crate) fn alias_of(&self, scope: ScopeId) -> &str {
+        &self.scopes[scope.0].alias
+    }
+
     /// The table of a scope's rows.
     pub(crate) fn table_of(&self, scope: ScopeId) -> TableId {
         self.scopes[scope.0].table

@@ -4,6 +4,7 @@
 //! rollback nothing of the request can be changed any more: an error of a hook there is logged, and what it asks is a request
 //! of its own.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -71,8 +72,20 @@ impl Answers for Outside<'_> {
 
 impl Engine {
     /// Runs an operation with the hooks that it meets; `by`: the hook that asks, when its own request is over; `along`: what
-    /// else is done in the transaction.
-    pub(crate) async fn execute_by(
+    /// else is done in the transaction. Once in the program, like [`write::execute`].
+    #[inline(never)]
+    pub(crate) fn execute_by<'a>(
+        &'a self,
+        planning: &'a Arc<Planning>,
+        ctx: &'a Ctx,
+        operation: &'a Operation,
+        by: Option<Arc<Site>>,
+        along: Option<Along>,
+    ) -> Pin<Box<dyn Future<Output = Result<Response, Error>> + Send + 'a>> {
+        Box::pin(self.execute_around(planning, ctx, operation, by, along))
+    }
+
+    async fn execute_around(
         &self,
         planning: &Arc<Planning>,
         ctx: &Ctx,

@@ -15,16 +15,22 @@ table Team {
 }
 table Member {
   team Team
+  notes Note[] by member
+  allow read
+}
+table Note {
+  member Member
   allow read
 }
 "##;
 
-/// Two teams: one of five with a captain, one of forty.
+/// Two teams: one of five with a captain, of whom the first has a note, one of forty.
 async fn teams(rows: u64) -> App {
     let mut data =
         vec![json!(["Team", {"id": 1, "name": "Five"}]), json!(["Team", {"id": 2, "name": "Forty"}])];
     let member = |number: u32| json!(["Member", {"id": number, "team": if number <= 5 { 1 } else { 2 }}]);
     data.extend((1..=45).map(member));
+    data.push(json!(["Note", {"id": 1, "member": 1}]));
     let app = App::limited(TEXT, Json::Array(data), Limits { rows, ..Limits::default() }).await;
     app.change(r##"{"Team": {"id": "#1", "set": {"captain": "#1"}}}"##).await;
     app
@@ -53,6 +59,23 @@ async fn a_read_may_have_exactly_so_many_rows() {
     let expected = r##"{"Team":[{"id":"#1","members":[{"id":"#2"}],"captain":{"id":"#1"}}]}"##;
     check(3, with_captain, expected).await;
     check(2, with_captain, MORE).await;
+}
+
+#[tokio::test]
+async fn rows_of_lists_in_lists_count_on_every_level() {
+    let request = r##"{"Team": {"id": "#1", "get": [], "members": {"get": [], "notes": {"get": []}}}}"##;
+    let member = |n| {
+        let notes = if n == 1 { r##"{"id":"#1"}"## } else { "" };
+        format!(r##"{{"id":"#{n}","notes":[{notes}]}}"##)
+    };
+    let members = (1..=5).map(member).collect::<Vec<_>>().join(",");
+    let expected = format!(r##"{{"Team":[{{"id":"#1","members":[{members}]}}]}}"##);
+    check(7, request, &expected).await;
+    check(6, request, MORE).await;
+    // The second team's members are behind the page.
+    let page = r##"{"Team": {"order": ["id"], "limit": 1, "get": [], "members": {"get": [], "notes": {"get": []}}}}"##;
+    let answer = without_keys(&teams(7).await.run(Caller::anonymous(), page).await.unwrap());
+    assert!(answer.starts_with(expected.trim_end_matches('}')), "{answer}");
 }
 
 #[tokio::test]

@@ -143,7 +143,7 @@ impl Dialect for Postgres {
     }
 
     fn is_among_first(&self) -> &'static str {
-        "row_number() OVER () <= {0}"
+        "{1}.\"#\" <= {0}"
     }
 
     fn list_counter(&self, counted: Counted) -> &'static str {
@@ -168,6 +168,11 @@ impl Dialect for Postgres {
 
     fn has_arrays(&self) -> bool {
         true
+    }
+
+    fn row_number(&self) -> Option<&'static str> {
+        // No column has such a name.
+        Some("row_number() OVER () AS \"#\"")
     }
 
     fn row_counting(&self) -> RowCounting {

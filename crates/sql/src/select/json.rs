@@ -20,6 +20,11 @@ pub(crate) fn key(name: &str) -> String {
     key
 }
 
+/// [`crate::statement::JsonMember::key`]
+pub(crate) fn member_key(name: &str) -> Box<str> {
+    format!(",{}", key(name)).into()
+}
+
 /// The arguments of a `concat`, neighbouring literals joined.
 #[derive(Default)]
 pub(crate) struct Pieces {

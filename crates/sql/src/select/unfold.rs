@@ -14,6 +14,7 @@ use mainstay_lang::types::Type;
 use super::nested::has_list;
 use super::{is_conditional, json};
 use crate::dialect::Counted;
+use crate::expr::Relatives;
 use crate::plan::{Output, OutputKind, Select};
 use crate::statement::{Below, Encoding, JsonMember, Level};
 use crate::writer::{ScopeId, Writer};
@@ -70,7 +71,8 @@ impl Writer<'_> {
                 && comes_as_arrays(rows)
                 && unfolded.columns <= COLUMNS_MAX
             {
-                return member(output, self.arrays(scope, select.table, *relation, rows, unfolded));
+                let tied = self.tied(scope, select.table, *relation, is_kept);
+                return member(output, self.arrays(tied, rows, unfolded));
             }
             self.level_column(select, output, scope, is_kept, unfolded)
         });
@@ -107,16 +109,24 @@ impl Writer<'_> {
         member(output, encoding(self.schema, select.table, output))
     }
 
-    /// A list as arrays: their columns, and the join that makes them.
-    fn arrays(
+    /// The rows of a relation, none where its row is not kept.
+    fn tied(
         &mut self,
         parent: ScopeId,
         table: TableId,
         relation: RelationId,
-        select: &Select,
-        unfolded: &mut Unfolded,
-    ) -> Encoding {
-        let rows = self.relatives_of(parent, table, relation);
+        is_kept: Option<&str>,
+    ) -> Relatives {
+        let mut rows = self.relatives_of(parent, table, relation);
+        if let Some(is_kept) = is_kept {
+            rows.tie += " AND ";
+            rows.tie += is_kept;
+        }
+        rows
+    }
+
+    /// A list as arrays: their columns, and the join that makes them.
+    fn arrays(&mut self, rows: Relatives, select: &Select, unfolded: &mut Unfolded) -> Encoding {
         let shown = self.scope(&rows.alias, rows.target, None);
         let alias = self.alias();
         let mut arrays = String::new();
@@ -148,24 +158,30 @@ impl Writer<'_> {
     }
 
     /// The columns of the levels of a flat result below the top level, and the joins that bring them.
-    pub(super) fn levels_below(&mut self, select: &Select, scope: ScopeId, unfolded: &mut Unfolded) {
+    pub(super) fn levels_below(
+        &mut self,
+        select: &Select,
+        scope: ScopeId,
+        is_kept: Option<&str>,
+        unfolded: &mut Unfolded,
+    ) {
         let Some(list) = list_below(self, select) else { return };
         let key = unfolded.column(self);
         self.scope_column(scope, ColumnId::ID);
         let mut levels = Vec::new();
-        self.level_below(scope, (select, list), &mut levels, unfolded);
+        self.level_below((scope, is_kept), (select, list), &mut levels, unfolded);
         unfolded.below = Some(Below { key, levels });
     }
 
     fn level_below(
         &mut self,
-        parent: ScopeId,
+        (parent, is_kept): (ScopeId, Option<&str>),
         (above, list): (&Select, usize),
         levels: &mut Vec<Level>,
         unfolded: &mut Unfolded,
     ) {
         let OutputKind::Many { relation, select } = &above.outputs[list].kind else { return };
-        let rows = self.relatives_of(parent, above.table, *relation);
+        let rows = self.tied(parent, above.table, *relation, is_kept);
         let shown = self.scope(&rows.alias, rows.target, None);
         let key = unfolded.column(self);
         self.scope_column(shown, ColumnId::ID);
@@ -173,7 +189,7 @@ impl Writer<'_> {
         let members = self.level_columns(select, shown, None, unfolded);
         levels.push(Level { key, first: key + 1, members });
         if let Some(list) = list_below(self, select) {
-            self.level_below(shown, (select, list), levels, unfolded);
+            self.level_below((shown, None), (select, list), levels, unfolded);
         }
         let joins_inside = std::mem::replace(&mut unfolded.joins, joins_before);
         // What is shown of the rows is known only now.
@@ -227,7 +243,7 @@ fn comes_as_arrays(select: &Select) -> bool {
 }
 
 fn member(output: &Output, encoding: Encoding) -> JsonMember {
-    JsonMember { key: json::key(&output.name).into(), encoding, guarded: is_conditional(output) }
+    JsonMember { key: json::member_key(&output.name), encoding, guarded: is_conditional(output) }
 }
 
 fn encoding(schema: &Schema, table: TableId, output: &Output) -> Encoding {

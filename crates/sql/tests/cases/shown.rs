@@ -94,7 +94,7 @@ fn object(
         };
         column += member.encoding.columns();
         if is_shown {
-            texts.push(format!("{}{text}", member.key));
+            texts.push(format!("{}{text}", &member.key[1..]));
         }
     }
     (format!("{{{}}}", texts.join(",")), column)
@@ -118,8 +118,9 @@ fn arrays(shown: &mut Shown, members: &[JsonMember], columns: &[Value]) -> Strin
     let rows = columns.first().map_or(0, Vec::len);
     shown.listed += rows;
     let object = |row: usize| {
-        let member =
-            |(member, items): (&JsonMember, &Vec<Value>)| format!("{}{}", member.key, items[row].to_json());
+        let member = |(member, items): (&JsonMember, &Vec<Value>)| {
+            format!("{}{}", &member.key[1..], items[row].to_json())
+        };
         let members: Vec<String> = members.iter().zip(&columns).map(member).collect();
         format!("{{{}}}", members.join(","))
     };

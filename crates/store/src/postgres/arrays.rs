@@ -66,11 +66,9 @@ pub(super) fn write_arrays(
     let mut nested = rows as u64;
     out.push(b'[');
     for index in 0..rows {
-        let mut before = if index == 0 { "{" } else { ",{" };
-        for (member, array) in members.iter().zip(&mut arrays) {
-            out.extend_from_slice(before.as_bytes());
-            before = ",";
-            out.extend_from_slice(member.key.as_bytes());
+        out.extend_from_slice(&b",{"[usize::from(index == 0)..]);
+        for (at, (member, array)) in members.iter().zip(&mut arrays).enumerate() {
+            out.extend_from_slice(&member.key.as_bytes()[usize::from(at == 0)..]);
             let item = array.next().ok_or_else(|| mismatch(array.item, &Type::Json))?;
             nested += write_value(out, array.item, item, &member.encoding)?;
         }

@@ -53,11 +53,8 @@ pub(super) fn write_object(
         let is_shown = !member.guarded || is_true(row, written.behind)?;
         written.behind += usize::from(member.guarded);
         if is_shown {
-            if !is_first {
-                out.push(b',');
-            }
+            out.extend_from_slice(&member.key.as_bytes()[usize::from(is_first)..]);
             is_first = false;
-            out.extend_from_slice(member.key.as_bytes());
             match &member.encoding {
                 Encoding::Below => {
                     out.push(b'[');
@@ -125,7 +122,7 @@ fn write_raw(out: &mut Vec<u8>, sent: &PgType, raw: &[u8]) -> Result<u64, StoreE
         return Ok(0);
     }
     let text = values::json(sent, raw)?.ok_or_else(|| mismatch(sent, &Type::Json))?;
-    let mut pieces = text.as_bytes().split(|byte| *byte == NESTED_ROW);
+    let mut pieces = text.split(|byte| *byte == NESTED_ROW);
     out.extend_from_slice(pieces.next().unwrap_or_default());
     let mut nested = 0;
     for piece in pieces {
@@ -171,11 +168,10 @@ fn write_typed(out: &mut Vec<u8>, sent: &PgType, raw: &[u8], ty: &Type) -> Resul
         Type::Bytes if *sent == PgType::BYTEA => write_base64(out, raw),
         Type::Json | Type::List(_) => {
             let text = values::json(sent, raw)?.ok_or_else(wrong)?;
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(&text);
         }
         Type::Text { .. } | Type::Enum(_) | Type::File => {
-            let text = values::text(sent, raw)?.ok_or_else(wrong)?;
-            write_text(out, text.as_bytes())?;
+            write_text(out, values::text_bytes(sent, raw).ok_or_else(wrong)?)?;
         }
         Type::Uuid => {
             let value = values::uuid(sent, raw).ok_or_else(wrong)?;

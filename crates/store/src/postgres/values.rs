@@ -4,6 +4,7 @@
 //! durations as microseconds in `int8`, `bytea`; json and lists as JSON text. Statements cast their placeholders, so the
 //! server's idea of a parameter's type is the type of the value. What a column holds otherwise is an error, never a guess.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use bytes::{BufMut, BytesMut};
@@ -128,8 +129,14 @@ pub(super) fn read(sent: &PgType, raw: &[u8], ty: &Type) -> Result<Value, StoreE
         Type::Timestamp => timestamp(sent, raw).map(Value::Timestamp),
         Type::Duration => return int(sent, raw).map(|us| Value::Duration(Duration(us))),
         Type::Bytes => (*sent == PgType::BYTEA).then(|| Value::Bytes(raw.to_owned())),
-        Type::Json => json(sent, raw)?.map(|text| Value::Json(text.into_owned())),
-        Type::List(_) => json(sent, raw)?.and_then(|text| Value::from_json(&text, ty).ok()),
+        Type::Json => match json(sent, raw)? {
+            Some(text) => Some(Value::Json(utf8(&text)?.to_owned())),
+            None => None,
+        },
+        Type::List(_) => match json(sent, raw)? {
+            Some(text) => Value::from_json(utf8(&text)?, ty).ok(),
+            None => None,
+        },
         Type::Null | Type::Ref(_) => None,
     };
     value.ok_or_else(|| mismatch(sent, ty))
@@ -200,28 +207,31 @@ pub(super) fn timestamp(sent: &PgType, raw: &[u8]) -> Option<Timestamp> {
 
 /// A text of the server, which sends none that is not UTF-8. `None`: the column is of another type.
 pub(super) fn text<'r>(sent: &PgType, raw: &'r [u8]) -> Result<Option<&'r str>, StoreError> {
-    match *sent {
+    text_bytes(sent, raw).map(utf8).transpose()
+}
+
+/// The bytes of a text, for whoever looks later whether they are UTF-8.
+pub(super) fn text_bytes<'r>(sent: &PgType, raw: &'r [u8]) -> Option<&'r [u8]> {
+    let is_text = matches!(
+        *sent,
         PgType::TEXT
-        | PgType::VARCHAR
-        | PgType::BPCHAR
-        | PgType::NAME
-        | PgType::JSON
-        | PgType::XML
-        | PgType::UNKNOWN => utf8(raw).map(Some),
-        _ => Ok(None),
-    }
+            | PgType::VARCHAR
+            | PgType::BPCHAR
+            | PgType::NAME
+            | PgType::JSON
+            | PgType::XML
+            | PgType::UNKNOWN
+    );
+    is_text.then_some(raw)
 }
 
 /// JSON in the form in which the language writes it. `jsonb` has spaces of its own between its tokens.
-pub(super) fn json<'r>(
-    sent: &PgType,
-    raw: &'r [u8],
-) -> Result<Option<std::borrow::Cow<'r, str>>, StoreError> {
+pub(super) fn json<'r>(sent: &PgType, raw: &'r [u8]) -> Result<Option<Cow<'r, [u8]>>, StoreError> {
     if *sent != PgType::JSONB {
-        return Ok(text(sent, raw)?.map(Into::into));
+        return Ok(text_bytes(sent, raw).map(Cow::Borrowed));
     }
     let Some((1, text)) = raw.split_first() else { return Ok(None) };
-    Ok(minify(utf8(text)?).ok().map(Into::into))
+    Ok(minify(utf8(text)?).ok().map(|text| Cow::Owned(text.into_bytes())))
 }
 
 fn utf8(raw: &[u8]) -> Result<&str, StoreError> {

@@ -23,17 +23,14 @@ const INFALLIBLE: &str = "writing to memory cannot fail";
 /// Appends one row as an object and answers the index of the first column behind its members.
 pub(crate) fn write_row(out: &mut Vec<u8>, row: &Row<'_>, shape: &JsonShape) -> Result<usize, StoreError> {
     let mut column = 0;
-    let mut first = true;
+    let mut is_first = true;
     out.push(b'{');
     for member in &shape.members {
         let shown = !member.guarded || matches!(get(row, column)?, ValueRef::Integer(1));
         column += usize::from(member.guarded);
         if shown {
-            if !first {
-                out.push(b',');
-            }
-            first = false;
-            out.extend_from_slice(member.key.as_bytes());
+            out.extend_from_slice(&member.key.as_bytes()[usize::from(is_first)..]);
+            is_first = false;
             write_value(out, get(row, column)?, &member.encoding)?;
         }
         column += 1;

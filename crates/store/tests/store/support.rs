@@ -36,7 +36,7 @@ pub(super) fn json(sql: &str, values: Vec<Value>, members: &[(&str, Encoding)]) 
 
 pub(super) fn shape(members: &[(&str, Encoding)]) -> JsonShape {
     let member = |(name, encoding): &(&str, Encoding)| JsonMember {
-        key: format!("\"{name}\":").into(),
+        key: format!(",\"{name}\":").into(),
         encoding: encoding.clone(),
         guarded: false,
     };
