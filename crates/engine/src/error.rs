@@ -101,6 +101,17 @@ keys! {
     AuthRecent = "auth.recent_required", Forbidden, "Sign in once more";
     /// The address was not verified yet, and the app asks for that.
     AuthUnverified = "auth.unverified", Forbidden, "Address not verified";
+    /// A provider does not vouch for somebody here: the sign-in was not started in this browser, has taken too long, or what the
+    /// provider has said cannot be relied on.
+    AuthProvider = "auth.provider", Unauthenticated, "Not signed in by the provider";
+    /// A provider cannot be reached, or does not answer as one should. Try again later.
+    AuthProviderAway = "auth.provider_unavailable", Unavailable, "Provider not reached";
+    /// An account has the address that the provider tells. Whoever owns it signs in to it, and links the provider there.
+    AuthLinkRequired = "auth.link_required", Conflict, "Sign in and link";
+    /// Another account is linked with this one of the provider's.
+    AuthLinked = "auth.linked_elsewhere", Conflict, "Linked with another account";
+    /// Nobody could sign in to the account any more: set a password or verify an address first.
+    AuthLastWay = "auth.last_way", Conflict, "The last way in";
     /// Too many attempts failed for this account or from this address.
     AuthThrottled = "auth.throttled", TooMany, "Too many attempts";
     /// No rule allows this to this caller.

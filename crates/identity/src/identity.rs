@@ -25,6 +25,8 @@ pub(crate) struct Identity {
     pub(crate) mail_sealer: Arc<Sealer>,
     /// Keys of authenticators.
     pub(crate) totp_sealer: Sealer,
+    /// What sign-ins by providers come back with.
+    pub(crate) provider_sealer: Sealer,
     /// Tells the successor of a refresh token.
     pub(crate) successor_key: hmac::Key,
     /// Ties a page's proof to its session.
@@ -33,6 +35,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     pub(crate) fn new(options: IdentityOptions) -> Result<Identity, String> {
+        crate::provider::options::check(&options)?;
         let secret = options.secret.as_slice();
         let key = |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, &derive_key(secret, purpose));
         Ok(Identity {
@@ -42,6 +45,7 @@ impl Identity {
             lookups: Arc::default(),
             mail_sealer: Arc::new(Sealer::new(secret, MAIL_PURPOSE)),
             totp_sealer: Sealer::new(secret, "totp"),
+            provider_sealer: Sealer::new(secret, "providers"),
             successor_key: key("refresh tokens"),
             csrf_key: key("csrf"),
             options,

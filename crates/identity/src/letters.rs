@@ -39,6 +39,10 @@ pub(crate) enum Letter {
     Changed { user: Json },
     /// A refresh token was used twice.
     Reused { user: Json, device: Option<String> },
+    /// A provider can sign somebody in from now on.
+    Linked { user: Json, provider: String },
+    /// It cannot any more.
+    Unlinked { user: Json, provider: String },
     /// Somebody is asked to join a tenant.
     Invitation { email: String, tenant: Json, by: Option<Json> },
 }
@@ -101,6 +105,14 @@ impl Identity {
             Letter::Reused { user, device } => {
                 let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
                 Ok((Vec::new(), Some(self.notice("identity-reused", &user, json!({"device": device})))))
+            }
+            Letter::Linked { user, provider } => {
+                let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
+                Ok((Vec::new(), Some(self.notice("identity-linked", &user, json!({"provider": provider})))))
+            }
+            Letter::Unlinked { user, provider } => {
+                let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
+                Ok((Vec::new(), Some(self.notice("identity-unlinked", &user, json!({"provider": provider})))))
             }
             Letter::Invitation { email, tenant, by } => self.invitation(desk, &email, &tenant, by).await,
         }

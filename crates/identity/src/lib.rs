@@ -12,6 +12,8 @@ mod once;
 mod options;
 mod password;
 mod plugin;
+#[expect(dead_code, reason = "called by each kind of provider")]
+mod provider;
 mod routes;
 mod rules;
 mod session;
@@ -20,5 +22,6 @@ mod verify;
 
 pub use options::{IdentityOptions, PasswordOptions};
 pub use plugin::{IDENTITY_TABLES, IdentityPlugin};
+pub use provider::options::{OidcOptions, ProviderOptions, is_provider_url};
 pub use routes::identity_routes;
 pub use verify::address_verify;

@@ -22,6 +22,10 @@ pub(crate) enum Once {
     Change,
     Second,
     Invitation,
+    /// A sign-in by a provider.
+    Started,
+    /// What a provider has said, for a program.
+    Vouched,
 }
 
 impl Once {
@@ -33,6 +37,8 @@ impl Once {
             Once::Change => "change",
             Once::Second => "second",
             Once::Invitation => "invitation",
+            Once::Started => "started",
+            Once::Vouched => "vouched",
         }
     }
 
@@ -41,8 +47,8 @@ impl Once {
         match self {
             Once::Verify | Once::Change => MINUTE * 60 * 24,
             Once::Reset => MINUTE * 60,
-            Once::Magic => MINUTE * 15,
-            Once::Second => MINUTE * 5,
+            Once::Magic | Once::Started => MINUTE * 15,
+            Once::Second | Once::Vouched => MINUTE * 5,
             Once::Invitation => MINUTE * 60 * 24 * 7,
         }
     }

@@ -1,6 +1,9 @@
 //! How identities are kept: what an app may choose.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use crate::provider::options::OidcOptions;
 
 /// How identities are kept.
 #[derive(Clone, Debug)]
@@ -31,6 +34,8 @@ pub struct IdentityOptions {
     pub style: Option<String>,
     /// Passwords.
     pub password: PasswordOptions,
+    /// OpenID providers, by their names.
+    pub oidc: BTreeMap<String, OidcOptions>,
 }
 
 /// How passwords are kept.
@@ -74,6 +79,7 @@ impl IdentityOptions {
             recent: Duration::from_secs(10 * 60),
             style: None,
             password: PasswordOptions::default(),
+            oidc: BTreeMap::new(),
         }
     }
 }

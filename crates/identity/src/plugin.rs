@@ -40,7 +40,7 @@ macro_rules! mail_templates {
 }
 
 /// Mail as it is written where the app has no template of that name.
-const MAIL: [(&str, &str); 17] = mail_templates![
+const MAIL: [(&str, &str); 21] = mail_templates![
     "identity-layout.html",
     "identity-change.html",
     "identity-change.txt",
@@ -50,12 +50,16 @@ const MAIL: [(&str, &str); 17] = mail_templates![
     "identity-exists.txt",
     "identity-invitation.html",
     "identity-invitation.txt",
+    "identity-linked.html",
+    "identity-linked.txt",
     "identity-magic.html",
     "identity-magic.txt",
     "identity-reset.html",
     "identity-reset.txt",
     "identity-reused.html",
     "identity-reused.txt",
+    "identity-unlinked.html",
+    "identity-unlinked.txt",
     "identity-verify.html",
     "identity-verify.txt",
 ];

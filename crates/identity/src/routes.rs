@@ -4,6 +4,8 @@ mod account;
 mod keys;
 mod pages;
 mod password;
+#[expect(dead_code, reason = "called by each kind of provider")]
+mod providers;
 mod roles;
 mod second;
 mod sessions;
@@ -74,6 +76,9 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
         ("POST", "/auth/tenants", post(roles::tenant_make)),
         ("POST", "/auth/tenants/{id}/invitations", post(roles::invite)),
         ("POST", "/auth/tenants/join", post(roles::join)),
+        ("GET", "/auth/links", get(providers::links)),
+        ("POST", "/auth/links", post(providers::link)),
+        ("DELETE", "/auth/links/{id}", delete(providers::unlink)),
         ("GET", "/auth/keys", get(keys::list)),
         ("POST", "/auth/keys", post(keys::make)),
         ("DELETE", "/auth/keys/{id}", delete(keys::end)),

@@ -7,8 +7,9 @@
 
 use std::time::Duration;
 
-use mainstay_engine::error::{Error, Key};
+use mainstay_engine::error::{Error, Key, Ticket};
 use mainstay_engine::hook::Row;
+use mainstay_jobs::NewJob;
 use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -59,12 +60,45 @@ pub(crate) struct Tokens {
 }
 
 impl Identity {
+    /// Signs somebody in whose first factor was right: begins the session, or asks for the second factor.
+    ///
+    /// # Errors
+    /// [`Key::AuthSecondFactor`] with a ticket, where there is one; what was to be done along is done.
+    pub(crate) async fn sign_in(
+        &self,
+        desk: &Desk,
+        new: NewSession<'_>,
+        along: Vec<Json>,
+        jobs: Vec<NewJob>,
+    ) -> Result<Tokens, Error> {
+        if let Some(ticket) = self.second_factor(desk, &new).await? {
+            desk.ask_and_enqueue(along, jobs).await?;
+            let words = "Show a second factor, with this ticket.";
+            return Err(Error {
+                ticket: Some(Box::new(Ticket(ticket))),
+                ..Error::new(Key::AuthSecondFactor, words)
+            });
+        }
+        self.session_begin_and_enqueue(desk, new, along, jobs).await
+    }
+
     /// Begins a session, and does what else belongs to it in the same transaction.
     pub(crate) async fn session_begin(
         &self,
         desk: &Desk,
         new: NewSession<'_>,
+        along: Vec<Json>,
+    ) -> Result<Tokens, Error> {
+        self.session_begin_and_enqueue(desk, new, along, Vec::new()).await
+    }
+
+    /// The same, and enqueues jobs in it.
+    async fn session_begin_and_enqueue(
+        &self,
+        desk: &Desk,
+        new: NewSession<'_>,
         mut along: Vec<Json>,
+        jobs: Vec<NewJob>,
     ) -> Result<Tokens, Error> {
         let now = desk.now();
         // Whoever acts for somebody does so for an hour, and confirms nothing by that.
@@ -98,7 +132,7 @@ impl Identity {
         ));
         let place = along.len();
         along.push(json!({"SessionToken": token}));
-        let answers = desk.ask(along).await?;
+        let answers = desk.ask_and_enqueue(along, jobs).await?;
         let id = answers.get(place).and_then(|answer| answer["SessionToken"][0]["of"]["id"].as_str());
         let session = id.and_then(|id| Uuid::try_parse(id).ok());
         let session = session.ok_or_else(|| Error::internal("a session was made without an id"))?;

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::cli::App;
 use crate::logging::{self, Level};
 use crate::runtime::limits;
-use crate::settings::{self, LIVE, Loaded, SETTINGS};
+use crate::settings::{self, LIVE, Loaded, NamedValue, SETTINGS};
 
 /// Takes settings while the process runs.
 pub(crate) struct Reload {
@@ -22,6 +22,8 @@ pub(crate) struct Reload {
     level: Level,
     /// The texts that the process goes by, in the order of the table.
     current: Vec<String>,
+    /// What the app names itself, as it was when the process began.
+    named: Vec<NamedValue>,
 }
 
 impl Reload {
@@ -29,7 +31,7 @@ impl Reload {
     pub(crate) fn new(app: &App, loaded: &Loaded, level: Level) -> Result<Reload> {
         let hangups = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
         let current = loaded.values.iter().map(|(text, _)| text.clone()).collect();
-        Ok(Reload { app: app.clone(), hangups, level, current })
+        Ok(Reload { app: app.clone(), hangups, level, current, named: loaded.named.clone() })
     }
 
     /// Until it is dropped.
@@ -62,6 +64,11 @@ impl Reload {
                 restart.push(change);
             }
         }
+        let is_other = |value: &&NamedValue| !self.named.contains(value);
+        restart.extend(loaded.named.iter().filter(is_other).map(|value| {
+            let shown = if value.secret { "…" } else { &value.text };
+            format!("{} = {shown} ({})", value.name, value.origin)
+        }));
         self.level.set(filter)?;
         engine.set_limits(limits(&loaded.config));
         if loaded.config.otlp_endpoint.is_some() {

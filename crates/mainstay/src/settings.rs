@@ -5,6 +5,7 @@
 
 mod files;
 mod flags;
+mod named;
 pub(crate) mod parse;
 mod setting;
 mod table;
@@ -19,7 +20,8 @@ use anyhow::{Context, Result, bail};
 use crate::output::Usage;
 
 pub(crate) use flags::SettingFlags;
-pub(crate) use table::SETTINGS;
+pub(crate) use named::NamedValue;
+pub(crate) use table::{NAMED, SETTINGS};
 
 /// What can change while a process runs.
 pub(crate) const LIVE: &[&str] = &[
@@ -100,6 +102,8 @@ pub(crate) struct Loaded {
     pub(crate) config: Config,
     /// For each setting of [`SETTINGS`], its text and origin.
     pub(crate) values: Vec<(String, Origin)>,
+    /// Settings of what the app names itself.
+    pub(crate) named: Vec<NamedValue>,
     /// Names in files and variables that nobody reads.
     pub(crate) warnings: Vec<String>,
 }
@@ -178,7 +182,8 @@ pub(crate) fn load(app: &Path, flags: &SettingFlags) -> Result<Loaded> {
         }
         values.push((text, origin));
     }
-    Ok(Loaded { config, values, warnings })
+    let named = named::read(&mut config, &from_files, std::env::vars())?;
+    Ok(Loaded { config, values, named, warnings })
 }
 
 /// Refuses flags with wrong values, for commands that need no settings: files and variables are nothing to them.
@@ -209,7 +214,7 @@ fn warn_of_unread_variables(warnings: &mut Vec<String>) {
     let known: Vec<String> =
         SETTINGS.iter().map(setting::Setting::variable).chain(["MAINSTAY_ENV".to_owned()]).collect();
     for (name, _) in std::env::vars() {
-        if name.starts_with("MAINSTAY_") && !known.contains(&name) {
+        if name.starts_with("MAINSTAY_") && !known.contains(&name) && !named::is_variable(&name) {
             let nearest = mainstay_lang::suggest::nearest(&name, known.iter().map(String::as_str));
             warnings.push(unread("the environment", &name, nearest));
         }

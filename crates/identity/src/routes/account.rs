@@ -6,13 +6,13 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use mainstay_engine::error::{Error, Key, Ticket};
+use mainstay_engine::error::{Error, Key};
 use mainstay_http::{OpenCtx, Refusal};
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use super::{Answered, Open, SignedIn, done, fields, nothing_more, user_of};
+use super::{Answered, Open, SignedIn, done, fields, nothing_more, providers, user_of};
 use crate::attempts::Counted;
 use crate::cookies;
 use crate::desk::{Desk, wire};
@@ -109,7 +109,10 @@ async fn account_make(
 }
 
 pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, body: Bytes) -> Answered {
-    let mut read = fields(&body, &["email", "password", "device"])?;
+    let mut read = fields(&body, &["email", "password", "device", "provider", "code", "verifier"])?;
+    if let Some(provider) = read.text_or_none("provider") {
+        return providers::redeem(&identity, &open, read, &provider).await;
+    }
     let (email, password, device) = (read.text("email"), read.text("password"), read.text_or_none("device"));
     read.done()?;
     let email = plain(&email);
@@ -141,10 +144,6 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     }
     let place = open.place(device);
     let within = identity.named_tenant(&desk, &open.headers).await?;
-    if let Some(ticket) = identity.second_factor(&desk, owner.key(), within, &place).await? {
-        desk.ask(along).await?;
-        return Err(second_wanted(ticket).into());
-    }
     let new = NewSession {
         user: owner.key(),
         method: "password",
@@ -153,13 +152,8 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
         actor: None,
         place: &place,
     };
-    let tokens = identity.session_begin(&desk, new, along).await?;
+    let tokens = identity.sign_in(&desk, new, along, Vec::new()).await?;
     identity.answer(&open.request, &tokens, open.wants_cookies).await
-}
-
-fn second_wanted(ticket: String) -> Error {
-    let words = "Show a second factor, with this ticket.";
-    Error { ticket: Some(Box::new(Ticket(ticket))), ..Error::new(Key::AuthSecondFactor, words) }
 }
 
 pub(super) async fn refresh(State(identity): State<Arc<Identity>>, open: Open, body: Bytes) -> Answered {
@@ -214,13 +208,16 @@ pub(super) async fn me(State(identity): State<Arc<Identity>>, by: SignedIn) -> A
     Ok(done(StatusCode::OK, body))
 }
 
-pub(super) async fn methods(State(identity): State<Arc<Identity>>) -> Answered {
+pub(super) async fn methods(State(identity): State<Arc<Identity>>, open: Open) -> Answered {
     let options = &identity.options;
+    let desk = identity.desk(&open.request);
+    let within = identity.named_tenant(&desk, &open.headers).await?;
     let body = json!({
         "password": {"register": options.registration, "length_min": options.password.length_min},
         "magic": true,
         "anonymous": options.anonymous,
         "totp": true,
+        "providers": identity.providers_shown(&desk, within).await?,
     });
     Ok(axum::Json(body).into_response())
 }
@@ -334,12 +331,8 @@ pub(super) async fn magic_redeem(State(identity): State<Arc<Identity>>, open: Op
     let within = identity.named_tenant(&desk, &open.headers).await?;
     let verified = json!({"email_verified": desk.now().to_string()});
     let along = vec![crate::once::using(&desk, &row), json!({"User": {"id": wire(&owner), "set": verified}})];
-    if let Some(ticket) = identity.second_factor(&desk, &owner, within, &place).await? {
-        desk.ask(along).await.map_err(used)?;
-        return Err(second_wanted(ticket).into());
-    }
     let new =
         NewSession { user: &owner, method: "magic", is_twofold: false, within, actor: None, place: &place };
-    let tokens = identity.session_begin(&desk, new, along).await.map_err(used)?;
+    let tokens = identity.sign_in(&desk, new, along, Vec::new()).await.map_err(used)?;
     identity.answer(&open.request, &tokens, open.wants_cookies).await
 }

@@ -153,7 +153,7 @@ fn page_of(name: &str) -> Result<&'static Page, Error> {
     PAGES.iter().find(|page| page.name == name).ok_or_else(|| Error::new(Key::RouteUnknown, ""))
 }
 
-fn pairs(text: &str) -> Vec<(String, String)> {
+pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
     form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
@@ -269,27 +269,40 @@ pub(super) async fn send(
             Ok(identity.page(&app, page, &given, &Said { done: Some(done), ..Said::default() })?)
         }
         (Ok(response), None) => Ok(to_app(response)),
-        (Err(Refusal(error)), _) if error.ticket.is_some() => {
-            let ticket = error.ticket.map(|ticket| ticket.0).unwrap_or_default();
-            Ok(identity.page(&app, page_of("code")?, &[("ticket".to_owned(), ticket)], &Said::default())?)
-        }
-        (Err(Refusal(error)), _) => {
-            let words = match error.detail.as_str() {
-                "" => error.key.title(),
-                words => words,
-            };
-            let said = Said { problem: Some(words), ..Said::default() };
-            let mut response = identity.page(&app, page, &given, &said)?;
-            let status = match error.key {
-                // A fault is told as one, by the way that all of them are.
-                Key::Internal => return Err(Refusal(error)),
-                Key::AuthThrottled => StatusCode::TOO_MANY_REQUESTS,
-                _ => StatusCode::UNPROCESSABLE_ENTITY,
-            };
-            *response.status_mut() = status;
-            Ok(response)
-        }
+        (Err(Refusal(error)), _) => refused(&identity, &app, page.name, &given, error),
     }
+}
+
+/// Says on a page why it is not as was wanted, or asks there for the second factor.
+pub(super) fn refused(
+    identity: &Identity,
+    app: &str,
+    name: &str,
+    given: &[(String, String)],
+    error: Error,
+) -> Answered {
+    if let Some(ticket) = error.ticket {
+        return Ok(identity.page(
+            app,
+            page_of("code")?,
+            &[("ticket".to_owned(), ticket.0)],
+            &Said::default(),
+        )?);
+    }
+    let words = match error.detail.as_str() {
+        "" => error.key.title(),
+        words => words,
+    };
+    let said = Said { problem: Some(words), ..Said::default() };
+    let mut response = identity.page(app, page_of(name)?, given, &said)?;
+    let status = match error.key {
+        // A fault is told as one, by the way that all of them are.
+        Key::Internal => return Err(Refusal(error)),
+        Key::AuthThrottled => StatusCode::TOO_MANY_REQUESTS,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    };
+    *response.status_mut() = status;
+    Ok(response)
 }
 
 /// Shows the app, with the cookies of an answer.

@@ -37,16 +37,15 @@ impl Identity {
     pub(crate) async fn second_factor(
         &self,
         desk: &Desk,
-        user: &Value,
-        within: Option<Uuid>,
-        place: &Place,
+        new: &NewSession<'_>,
     ) -> Result<Option<String>, Error> {
-        if totp_of(desk, user).await?.is_none() {
+        if totp_of(desk, new.user).await?.is_none() {
             return Ok(None);
         }
         let ticket = new_token()?;
-        let data = json!({"within": within.map(|id| id.to_string()), "device": place.device});
-        desk.ask(vec![Once::Second.keep(desk, &ticket, Some(user), None, data)]).await?;
+        let within = new.within.map(|id| id.to_string());
+        let data = json!({"within": within, "device": new.place.device, "method": new.method});
+        desk.ask(vec![Once::Second.keep(desk, &ticket, Some(new.user), None, data)]).await?;
         Ok(Some(ticket))
     }
 
@@ -248,8 +247,8 @@ pub(super) async fn verify(
     let place = open.place(data["device"].as_str().map(str::to_owned));
     let within = data["within"].as_str().and_then(|id| Uuid::try_parse(id).ok());
     let along = vec![using(&desk, &row), identity.code_using(&desk, &user, &code, &place).await?];
-    let new =
-        NewSession { user: &user, method: "password", is_twofold: true, within, actor: None, place: &place };
+    let method = data["method"].as_str().unwrap_or("password");
+    let new = NewSession { user: &user, method, is_twofold: true, within, actor: None, place: &place };
     let too_late = |error: Error| {
         let is_ticket = error.errors.iter().any(|field| field.path.contains("OneTimeToken"));
         if is_ticket { used(error) } else { code_used(error) }

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use toml::Value;
 
-use super::table::SETTINGS;
-use super::unread;
+use super::table::{NAMED, SETTINGS};
+use super::{named, unread};
 
 /// Dotted names with their texts and places; later files win.
 pub(super) fn read(
@@ -36,11 +36,12 @@ pub(super) fn read(
         let mut flat = Vec::new();
         flatten("", &Value::Table(table), &mut flat);
         for (key, value) in flat {
-            if SETTINGS.iter().any(|setting| setting.name == key) {
+            if SETTINGS.iter().any(|setting| setting.name == key) || named::of_file(&key) {
                 values.insert(key, (value, name.clone()));
             } else {
-                let nearest =
-                    mainstay_lang::suggest::nearest(&key, SETTINGS.iter().map(|setting| setting.name));
+                let known = SETTINGS.iter().map(|setting| setting.name);
+                let known = known.chain(NAMED.iter().map(|setting| setting.name));
+                let nearest = mainstay_lang::suggest::nearest(&key, known);
                 warnings.push(unread(&name, &key, nearest));
             }
         }

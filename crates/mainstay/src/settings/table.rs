@@ -4,6 +4,7 @@
 //! `mainstay settings` and the settings page of the documentation. A setting that is not here does not exist.
 
 mod capabilities;
+mod named;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,8 @@ use mainstay_trace::Target;
 
 use super::parse::{bytes, count, duration, is_origin, list, size, yes};
 use super::setting::Setting;
+
+pub(crate) use named::NAMED;
 
 /// The settings, in the order in which they are listed.
 pub(crate) const SETTINGS: &[Setting] =

@@ -1,6 +1,6 @@
 //! The page of settings beside the table.
 
-use super::SETTINGS;
+use super::{NAMED, SETTINGS};
 
 #[test]
 fn the_page_of_settings_lists_every_setting_and_no_other() {
@@ -13,5 +13,14 @@ fn the_page_of_settings_lists_every_setting_and_no_other() {
         }
         format!("### {}\n\n{line}\n\n{}\n", setting.name, setting.help)
     });
+    let named = NAMED.iter().map(|setting| {
+        let (_, last) = setting.name.rsplit_once('.').expect("the name has a section");
+        let mut line = format!("`{last} = {}` · `{}`", setting.placeholder, setting.variable("NAME"));
+        if !setting.default.is_empty() {
+            line.push_str(&format!(" · default `{}`", setting.default));
+        }
+        format!("### {}\n\n{line}\n\n{}\n", setting.name, setting.help)
+    });
+    let entries = entries.chain(named);
     assert_eq!(listed, entries.collect::<Vec<_>>().join("\n"));
 }
