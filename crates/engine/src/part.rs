@@ -62,6 +62,20 @@ pub struct Operation {
     pub explain: bool,
 }
 
+impl Operation {
+    /// The same, in which rows change hands: relations that are `immutable` may be set. It is for the server's own code, where somebody
+    /// turns out to be somebody else; no request can say it.
+    pub fn handing_over(mut self) -> Operation {
+        let parts = self
+            .documents
+            .iter_mut()
+            .flat_map(|document| &mut document.entries)
+            .flat_map(|entry| &mut entry.parts);
+        parts.for_each(|part| part.hands_over = true);
+        self
+    }
+}
+
 /// What an idempotency key is bound to beside the caller and tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
@@ -134,6 +148,8 @@ pub struct Part {
     pub all: bool,
     /// `if_updated`
     pub if_updated: Option<String>,
+    /// Whether relations change hands that are given at creation only: said by the server's own code, never by a request.
+    pub hands_over: bool,
     /// Whether the part was written as a bare scalar for a to-one relation (`"sender": "…"`).
     pub by_key: bool,
 }

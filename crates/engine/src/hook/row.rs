@@ -45,7 +45,8 @@ impl Row {
         Row { schema: schema.clone(), table, values: values.to_vec() }
     }
 
-    pub(crate) fn values(&self) -> &[Value] {
+    /// Its values, in the order of the table's columns.
+    pub fn values(&self) -> &[Value] {
         &self.values
     }
 

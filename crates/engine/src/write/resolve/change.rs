@@ -26,7 +26,8 @@ impl<'a> Planner<'a> {
             match self.member(table, name, &path)? {
                 Member::Column(id) => {
                     let column = table.column(id);
-                    if self.may_change(table, column, &path)
+                    let is_handed_over = part.hands_over && column.immutable && column.target().is_some();
+                    if (is_handed_over || self.may_change(table, column, &path))
                         && let Some(value) = self.changed_value(column, field, &path)?
                     {
                         assigns.push(Assign { column: id, path, is_shown: false, value });
