@@ -29,19 +29,30 @@ fn mail_server() -> Result<()> {
 
 /// Clients of OpenFeature, for the protocol that flags are evaluated by.
 fn openfeature() -> Result<()> {
-    const FOLDER: &str = "target/openfeature";
-    if !Path::new(FOLDER).join("node_modules").exists() {
-        std::fs::create_dir_all(FOLDER)?;
-        std::fs::write(Path::new(FOLDER).join("package.json"), "{\"private\": true}\n")?;
-        let packages = [
+    npm_packages(
+        "target/openfeature",
+        &[
             "@openfeature/ofrep-provider@0.1.3",
             "@openfeature/server-sdk@1.23.0",
             "@openfeature/ofrep-web-provider@0.4.3",
             "@openfeature/web-sdk@1.10.0",
-        ];
+        ],
+    )
+}
+
+/// A provider to sign in by, for `OpenID` Connect.
+fn oidc_provider() -> Result<()> {
+    npm_packages("target/oidc-provider", &["oidc-provider@9.13.3"])
+}
+
+/// Installs packages of npm where tests look for them, once.
+fn npm_packages(folder: &str, packages: &[&str]) -> Result<()> {
+    if !Path::new(folder).join("node_modules").exists() {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(Path::new(folder).join("package.json"), "{\"private\": true}\n")?;
         let install =
-            ["install", "--prefix", FOLDER, "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
-        run("npm", &[&install[..], &packages[..]].concat())?;
+            ["install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
+        run("npm", &[&install[..], packages].concat())?;
     }
     Ok(())
 }
@@ -50,6 +61,7 @@ fn openfeature() -> Result<()> {
 pub(crate) fn tests() -> Result<()> {
     mail_server()?;
     openfeature()?;
+    oidc_provider()?;
     if has("cargo-nextest") {
         run("cargo", &["nextest", "run", "--workspace"])
     } else {

@@ -85,6 +85,9 @@ const TRACE_SPANS: &str = "mainstay_trace_spans_total";
 /// How often flags and settings were read anew. Counted by `mainstay-flags`.
 const FLAGS_READS: &str = "mainstay_flags_reads_total";
 
+/// What became of those who came by a provider of identities. Counted by `mainstay-identity`.
+const PROVIDER_SIGN_INS: &str = "mainstay_provider_sign_ins_total";
+
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
     (DURATION, Measure::Histogram, "Seconds from a request's headers to its answer, by method and route."),
@@ -145,6 +148,11 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (JOBS_RESCUED, Measure::Counter, "Jobs taken back from workers that were lost."),
     (TRACE_SPANS, Measure::Counter, "Steps of traces for a collector, by outcome: exported or dropped."),
     (FLAGS_READS, Measure::Counter, "Times that flags and settings were read anew, by outcome."),
+    (
+        PROVIDER_SIGN_INS,
+        Measure::Counter,
+        "Sign-ins by providers of identities, by provider and outcome: done, or the key of what refused them.",
+    ),
 ];
 
 /// Upper bounds in seconds: from a point read out of memory to the default deadline.

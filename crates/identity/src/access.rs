@@ -43,6 +43,9 @@ struct Claims {
     sid: Uuid,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tid: Option<Uuid>,
+    /// Whether it is for that tenant alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    bound: bool,
     iat: i64,
     exp: i64,
 }
@@ -53,6 +56,7 @@ pub(crate) struct Known {
     user: Value,
     session: Value,
     tenant: Option<Value>,
+    is_bound: bool,
     ends: Timestamp,
 }
 
@@ -78,6 +82,8 @@ pub(crate) struct Bearer<'a> {
     pub(crate) user: &'a Value,
     pub(crate) session: Uuid,
     pub(crate) tenant: Option<Uuid>,
+    /// Whether it is for that tenant alone.
+    pub(crate) is_bound: bool,
     /// The session's own end.
     pub(crate) session_ends: Timestamp,
 }
@@ -97,6 +103,7 @@ impl Identity {
             sub: bearer.user.to_string(),
             sid: bearer.session,
             tid: bearer.tenant,
+            bound: bearer.is_bound,
             iat: now.0 / 1_000_000,
             exp: ends.0.div_euclid(1_000_000),
         };
@@ -121,6 +128,11 @@ impl Identity {
         Ok(known)
     }
 
+    /// The session of a token that is good; whether the session still is, is for whoever asks.
+    pub(crate) async fn session_by(&self, desk: &Desk, token: &str) -> Result<Option<Value>, Error> {
+        Ok(self.known(desk, token).await?.map(|known| known.session))
+    }
+
     async fn known_access(&self, desk: &Desk, token: &str) -> Result<Option<Known>, Error> {
         let Ok(header) = decode_header(token) else { return Ok(None) };
         let Some(id) = header.kid.filter(|id| header.alg == Algorithm::EdDSA && id.len() == TOKEN_CHARS)
@@ -142,6 +154,7 @@ impl Identity {
             user,
             session: Value::Uuid(claims.sid),
             tenant: claims.tid.map(Value::Uuid),
+            is_bound: claims.bound,
             ends: crate::desk::later(Timestamp(claims.exp.saturating_mul(1_000_000)), leeway),
         }))
     }
@@ -156,6 +169,7 @@ impl Identity {
             user: row.value("owner")?.clone(),
             session: row.key().clone(),
             tenant: Some(within).filter(|within| !within.is_null()),
+            is_bound: false,
             ends,
         }))
     }
@@ -228,6 +242,16 @@ impl Identity {
             self.page_check(presented.method, presented.headers, &known.session)?;
         }
         let named = self.named_tenant(&desk, presented.headers).await?.map(Value::Uuid);
+        if let Some(known) = &known
+            && known.is_bound
+            && named.is_some()
+            && named != known.tenant
+        {
+            return Err(Error::new(
+                Key::TenantRefused,
+                "The provider of a tenant vouches for them there alone.",
+            ));
+        }
         Ok(match known {
             None => Identified { tenant: named, ..Identified::default() },
             Some(known) => Identified {

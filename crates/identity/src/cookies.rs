@@ -11,7 +11,7 @@ use mainstay_lang::value::{Timestamp, Value};
 /// The cookies of the access token, of the refresh token, and of the proof that a page is ours.
 pub(crate) const ACCESS: &str = "access";
 pub(crate) const REFRESH: &str = "refresh";
-const CSRF: &str = "csrf";
+pub(crate) const CSRF: &str = "csrf";
 
 /// Where a page proves that it can read its cookie.
 pub(crate) const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");

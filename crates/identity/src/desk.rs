@@ -84,13 +84,19 @@ impl Desk {
     ) -> Result<Vec<Json>, Error> {
         let operation = operation(&Json::Array(documents))?;
         let response = match jobs.is_empty() {
-            true => self.engine.execute(&self.ctx, &operation).await?,
+            true => return self.run(&operation).await,
             false => {
                 let jobs = jobs.into_iter().map(|job| job.asked_by(&self.ctx)).collect();
                 let along = Jobs::of_app(self.engine.clone()).along(jobs)?;
                 self.engine.execute_along(&self.ctx, &operation, along).await?
             }
         };
+        serde_json::from_str(&render(&response, true)).map_err(Error::internal)
+    }
+
+    /// Carries an operation out.
+    pub(crate) async fn run(&self, operation: &Operation) -> Result<Vec<Json>, Error> {
+        let response = self.engine.execute(&self.ctx, operation).await?;
         serde_json::from_str(&render(&response, true)).map_err(Error::internal)
     }
 

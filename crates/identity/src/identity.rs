@@ -8,8 +8,10 @@ use mainstay_engine::sealed::{Sealer, derive_key};
 use crate::access::Remembered;
 use crate::desk::Lookups;
 use crate::keys::Keys;
+use crate::oidc::Oidc;
 use crate::options::IdentityOptions;
 use crate::password::Hasher;
+use crate::provider::outbound::Outbound;
 
 /// What values that go into mail are sealed for.
 pub(crate) const MAIL_PURPOSE: &str = "mail";
@@ -27,6 +29,7 @@ pub(crate) struct Identity {
     pub(crate) totp_sealer: Sealer,
     /// What sign-ins by providers come back with.
     pub(crate) provider_sealer: Sealer,
+    pub(crate) oidc: Oidc,
     /// Tells the successor of a refresh token.
     pub(crate) successor_key: hmac::Key,
     /// Ties a page's proof to its session.
@@ -46,6 +49,7 @@ impl Identity {
             mail_sealer: Arc::new(Sealer::new(secret, MAIL_PURPOSE)),
             totp_sealer: Sealer::new(secret, "totp"),
             provider_sealer: Sealer::new(secret, "providers"),
+            oidc: Oidc::new(&options, Outbound::default()),
             successor_key: key("refresh tokens"),
             csrf_key: key("csrf"),
             options,

@@ -8,11 +8,12 @@ mod fields;
 mod identity;
 mod keys;
 mod letters;
+mod merge;
+mod oidc;
 mod once;
 mod options;
 mod password;
 mod plugin;
-#[expect(dead_code, reason = "called by each kind of provider")]
 mod provider;
 mod routes;
 mod rules;

@@ -2,16 +2,19 @@
 //!
 //! What the kinds of providers have in common. Each kind (OpenID Connect, SAML) finds out in its own way whom a provider vouches for and
 //! hands that over as [`Vouched`]; one piece of code decides whose session it becomes ([`decide`]), does it ([`arrive`]), and keeps what
-//! a sign-in that was started has to come back with ([`started`]). Nothing here speaks to a provider.
+//! a sign-in that was started has to come back with ([`started`]). How a provider is spoken to only its kind knows; with which limits,
+//! [`outbound`] does.
 
 mod arrive;
 mod decide;
 pub(crate) mod links;
 pub(crate) mod options;
+pub(crate) mod outbound;
 pub(crate) mod started;
 
 use mainstay_engine::error::{Error, Key};
 use mainstay_lang::value::Value;
+use metrics::counter;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -44,7 +47,36 @@ pub(crate) enum Address {
     Claimed(String),
 }
 
-/// Bytes of what a provider calls somebody, at most: what its column holds.
+/// Counts what became of somebody who came by a provider: `done`, or the key of what refused them.
+pub(crate) fn count(provider: &str, refused: Option<&Error>) {
+    let outcome = refused.map_or("done", |error| error.key.text());
+    counter!("mainstay_provider_sign_ins_total", "provider" => provider.to_owned(), "outcome" => outcome)
+        .increment(1);
+}
+
+impl Vouched {
+    /// The same, with its address as addresses are kept; one that could be none is left out.
+    fn with_plain_address(&self) -> Vouched {
+        // ASCII alone is made lower-case, as the column does: of letters that others fold into one, an address could be another one.
+        let plain = |email: &str| {
+            let email = email.trim().to_ascii_lowercase();
+            let is_one = email
+                .split_once('@')
+                .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+            let is_plain =
+                email.len() <= 320 && !email.contains(|c: char| c.is_whitespace() || c.is_control());
+            (is_one && is_plain).then_some(email)
+        };
+        let email = match &self.email {
+            Some(Address::Verified(email)) => plain(email).map(Address::Verified),
+            Some(Address::Claimed(email)) => plain(email).map(Address::Claimed),
+            None => None,
+        };
+        Vouched { email, ..self.clone() }
+    }
+}
+
+/// Characters of what a provider calls somebody, at most: what its column holds.
 const SUBJECT_CHARS_MAX: usize = 255;
 
 /// A provider as it is set.

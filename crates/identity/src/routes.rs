@@ -2,9 +2,10 @@
 
 mod account;
 mod keys;
+mod links_page;
+mod oidc;
 mod pages;
 mod password;
-#[expect(dead_code, reason = "called by each kind of provider")]
 mod providers;
 mod roles;
 mod second;
@@ -72,16 +73,21 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
         ("GET", "/auth/users/{id}/roles", get(roles::of_user)),
         ("POST", "/auth/users/{id}/roles", post(roles::give)),
         ("DELETE", "/auth/users/{id}/roles/{holding}", delete(roles::take)),
+        ("POST", "/auth/users/{id}/merge", post(providers::merge)),
         ("GET", "/auth/tenants", get(roles::tenants)),
         ("POST", "/auth/tenants", post(roles::tenant_make)),
         ("POST", "/auth/tenants/{id}/invitations", post(roles::invite)),
         ("POST", "/auth/tenants/join", post(roles::join)),
+        ("GET", "/auth/oidc/{provider}/start", get(oidc::start)),
+        ("GET", "/auth/oidc/{provider}/callback", get(oidc::callback)),
         ("GET", "/auth/links", get(providers::links)),
         ("POST", "/auth/links", post(providers::link)),
         ("DELETE", "/auth/links/{id}", delete(providers::unlink)),
         ("GET", "/auth/keys", get(keys::list)),
         ("POST", "/auth/keys", post(keys::make)),
         ("DELETE", "/auth/keys/{id}", delete(keys::end)),
+        ("GET", "/auth/pages/links", get(links_page::show)),
+        ("POST", "/auth/pages/links", post(links_page::send)),
         ("GET", "/auth/pages/{name}", get(pages::show)),
         ("POST", "/auth/pages/{name}", post(pages::send)),
         ("GET", "/.well-known/jwks.json", get(account::published_keys)),
@@ -160,6 +166,7 @@ fn place(request: &RequestCtx, headers: &HeaderMap, device: Option<String>) -> P
     Place {
         device: device.filter(|device| !device.trim().is_empty()),
         address: request.client.map(|client| client.to_string()),
+        via: None,
     }
 }
 
@@ -197,6 +204,10 @@ impl SignedIn {
     /// [`Key::AuthRecent`] when it is longer ago.
     async fn recent_session(&self, identity: &Identity, desk: &Desk) -> Result<Row, Error> {
         let row = self.session_row(desk).await?;
+        if row.get::<bool>("bound")? {
+            let words = "The provider of a tenant vouches for them there alone: this asks for a password or link of the account's own.";
+            return Err(Error::new(Key::AuthRecent, words));
+        }
         let until = time(&row, "confirmed").map(|at| crate::desk::later(at, identity.options.recent));
         match until {
             Some(until) if until > desk.now() => Ok(row),
@@ -213,20 +224,50 @@ impl Identity {
         Desk::of(request, &self.lookups)
     }
 
+    /// The answer with the tokens of a session that has begun just now. Who was here without a name until then, and shows it, brings
+    /// along what is theirs.
+    async fn welcome(&self, open: &Open, tokens: &Tokens) -> Answered {
+        let desk = self.desk(&open.request);
+        let merged = match self.anonymous_by(&desk, &open.headers).await? {
+            None => None,
+            Some(from) if from == tokens.user => None,
+            // They are signed in whatever becomes of that; nothing has moved then, and nothing is lost.
+            Some(from) => Some(match self.merge(&desk, (&from, &tokens.user), &open.place(None)).await {
+                Ok(merged) => merged.to_json(),
+                Err(error) => {
+                    tracing::warn!(%error, internal = error.internal, "an anonymous user could not be merged");
+                    json!({"error": error.key.text(), "detail": error.detail})
+                }
+            }),
+        };
+        self.answer_with(&open.request, tokens, open.wants_cookies, merged).await
+    }
+
     /// The answer with the tokens of a session: in the body, or in cookies.
     async fn answer(&self, request: &RequestCtx, tokens: &Tokens, in_cookies: bool) -> Answered {
-        let user = user_json(request, tokens).await?;
-        let expires = tokens.access_ends.to_string();
+        self.answer_with(request, tokens, in_cookies, None).await
+    }
+
+    async fn answer_with(
+        &self,
+        request: &RequestCtx,
+        tokens: &Tokens,
+        in_cookies: bool,
+        merged: Option<Json>,
+    ) -> Answered {
+        let mut body = json!({
+            "expires": tokens.access_ends.to_string(),
+            "user": user_json(request, tokens).await?,
+        });
+        if let Some(merged) = merged {
+            body["merged"] = merged;
+        }
         if !in_cookies {
-            let body = json!({
-                "access": tokens.access,
-                "refresh": tokens.refresh,
-                "expires": expires,
-                "user": user,
-            });
+            body["access"] = json!(tokens.access);
+            body["refresh"] = json!(tokens.refresh);
             return Ok(private(axum::Json(body).into_response()));
         }
-        let mut response = private(axum::Json(json!({"expires": expires, "user": user})).into_response());
+        let mut response = private(axum::Json(body).into_response());
         let tokens = cookies::Tokens {
             access: &tokens.access,
             access_ends: tokens.access_ends,

@@ -11,6 +11,7 @@ use mainstay_engine::error::{Error, Key, Ticket};
 use mainstay_engine::hook::Row;
 use mainstay_jobs::NewJob;
 use mainstay_lang::value::{Timestamp, Value};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
@@ -34,6 +35,16 @@ const TRIES: usize = 8;
 pub(crate) struct Place {
     pub(crate) device: Option<String>,
     pub(crate) address: Option<String>,
+    /// By whom somebody is vouched for.
+    pub(crate) via: Option<Via>,
+}
+
+/// The provider of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Via {
+    pub(crate) provider: String,
+    /// Whether it vouches for people in its tenant alone.
+    pub(crate) is_bound: bool,
 }
 
 /// A session that is about to begin.
@@ -109,6 +120,8 @@ impl Identity {
         let ends = later(now, lasts.min(self.options.session_max));
         let refresh = new_token()?;
         let at = now.to_string();
+        let via = new.place.via.as_ref();
+        let is_bound = via.is_some_and(|via| via.is_bound);
         let session = json!({
             "create": true,
             "owner": wire(new.user),
@@ -121,6 +134,8 @@ impl Identity {
             "confirmed_twice": new.is_twofold.then_some(&at),
             "within": new.within.map(|id| id.to_string()),
             "actor": new.actor.map(wire),
+            "via": via.map(|via| &via.provider),
+            "bound": is_bound,
         });
         let token = json!({"create": true, "id": hash_of(&refresh), "of": session});
         along.extend(self.supernumerary(desk, new.user).await?);
@@ -136,7 +151,7 @@ impl Identity {
         let id = answers.get(place).and_then(|answer| answer["SessionToken"][0]["of"]["id"].as_str());
         let session = id.and_then(|id| Uuid::try_parse(id).ok());
         let session = session.ok_or_else(|| Error::internal("a session was made without an id"))?;
-        self.tokens(desk, (session, new.user.clone(), new.within), (refresh, ends)).await
+        self.tokens(desk, (session, new.user.clone(), new.within, is_bound), (refresh, ends)).await
     }
 
     /// Ends the sessions of a user that are too many with another one.
@@ -160,10 +175,10 @@ impl Identity {
     async fn tokens(
         &self,
         desk: &Desk,
-        (session, user, tenant): (Uuid, Value, Option<Uuid>),
+        (session, user, tenant, is_bound): (Uuid, Value, Option<Uuid>, bool),
         (refresh, session_ends): (String, Timestamp),
     ) -> Result<Tokens, Error> {
-        let bearer = Bearer { user: &user, session, tenant, session_ends };
+        let bearer = Bearer { user: &user, session, tenant, is_bound, session_ends };
         let (access, access_ends) = self.access_token(desk, bearer).await?;
         let refresh_ends = later(desk.now(), self.options.idle_max).min(session_ends);
         let session = Value::Uuid(session);
@@ -205,7 +220,15 @@ impl Identity {
                 (None, Value::Uuid(within)) => Some(*within),
                 (None, _) => None,
             };
-            let done = (uuid(&session)?, owner.clone(), tenant);
+            let is_bound: bool = session.get("bound")?;
+            let is_own = tenant.map_or(Value::Null, Value::Uuid) == *session.value("within")?;
+            if is_bound && !is_own {
+                return Err(Error::new(
+                    Key::TenantRefused,
+                    "The provider of a tenant vouches for them there alone.",
+                ));
+            }
+            let done = (uuid(&session)?, owner.clone(), tenant, is_bound);
             match time(&known, "used") {
                 Some(used) if later(used, AGAIN) >= now => {
                     return self.tokens(desk, done, (successor, expires)).await;

@@ -7,11 +7,11 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::decide::{Decision, Facts, Known, decide};
-use super::{Address, Provider, SUBJECT_CHARS_MAX, Vouched};
+use super::{Address, Provider, SUBJECT_CHARS_MAX, Vouched, count};
 use crate::desk::{Desk, event, is_race, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
-use crate::session::{NewSession, Place, Tokens};
+use crate::session::{NewSession, Place, Tokens, Via};
 
 /// How often the decision is made anew beside somebody who arrives as the same.
 const TRIES: usize = 4;
@@ -31,11 +31,14 @@ impl Identity {
         (named, place): (Option<Uuid>, &Place),
         along: Vec<Json>,
     ) -> Result<Tokens, Error> {
+        let vouched = &vouched.with_plain_address();
         let provider = self.provider(&vouched.provider)?;
         let within = self.provider_tenant(desk, provider, named).await?;
+        let via = Via { provider: vouched.provider.clone(), is_bound: provider.options.tenant.is_some() };
+        let place = &Place { via: Some(via), ..place.clone() };
         for _ in 0..TRIES {
             let (facts, link) = self.facts(desk, provider, vouched, None).await?;
-            let decision = decide(&facts)?;
+            let decision = decide(&facts).inspect_err(|error| count(provider.name, Some(error)))?;
             let own = provider.options.tenant.as_ref().and(within);
             let (user, mut documents, is_new_link) = match &decision {
                 Decision::Is(user) => {
@@ -79,7 +82,10 @@ impl Identity {
             match self.sign_in(desk, new, documents, letters.iter().map(Letter::job).collect()).await {
                 // Somebody was faster with the same: what is known now is looked at again.
                 Err(error) if is_race(&error) && is_of_link(&error) => {}
-                done => return done,
+                done => {
+                    count(provider.name, done.as_ref().err());
+                    return done;
+                }
             }
         }
         Err(Error {
@@ -99,6 +105,7 @@ impl Identity {
         (user, place): (&Value, &Place),
         along: Vec<Json>,
     ) -> Result<(), Error> {
+        let vouched = &vouched.with_plain_address();
         let provider = self.provider(&vouched.provider)?;
         if let Some(own) =
             self.provider_tenant(desk, provider, None).await?.filter(|_| provider.options.tenant.is_some())
@@ -228,11 +235,7 @@ fn known(user: &Row) -> Result<Known, Error> {
     })
 }
 
-/// Whether a value that is taken already is one of the link's or of the user's made for it.
+/// Whether it was the link, or the user made for it, that somebody else was faster with.
 fn is_of_link(error: &Error) -> bool {
-    error.key == Key::Version
-        || error
-            .errors
-            .iter()
-            .any(|field| field.path.contains("ExternalLogin") || field.path.contains("User"))
+    error.errors.iter().any(|field| field.path.contains("ExternalLogin") || field.path.contains("User"))
 }

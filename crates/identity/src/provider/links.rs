@@ -1,15 +1,19 @@
 //! The links of an account as their owner sees them, and the end of one.
 
 use mainstay_engine::error::{Error, Key};
+use mainstay_engine::hook::Row;
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::desk::{Desk, event, wire};
+use crate::desk::{Desk, event, is_race, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
 use crate::provider::Provider;
 use crate::session::Place;
+
+/// How often a link is tried to be ended beside others who write the same account.
+const TRIES: usize = 4;
 
 impl Identity {
     /// Ends a link of a user's, unless it is the last way in.
@@ -22,25 +26,43 @@ impl Identity {
         (user, id): (&Value, Uuid),
         place: &Place,
     ) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            match self.unlink(desk, (user, id), place).await {
+                // Another one was ended, or used, at the same time: what is known now is looked at again.
+                Err(error) if is_race(&error) => {}
+                done => return done,
+            }
+        }
+        Err(Error {
+            retry_after_s: Some(1),
+            ..Error::new(Key::Overloaded, "This account is changed by many at once.")
+        })
+    }
+
+    async fn unlink(&self, desk: &Desk, (user, id): (&Value, Uuid), place: &Place) -> Result<(), Error> {
         let links = desk.rows("ExternalLogin", "owner == $owner", &[("owner", user.clone())]).await?;
         let not_there = || Error::new(Key::NotFound, "");
         let link = links.iter().find(|link| *link.key() == Value::Uuid(id)).ok_or_else(not_there)?;
-        if links.len() == 1 && !self.has_another_way(desk, user).await? {
+        let has_another_way = self.has_another_way(desk, user).await?;
+        if links.len() == 1 && !has_another_way {
             let words = "This is the only way into the account: set a password or verify an address first.";
             return Err(Error::new(Key::AuthLastWay, words));
         }
+        let version = |link: &Row| link.value("updated").map(wire).unwrap_or_default();
+        let mut documents = Vec::new();
+        if !has_another_way {
+            // Of two that are ended at once one stays: whoever ends one writes the others, so that they cannot be ended as they were.
+            documents.extend(links.iter().filter(|other| other.key() != link.key()).map(|other| {
+                let set = json!({"used": desk.now().to_string()});
+                json!({"ExternalLogin": {"id": wire(other.key()), "if_updated": version(other), "set": set}})
+            }));
+        }
         let provider = link.text("provider").unwrap_or_default().to_owned();
-        // Of two that are ended at once one stays: each of the others is written, so that neither passes the other by.
-        let others = links.iter().filter(|other| other.key() != link.key()).map(|other| {
-            let version = other.value("updated").map(wire).unwrap_or_default();
-            let used = other.value("used").map(wire).unwrap_or_default();
-            json!({"ExternalLogin": {"id": wire(other.key()), "if_updated": version, "set": {"used": used}}})
-        });
-        let mut documents: Vec<Json> = others.collect();
-        documents.extend([
-            json!({"ExternalLogin": {"id": wire(link.key()), "delete": true}}),
-            event("provider.unlinked", Some(user), place.address.as_deref(), json!({"provider": provider})),
-        ]);
+        documents.push(
+            json!({"ExternalLogin": {"id": wire(link.key()), "if_updated": version(link), "delete": true}}),
+        );
+        let detail = json!({"provider": provider});
+        documents.push(event("provider.unlinked", Some(user), place.address.as_deref(), detail));
         let letter = Letter::Unlinked { user: wire(user), provider: self.label(&provider) };
         desk.ask_and_enqueue(documents, vec![letter.job()]).await.map(drop)
     }

@@ -79,7 +79,7 @@ pub(super) async fn register(State(identity): State<Arc<Identity>>, open: Open, 
         place: &place,
     };
     let tokens = identity.session_begin(&desk, new, Vec::new()).await?;
-    let mut response = identity.answer(&open.request, &tokens, open.wants_cookies).await?;
+    let mut response = identity.welcome(&open, &tokens).await?;
     *response.status_mut() = StatusCode::CREATED;
     Ok(response)
 }
@@ -153,7 +153,7 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
         place: &place,
     };
     let tokens = identity.sign_in(&desk, new, along, Vec::new()).await?;
-    identity.answer(&open.request, &tokens, open.wants_cookies).await
+    identity.welcome(&open, &tokens).await
 }
 
 pub(super) async fn refresh(State(identity): State<Arc<Identity>>, open: Open, body: Bytes) -> Answered {
@@ -177,11 +177,21 @@ pub(super) async fn refresh(State(identity): State<Arc<Identity>>, open: Open, b
 
 pub(super) async fn logout(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
     let desk = identity.desk(&by.request);
+    let mut provider = None;
     if let Some(session) = &by.session {
+        let row = desk.row("Session", "id == $id", &[("id", session.clone())]).await?;
+        provider = row.and_then(|row| row.text("via").map(str::to_owned));
         let which = json!({"id": wire(session)});
         identity.sessions_end(&desk, (&which, &by.user), "logout", &by.place()).await?;
     }
-    let mut response = nothing_more();
+    let there = match &provider {
+        Some(provider) => identity.oidc_end(provider).await,
+        None => None,
+    };
+    let mut response = match there {
+        Some(there) => done(StatusCode::OK, json!({"provider_logout": there.as_str()})),
+        None => nothing_more(),
+    };
     for cookie in cookies::clear(identity.options.secure_cookies) {
         response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
     }
@@ -334,5 +344,5 @@ pub(super) async fn magic_redeem(State(identity): State<Arc<Identity>>, open: Op
     let new =
         NewSession { user: &owner, method: "magic", is_twofold: false, within, actor: None, place: &place };
     let tokens = identity.sign_in(&desk, new, along, Vec::new()).await.map_err(used)?;
-    identity.answer(&open.request, &tokens, open.wants_cookies).await
+    identity.welcome(&open, &tokens).await
 }

@@ -157,7 +157,7 @@ pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
     form_urlencoded::parse(text.as_bytes()).into_owned().collect()
 }
 
-fn value<'p>(pairs: &'p [(String, String)], name: &str) -> &'p str {
+pub(super) fn value<'p>(pairs: &'p [(String, String)], name: &str) -> &'p str {
     pairs.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
 }
 
@@ -165,6 +165,10 @@ fn value<'p>(pairs: &'p [(String, String)], name: &str) -> &'p str {
 #[derive(Default)]
 struct Said<'a> {
     problem: Option<&'a str>,
+    /// The key of the problem, for whoever looks at the page with a program.
+    key: Option<&'static str>,
+    /// By whom else somebody can sign in.
+    providers: Vec<serde_json::Value>,
     done: Option<&'a str>,
 }
 
@@ -176,13 +180,6 @@ impl Identity {
         given: &[(String, String)],
         said: &Said<'_>,
     ) -> Result<Response, Error> {
-        static PAGE: LazyLock<Environment<'static>> = LazyLock::new(|| {
-            let mut environment = Environment::new();
-            environment
-                .add_template("page.html", include_str!("page.html"))
-                .expect("the template is part of the program, and tests render it");
-            environment
-        });
         let fields: Vec<minijinja::Value> = page
             .fields
             .iter()
@@ -207,18 +204,36 @@ impl Identity {
             links,
             style => self.options.style.as_deref(),
             problem => said.problem,
+            problem_key => said.key,
+            providers => minijinja::Value::from(minijinja::value::Serde(&said.providers)),
             done => said.done,
             show_form => said.done.is_none(),
         };
-        let rendered = PAGE.get_template("page.html").and_then(|template| template.render(shown));
-        let mut response = Html(rendered.map_err(Error::internal)?).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-        // Without a referrer browsers would not say either that a form is one of ours.
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-        Ok(response)
+        rendered("page.html", shown)
     }
+}
+
+/// A page, with what browsers have to know of it.
+pub(super) fn rendered(template: &str, shown: minijinja::Value) -> Result<Response, Error> {
+    static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+        let mut environment = Environment::new();
+        for (name, text) in
+            [("page.html", include_str!("page.html")), ("links.html", include_str!("links.html"))]
+        {
+            environment
+                .add_template(name, text)
+                .expect("the template is part of the program, and tests render it");
+        }
+        environment
+    });
+    let rendered = TEMPLATES.get_template(template).and_then(|template| template.render(shown));
+    let mut response = Html(rendered.map_err(Error::internal)?).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    // Without a referrer browsers would not say either that a form is one of ours.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(response)
 }
 
 pub(super) async fn show(
@@ -229,7 +244,16 @@ pub(super) async fn show(
 ) -> Answered {
     let given = pairs(uri.query().unwrap_or_default());
     let app = &open.request.engine.schema().app;
-    Ok(identity.page(app, page_of(&name)?, &given, &Said::default())?)
+    let page = page_of(&name)?;
+    let providers = match page.name {
+        "login" | "register" => {
+            let desk = identity.desk(&open.request);
+            let within = identity.named_tenant(&desk, &open.headers).await?;
+            identity.providers_shown(&desk, within).await?
+        }
+        _ => Vec::new(),
+    };
+    Ok(identity.page(app, page, &given, &Said { providers, ..Said::default() })?)
 }
 
 pub(super) async fn send(
@@ -293,7 +317,7 @@ pub(super) fn refused(
         "" => error.key.title(),
         words => words,
     };
-    let said = Said { problem: Some(words), ..Said::default() };
+    let said = Said { problem: Some(words), key: Some(error.key.text()), ..Said::default() };
     let mut response = identity.page(app, page_of(name)?, given, &said)?;
     let status = match error.key {
         // A fault is told as one, by the way that all of them are.
@@ -316,7 +340,7 @@ fn to_app(answered: Response) -> Response {
 }
 
 /// A form of another site would sign somebody in as somebody else.
-fn is_own_page(headers: &HeaderMap) -> Result<(), Error> {
+pub(super) fn is_own_page(headers: &HeaderMap) -> Result<(), Error> {
     let text = |name: header::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(origin) = text(header::ORIGIN) else { return Ok(()) };
     let host = origin.split_once("://").map(|(_, host)| host);

@@ -11,12 +11,15 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Answered, Open, SignedIn, done, fields, nothing_more, pages, private};
-use crate::desk::wire;
+use crate::desk::{key, wire};
 use crate::fields::Fields;
 use crate::identity::Identity;
 use crate::once::used;
-use crate::provider::Vouched;
 use crate::provider::started::{Started, Way, back, challenge};
+use crate::provider::{Vouched, count};
+
+/// What may move what is somebody's to somebody else.
+const MERGE: &str = "identity/users";
 
 /// Sends a browser elsewhere. Nothing of where it was goes along.
 pub(super) fn redirect(to: &str) -> Result<Response, Error> {
@@ -45,13 +48,16 @@ pub(super) fn asked(query: &str) -> Result<(String, Way), Error> {
 /// Where somebody lands with what a provider has said of them, or has not.
 pub(super) async fn landed(
     identity: &Arc<Identity>,
-    open: Open,
+    mut open: Open,
     by: Result<SignedIn, Refusal>,
     (started, vouched): (Started, Result<Vouched, Error>),
 ) -> Answered {
     let desk = identity.desk(&open.request);
     let place = open.place(None);
     let app = open.request.engine.schema().app.clone();
+    if let Err(error) = &vouched {
+        count(&started.provider, Some(error));
+    }
     match (&started.way, vouched) {
         (Way::Code { challenge }, Ok(vouched)) => {
             let provider = vouched.provider.clone();
@@ -85,7 +91,8 @@ pub(super) async fn landed(
             let named = (started.within, &place);
             match identity.provider_sign_in(&desk, &vouched, named, Vec::new()).await {
                 Ok(tokens) => {
-                    let answered = identity.answer(&open.request, &tokens, true).await?;
+                    open.wants_cookies = true;
+                    let answered = identity.welcome(&open, &tokens).await?;
                     let mut response = redirect(&started.back)?;
                     for cookie in answered.headers().get_all(header::SET_COOKIE) {
                         response.headers_mut().append(header::SET_COOKIE, cookie.clone());
@@ -97,6 +104,11 @@ pub(super) async fn landed(
         }
         (_, Err(error)) => pages::refused(identity, &app, "login", &[], error),
     }
+}
+
+/// Where somebody lands of whom it is not known how their sign-in was to go on.
+pub(super) fn lost(identity: &Identity, open: &Open, error: Error) -> Answered {
+    pages::refused(identity, &open.request.engine.schema().app, "login", &[], error)
 }
 
 /// A path with further members in its query, before what stands behind `#`.
@@ -123,7 +135,26 @@ pub(super) async fn redeem(
     let place = open.place(device);
     let tokens =
         identity.provider_sign_in(&desk, &vouched, (within, &place), vec![using]).await.map_err(used)?;
-    identity.answer(&open.request, &tokens, open.wants_cookies).await
+    identity.welcome(open, &tokens).await
+}
+
+/// Moves what is an anonymous user's to another one's account, for whoever looks after users.
+pub(super) async fn merge(
+    State(identity): State<Arc<Identity>>,
+    by: SignedIn,
+    Path(into): Path<String>,
+    body: axum::body::Bytes,
+) -> Answered {
+    let mut read = fields(&body, &["from"])?;
+    let from = read.text("from");
+    read.done()?;
+    if !by.request.ctx.caller.permissions.contains(MERGE) {
+        return Err(Error::new(Key::Forbidden, format!("This asks for the permission `{MERGE}`.")).into());
+    }
+    let desk = identity.desk(&by.request);
+    by.recent_session(&identity, &desk).await?;
+    let merged = identity.merge(&desk, (&key(&json!(from)), &key(&json!(into))), &by.place()).await?;
+    Ok(done(StatusCode::OK, merged.to_json()))
 }
 
 pub(super) async fn links(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {

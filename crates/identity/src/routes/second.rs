@@ -44,7 +44,8 @@ impl Identity {
         }
         let ticket = new_token()?;
         let within = new.within.map(|id| id.to_string());
-        let data = json!({"within": within, "device": new.place.device, "method": new.method});
+        let data =
+            json!({"within": within, "device": new.place.device, "method": new.method, "via": new.place.via});
         desk.ask(vec![Once::Second.keep(desk, &ticket, Some(new.user), None, data)]).await?;
         Ok(Some(ticket))
     }
@@ -244,7 +245,8 @@ pub(super) async fn verify(
     let row = Once::Second.find(&desk, &ticket).await?;
     let user = row.value("owner")?.clone();
     let data: Json = row.get("data")?;
-    let place = open.place(data["device"].as_str().map(str::to_owned));
+    let mut place = open.place(data["device"].as_str().map(str::to_owned));
+    place.via = serde_json::from_value(data["via"].clone()).ok();
     let within = data["within"].as_str().and_then(|id| Uuid::try_parse(id).ok());
     let along = vec![using(&desk, &row), identity.code_using(&desk, &user, &code, &place).await?];
     let method = data["method"].as_str().unwrap_or("password");
@@ -254,7 +256,7 @@ pub(super) async fn verify(
         if is_ticket { used(error) } else { code_used(error) }
     };
     let tokens = identity.session_begin(&desk, new, along).await.map_err(too_late)?;
-    identity.answer(&open.request, &tokens, open.wants_cookies).await
+    identity.welcome(&open, &tokens).await
 }
 
 pub(super) async fn disable(State(identity): State<Arc<Identity>>, by: SignedIn, body: Bytes) -> Answered {

@@ -92,6 +92,7 @@ fn nothing_in_a_copy_of_the_database_lets_anybody_in() {
                 )
                 .await,
                 node.post("/auth/totp/verify", json!({"ticket": word, "code": "000000"})).await,
+                node.post("/auth/login", json!({"provider": "x", "code": word, "verifier": word})).await,
                 node.get_as(word, "/auth/me").await,
                 node.get_as(&format!("mk_{word}"), "/auth/me").await,
             ];

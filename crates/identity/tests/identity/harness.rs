@@ -72,6 +72,7 @@ pub(crate) struct App {
     pub(crate) node: Node,
     pub(crate) place: Place,
     _templates: tempfile::TempDir,
+    source: &'static str,
     options: IdentityOptions,
 }
 
@@ -110,12 +111,17 @@ pub(crate) fn options() -> IdentityOptions {
     }
 }
 
-async fn node(place: &Place, templates: &std::path::Path, options: IdentityOptions) -> Node {
+async fn node(
+    place: &Place,
+    templates: &std::path::Path,
+    source: &'static str,
+    options: IdentityOptions,
+) -> Node {
     let mut plugins = Plugins::default();
     let mail = MailOptions::captured("shop@example.com".parse().unwrap(), templates);
-    plugins.add(JobsPlugin::default()).add(MailPlugin::new(mail)).add(IdentityPlugin::new(options));
+    plugins.add(JobsPlugin::default()).add(MailPlugin::new(mail)).add(IdentityPlugin::new(options.clone()));
     let mut sources = plugins.sources();
-    sources.add("app.stay", APP);
+    sources.add("app.stay", source);
     let analysis = analyse(&sources);
     let schema = analysis.schema.unwrap_or_else(|| panic!("{:#?}", analysis.diagnostics));
     let mut stored = place.options.clone();
@@ -125,8 +131,10 @@ async fn node(place: &Place, templates: &std::path::Path, options: IdentityOptio
     let opened = Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
     let engine = Arc::new(Engine::open_with(Arc::new(schema), store, opened, &plugins).await.unwrap());
     engine.start().await.unwrap();
+    // Where a test has to know beforehand where the app is, it says so.
+    let port = options.url.strip_prefix("http://127.0.0.1:").map_or(0, |port| port.parse().unwrap());
     let mut options = mainstay_http::Options::new(TokenSecret::new(SECRET).unwrap());
-    options.listen.set_port(0);
+    options.listen.set_port(port);
     options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     let server = Server::bind(options, engine.clone()).await.unwrap();
     let url = format!("http://{}", server.local_addr());
@@ -269,18 +277,27 @@ impl App {
     }
 
     pub(crate) async fn start_with(kind: DatabaseKind, change: impl FnOnce(&mut IdentityOptions)) -> App {
+        App::start_app(kind, APP, change).await
+    }
+
+    /// Another app than most tests have.
+    pub(crate) async fn start_app(
+        kind: DatabaseKind,
+        source: &'static str,
+        change: impl FnOnce(&mut IdentityOptions),
+    ) -> App {
         let place = Place::new(kind).unwrap();
         let templates = tempfile::tempdir().unwrap();
         let mut options = options();
         change(&mut options);
-        let node = node(&place, templates.path(), options.clone()).await;
-        App { node, place, _templates: templates, options }
+        let node = node(&place, templates.path(), source, options.clone()).await;
+        App { node, place, _templates: templates, source, options }
     }
 
     /// Another server on the same database.
     pub(crate) async fn another(&self, change: impl FnOnce(&mut IdentityOptions)) -> Node {
         let mut options = self.options.clone();
         change(&mut options);
-        node(&self.place, self._templates.path(), options).await
+        node(&self.place, self._templates.path(), self.source, options).await
     }
 }

@@ -4,12 +4,18 @@
 
 mod accounts;
 mod authorisation;
+mod away;
 mod dump;
 mod harness;
+mod hostile;
 mod keys;
+mod linked;
+mod merging;
+mod oidc;
 mod pages;
 mod passwords;
 mod roles;
 mod second;
 mod sessions;
 mod tenants;
+mod visitor;
