@@ -59,7 +59,8 @@ pub(super) fn vouched(provider: &str, mut told: Map<String, Json>) -> Vouched {
         .map(str::to_owned)
         .or_else(of_parts)
         .or_else(|| text("preferred_username").map(str::to_owned));
-    let subject = text("sub").unwrap_or_default().to_owned();
+    // As it is: of two who differ by a space, neither is the other one.
+    let subject = told.get("sub").and_then(Json::as_str).unwrap_or_default().to_owned();
     Vouched { provider: provider.to_owned(), subject, email, name, attributes: told }
 }
 
@@ -105,6 +106,11 @@ mod tests {
         assert_eq!(whole.name.as_deref(), Some("Ann"));
         assert_eq!(whole.email, Some(Address::Verified("a@b.c".to_owned())));
         assert!(!whole.attributes.contains_key("nonce"));
+    }
+
+    #[test]
+    fn whom_the_provider_calls_so_is_taken_to_the_letter() {
+        assert_eq!(vouched("x", told(json!({"sub": " Ann "}))).subject, " Ann ");
     }
 
     #[test]

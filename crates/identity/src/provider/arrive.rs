@@ -6,7 +6,7 @@ use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
-use super::decide::{Decision, Facts, Known, decide};
+use super::decide::{Decision, Facts, Known, decide, is_believed};
 use super::{Address, Provider, SUBJECT_CHARS_MAX, Vouched, count};
 use crate::desk::{Desk, event, is_race, wire};
 use crate::identity::Identity;
@@ -58,7 +58,7 @@ impl Identity {
                 }
                 Decision::Make(email) => {
                     let user = Value::Uuid(Uuid::now_v7());
-                    let made = user_made(desk, vouched, &user, email.as_deref());
+                    let made = user_made(desk, (provider, vouched), &user, email.as_deref());
                     let detail = json!({"provider": vouched.provider, "email": email});
                     let mut documents = vec![
                         made,
@@ -112,6 +112,11 @@ impl Identity {
         {
             self.member_check(desk, own, user).await?;
         }
+        let filter = "id == $id and not anonymous and blocked == null";
+        if desk.row("User", filter, &[("id", user.clone())]).await?.is_none() {
+            let words = "Sign in by the provider instead of linking it: what is yours comes along.";
+            return Err(Error::new(Key::Request, words));
+        }
         let (facts, _) = self.facts(desk, provider, vouched, Some(user)).await?;
         let mut documents = along;
         let mut letters = Vec::new();
@@ -134,11 +139,11 @@ impl Identity {
         vouched: &'a Vouched,
         linking: Option<&'a Value>,
     ) -> Result<(Facts<'a>, Option<Row>), Error> {
-        if vouched.subject.is_empty() || vouched.subject.chars().count() > SUBJECT_CHARS_MAX {
-            return Err(Error::new(
-                Key::AuthProvider,
-                "The provider calls them by a name that is empty, or too long.",
-            ));
+        let subject = &vouched.subject;
+        let is_plain = !subject.is_empty() && !subject.contains(char::is_control);
+        if !is_plain || subject.chars().count() > SUBJECT_CHARS_MAX {
+            let words = "The provider calls them by a name that is empty, too long, or cannot be kept.";
+            return Err(Error::new(Key::AuthProvider, words));
         }
         let values = [
             ("provider", Value::Text(vouched.provider.clone())),
@@ -209,7 +214,12 @@ struct Kept<'a> {
     attributes: Option<Map<String, Json>>,
 }
 
-fn user_made(desk: &Desk, vouched: &Vouched, user: &Value, email: Option<&str>) -> Json {
+fn user_made(
+    desk: &Desk,
+    (provider, vouched): (Provider<'_>, &Vouched),
+    user: &Value,
+    email: Option<&str>,
+) -> Json {
     let name = vouched.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
     // Never an address that the provider did not verify, not even as a name.
     let name = name.or_else(|| email?.split('@').next()).unwrap_or("Somebody");
@@ -223,7 +233,7 @@ fn user_made(desk: &Desk, vouched: &Vouched, user: &Value, email: Option<&str>) 
         "id": wire(user),
         "email": address,
         "name": name,
-        "email_verified": email.map(|_| now),
+        "email_verified": email.filter(|email| is_believed(provider.options, email)).map(|_| now),
     }})
 }
 

@@ -9,7 +9,7 @@ use crate::visitor::{Visitor, member, tenant_make};
 #[test]
 fn an_address_alone_takes_no_account_over() {
     on_each(async |kind| {
-        let (app, hostile) = with_hostile(kind, |_| {}).await;
+        let (app, hostile) = with_hostile(kind, |options| options.anonymous = true).await;
         let node = &app.node;
         let ann = node.user("ann", &[]).await;
         let (_, step) = comes(node, &hostile, "ann").await;
@@ -27,6 +27,12 @@ fn an_address_alone_takes_no_account_over() {
         let (mut visitor, step) = comes(node, &hostile, "ann").await;
         assert_eq!(step.status, 303, "{step:?}");
         assert_eq!(visitor.me(node).await["user"]["id"], json!(ann));
+        // Nobody in particular has no account to link.
+        let nobody = node.post("/auth/anonymous", json!({})).await.expect(200).text("access");
+        let (verifier, challenge) = secret();
+        let given = code(node, &hostile, "dan", &challenge).await;
+        let body = json!({"provider": "x", "code": given, "verifier": verifier});
+        node.post_as(&nobody, "/auth/links", body).await.refused(400, "request.malformed");
         // A link is one account's.
         node.user("bob", &[]).await;
         let bob = node.login("bob").await.text("access");
@@ -153,6 +159,12 @@ fn a_tenants_provider_vouches_for_its_own_people_alone() {
         node.post_as(&access, "/auth/password/change", json!({"password": PASSWORD}))
             .await
             .refused(403, "auth.recent_required");
+        let user = node.query(json!({"User": {"id": me["user"]["id"], "get": ["email_verified"]}})).await;
+        assert_eq!(
+            user["User"][0]["email_verified"],
+            json!(null),
+            "a tenant's provider is believed elsewhere"
+        );
         // At another tenant's address it is not offered, and does not begin.
         let methods =
             node.send(node.request(reqwest::Method::GET, "/auth/methods").header("x-tenant", "blue")).await;
