@@ -87,6 +87,8 @@ const FLAGS_READS: &str = "mainstay_flags_reads_total";
 
 /// What became of those who came by a provider of identities. Counted by `mainstay-identity`.
 const PROVIDER_SIGN_INS: &str = "mainstay_provider_sign_ins_total";
+/// Answers of providers that speak SAML which were not believed. Counted by `mainstay-identity`.
+const SAML_REFUSED: &str = "mainstay_identity_saml_refused_total";
 
 const METRICS: &[(&str, Measure, &str)] = &[
     (REQUESTS, Measure::Counter, "Requests finished, by method, route and status."),
@@ -147,6 +149,7 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (JOB_CLAIMS, Measure::Counter, "Looks for jobs, by whether there were some."),
     (JOBS_RESCUED, Measure::Counter, "Jobs taken back from workers that were lost."),
     (TRACE_SPANS, Measure::Counter, "Steps of traces for a collector, by outcome: exported or dropped."),
+    (SAML_REFUSED, Measure::Counter, "Answers of SAML that were not believed, by provider and reason."),
     (FLAGS_READS, Measure::Counter, "Times that flags and settings were read anew, by outcome."),
     (
         PROVIDER_SIGN_INS,

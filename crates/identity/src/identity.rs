@@ -12,6 +12,7 @@ use crate::oidc::Oidc;
 use crate::options::IdentityOptions;
 use crate::password::Hasher;
 use crate::provider::outbound::Outbound;
+use crate::saml::Saml;
 
 /// What values that go into mail are sealed for.
 pub(crate) const MAIL_PURPOSE: &str = "mail";
@@ -30,6 +31,8 @@ pub(crate) struct Identity {
     /// What sign-ins by providers come back with.
     pub(crate) provider_sealer: Sealer,
     pub(crate) oidc: Oidc,
+    /// Providers that speak SAML.
+    pub(crate) saml: Saml,
     /// Tells the successor of a refresh token.
     pub(crate) successor_key: hmac::Key,
     /// Ties a page's proof to its session.
@@ -41,6 +44,7 @@ impl Identity {
         crate::provider::options::check(&options)?;
         let secret = options.secret.as_slice();
         let key = |purpose: &str| hmac::Key::new(hmac::HMAC_SHA256, &derive_key(secret, purpose));
+        let outbound = Outbound::default();
         Ok(Identity {
             hasher: Hasher::start(&options.password)?,
             keys: Keys::new(secret),
@@ -49,7 +53,8 @@ impl Identity {
             mail_sealer: Arc::new(Sealer::new(secret, MAIL_PURPOSE)),
             totp_sealer: Sealer::new(secret, "totp"),
             provider_sealer: Sealer::new(secret, "providers"),
-            oidc: Oidc::new(&options, Outbound::default()),
+            oidc: Oidc::new(&options, outbound.clone()),
+            saml: Saml::new(&options, outbound)?,
             successor_key: key("refresh tokens"),
             csrf_key: key("csrf"),
             options,

@@ -26,6 +26,8 @@ pub(crate) enum Once {
     Started,
     /// What a provider has said, for a program.
     Vouched,
+    /// What a provider has said, until the browser comes by itself.
+    Arrival,
 }
 
 impl Once {
@@ -39,6 +41,7 @@ impl Once {
             Once::Invitation => "invitation",
             Once::Started => "started",
             Once::Vouched => "vouched",
+            Once::Arrival => "arrival",
         }
     }
 
@@ -48,7 +51,7 @@ impl Once {
             Once::Verify | Once::Change => MINUTE * 60 * 24,
             Once::Reset => MINUTE * 60,
             Once::Magic | Once::Started => MINUTE * 15,
-            Once::Second | Once::Vouched => MINUTE * 5,
+            Once::Second | Once::Vouched | Once::Arrival => MINUTE * 5,
             Once::Invitation => MINUTE * 60 * 24 * 7,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::provider::options::OidcOptions;
+use crate::saml::options::SamlOptions;
 
 /// How identities are kept.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub struct IdentityOptions {
     pub password: PasswordOptions,
     /// OpenID providers, by their names.
     pub oidc: BTreeMap<String, OidcOptions>,
+    /// Providers that speak SAML, by their names.
+    pub saml: BTreeMap<String, SamlOptions>,
 }
 
 /// How passwords are kept.
@@ -80,6 +83,7 @@ impl IdentityOptions {
             style: None,
             password: PasswordOptions::default(),
             oidc: BTreeMap::new(),
+            saml: BTreeMap::new(),
         }
     }
 }

@@ -164,6 +164,7 @@ async fn sweep(identity: Arc<Identity>, job: Running, at: Scheduled) -> Result<(
         let desk = Desk::new(job.engine(), &job.ctx(), &identity.lookups);
         desk.ask(vec![
             json!({"OneTimeToken": {"expires": {"lt": before(1)}, "delete": true}}),
+            json!({"SamlAssertion": {"expires": {"lt": before(1)}, "delete": true}}),
             json!({"LoginAttempt": {"last": {"lt": before(1)}, "delete": true}}),
             json!({"Session": {"expires": {"lt": before(30)}, "delete": true}}),
             json!({"Session": {"ended": {"lt": before(30)}, "delete": true}}),

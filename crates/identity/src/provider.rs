@@ -5,6 +5,7 @@
 //! a sign-in that was started has to come back with ([`started`]). How a provider is spoken to only its kind knows; with which limits,
 //! [`outbound`] does.
 
+mod arrival;
 mod arrive;
 mod decide;
 pub(crate) mod links;
@@ -36,6 +37,8 @@ pub(crate) struct Vouched {
     pub(crate) name: Option<String>,
     /// All that it tells; what of it is kept the settings say.
     pub(crate) attributes: Map<String, Json>,
+    /// When it wants the session to end at the latest.
+    pub(crate) session_ends: Option<i64>,
 }
 
 /// An address as a provider tells it.
@@ -95,7 +98,8 @@ impl Provider<'_> {
 impl IdentityOptions {
     /// Every provider: kind, name, and what all of them have.
     pub(crate) fn providers(&self) -> impl Iterator<Item = (&'static str, &str, &ProviderOptions)> {
-        self.oidc.iter().map(|(name, oidc)| ("oidc", name.as_str(), &oidc.provider))
+        let oidc = self.oidc.iter().map(|(name, oidc)| ("oidc", name.as_str(), &oidc.provider));
+        oidc.chain(self.saml.iter().map(|(name, saml)| ("saml", name.as_str(), &saml.provider)))
     }
 }
 

@@ -8,6 +8,7 @@ mod pages;
 mod password;
 mod providers;
 mod roles;
+mod saml;
 mod second;
 mod sessions;
 
@@ -80,6 +81,10 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
         ("POST", "/auth/tenants/join", post(roles::join)),
         ("GET", "/auth/oidc/{provider}/start", get(oidc::start)),
         ("GET", "/auth/oidc/{provider}/callback", get(oidc::callback)),
+        ("GET", "/auth/saml/{provider}/metadata", get(saml::metadata)),
+        ("GET", "/auth/saml/{provider}/start", get(saml::start)),
+        ("GET", "/auth/saml/{provider}/acs", get(saml::came)),
+        ("POST", "/auth/saml/{provider}/acs", post(saml::posted)),
         ("GET", "/auth/links", get(providers::links)),
         ("POST", "/auth/links", post(providers::link)),
         ("DELETE", "/auth/links/{id}", delete(providers::unlink)),

@@ -154,6 +154,22 @@ impl Identity {
         self.tokens(desk, (session, new.user.clone(), new.within, is_bound), (refresh, ends)).await
     }
 
+    /// Has a session that has just begun end earlier, where somebody else says so.
+    pub(crate) async fn session_shorten(
+        &self,
+        desk: &Desk,
+        mut tokens: Tokens,
+        ends: Option<Timestamp>,
+    ) -> Result<Tokens, Error> {
+        let Some(ends) = ends else { return Ok(tokens) };
+        let id = wire(&tokens.session);
+        let part =
+            json!({"id": id, "expires": {"gt": ends.to_string()}, "set": {"expires": ends.to_string()}});
+        desk.ask(vec![json!({"Session": part})]).await?;
+        tokens.refresh_ends = tokens.refresh_ends.min(ends);
+        Ok(tokens)
+    }
+
     /// Ends the sessions of a user that are too many with another one.
     async fn supernumerary(&self, desk: &Desk, user: &Value) -> Result<Option<Json>, Error> {
         let most = self.options.sessions_per_user;

@@ -61,7 +61,7 @@ pub(super) fn vouched(provider: &str, mut told: Map<String, Json>) -> Vouched {
         .or_else(|| text("preferred_username").map(str::to_owned));
     // As it is: of two who differ by a space, neither is the other one.
     let subject = told.get("sub").and_then(Json::as_str).unwrap_or_default().to_owned();
-    Vouched { provider: provider.to_owned(), subject, email, name, attributes: told }
+    Vouched { provider: provider.to_owned(), subject, email, name, attributes: told, session_ends: None }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -84,7 +84,7 @@ impl Identity {
                 Err(error) if is_race(&error) && is_of_link(&error) => {}
                 done => {
                     count(provider.name, done.as_ref().err());
-                    return done;
+                    return self.session_shorten(desk, done?, vouched.session_ends.map(Timestamp)).await;
                 }
             }
         }

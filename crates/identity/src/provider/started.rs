@@ -190,13 +190,13 @@ impl Identity {
         if self.options.secure_cookies { "__Host-started" } else { "started" }
     }
 
-    fn sealed_once(&self, token: &str, kept: &impl Serialize) -> Result<Json, Error> {
+    pub(super) fn sealed_once(&self, token: &str, kept: &impl Serialize) -> Result<Json, Error> {
         let text = serde_json::to_vec(kept).map_err(Error::internal)?;
         let sealed = self.provider_sealer.seal(&text, &hash_of(token)).map_err(Error::internal)?;
         Ok(json!({"sealed": sealed}))
     }
 
-    fn opened_once<T: DeserializeOwned>(&self, token: &str, data: &Json) -> Result<T, Error> {
+    pub(super) fn opened_once<T: DeserializeOwned>(&self, token: &str, data: &Json) -> Result<T, Error> {
         let sealed = data["sealed"].as_str().unwrap_or_default();
         let text = self.provider_sealer.open(sealed, &hash_of(token)).map_err(Error::internal)?;
         serde_json::from_slice(&text).map_err(Error::internal)
@@ -204,7 +204,7 @@ impl Identity {
 }
 
 /// Whatever the reason: somebody begins anew.
-fn unknown<E>(_: E) -> Error {
+pub(super) fn unknown<E>(_: E) -> Error {
     let words =
         "This sign-in was not started here in this browser, was used, or has taken too long: begin again.";
     Error::new(Key::AuthProvider, words)

@@ -15,6 +15,7 @@ mod oidc;
 mod pages;
 mod passwords;
 mod roles;
+mod saml;
 mod second;
 mod sessions;
 mod tenants;

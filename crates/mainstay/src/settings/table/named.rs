@@ -1,10 +1,13 @@
 //! The settings of what an app names itself: providers to sign in by.
 
+mod saml;
+
 use mainstay_identity::{OidcOptions, ProviderOptions, is_provider_url};
 
 use super::super::Config;
 use super::super::named::Named;
 use super::super::parse::{list, yes};
+use saml::{SAML, saml};
 
 macro_rules! provider_settings {
     ($kind:literal, $options:path) => {
@@ -144,9 +147,12 @@ const OIDC: [Named; 4] = [
 ];
 
 const OIDC_AS_ALL: [Named; 6] = provider_settings!("oidc", oidc_provider);
+const SAML_AS_ALL: [Named; 6] = provider_settings!("saml", saml_provider);
 
 /// The settings, in the order in which they are listed.
-pub(crate) const NAMED: &[Named] = &joined::<{ OIDC.len() + OIDC_AS_ALL.len() }>(&[&OIDC, &OIDC_AS_ALL]);
+pub(crate) const NAMED: &[Named] = &joined::<
+    { OIDC.len() + OIDC_AS_ALL.len() + SAML.len() + SAML_AS_ALL.len() },
+>(&[&OIDC, &OIDC_AS_ALL, &SAML, &SAML_AS_ALL]);
 
 const fn joined<const N: usize>(parts: &[&[Named]]) -> [Named; N] {
     let mut all = [parts[0][0]; N];
@@ -169,4 +175,8 @@ fn oidc<'c>(config: &'c mut Config, name: &str) -> &'c mut OidcOptions {
 
 fn oidc_provider<'c>(config: &'c mut Config, name: &str) -> &'c mut ProviderOptions {
     &mut oidc(config, name).provider
+}
+
+fn saml_provider<'c>(config: &'c mut Config, name: &str) -> &'c mut ProviderOptions {
+    &mut saml(config, name).provider
 }
