@@ -59,14 +59,7 @@ fn npm_packages(folder: &str, packages: &[&str]) -> Result<()> {
 
 /// An identity provider that speaks SAML, and one that has artifacts.
 fn saml() -> Result<()> {
-    const FOLDER: &str = "target/saml";
-    if !Path::new(FOLDER).join("node_modules").exists() {
-        std::fs::create_dir_all(FOLDER)?;
-        std::fs::write(Path::new(FOLDER).join("package.json"), "{\"private\": true}\n")?;
-        let install =
-            ["install", "--prefix", FOLDER, "--ignore-scripts", "--no-audit", "--no-fund", "--silent"];
-        run("npm", &[&install[..], &["samlp@8.0.0", "express@5.3.0"]].concat())?;
-    }
+    npm_packages("target/saml", &["samlp@8.0.0", "express@5.3.0"])?;
     const PYTHON: &str = "target/pysaml2/bin/python";
     if !Path::new(PYTHON).exists() {
         run("python3", &["-m", "venv", "target/pysaml2"])?;

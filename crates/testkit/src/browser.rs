@@ -5,7 +5,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures_util::{SinkExt, StreamExt};
@@ -104,10 +104,14 @@ impl Browser {
                let is; try {{ is = {condition} }} catch (error) {{ is = false }}
                if (is || Date.now() > end) done(!!is); else setTimeout(look, 10); }})() }})"
         );
-        // The page may have gone on to another document meanwhile, and what was asked with the old one.
-        let found = match self.run(&script).await {
-            Ok(found) => found,
-            Err(_) => self.run(&script).await?,
+        // The page may have gone on to another document meanwhile, and what was asked with the old one; and from there to a third.
+        let begun = Instant::now();
+        let found = loop {
+            match self.run(&script).await {
+                Ok(found) => break found,
+                Err(error) if begun.elapsed() > PATIENCE / 2 => return Err(error),
+                Err(_) => {}
+            }
         };
         if found == json!(true) {
             return Ok(());

@@ -20,7 +20,7 @@ use super::providers::{asked, landed, redirect};
 use super::{Answered, Open, SignedIn, pages, private};
 use crate::desk::is_race;
 use crate::identity::Identity;
-use crate::provider::started::Started;
+use crate::provider::started::{Started, Way};
 use crate::saml::{ARTIFACT, POST, ServiceProvider, escape};
 use crate::saml::{
     Answer, Asked, AuthnRequest, Believed, Refused, Request, SamlAnswer, SamlProvider, SamlRequest,
@@ -66,14 +66,30 @@ pub(super) async fn start(
     let query = uri.query().unwrap_or_default();
     let saml = identity.saml_provider(&name)?;
     let (back, way) = asked(query)?;
+    let is_for_people = way == Way::Cookies;
+    let anew = match of(&pages::pairs(query), "anew") {
+        Some(_) => Asked::Anew,
+        None => Asked::AsItIs,
+    };
+    match begun(&identity, &open, (saml, anew), (back, way)).await {
+        Err(error) if is_for_people => shown(&identity, &open, error),
+        done => done.map_err(Refusal),
+    }
+}
+
+async fn begun(
+    identity: &Identity,
+    open: &Open,
+    (saml, anew): (SamlProvider<'_>, Asked),
+    (back, way): (String, Way),
+) -> Result<Response, Error> {
     let desk = identity.desk(&open.request);
     let named = identity.named_tenant(&desk, &open.headers).await?;
-    let within = identity.provider_tenant(&desk, identity.provider(&name)?, named).await?;
+    let within = identity.provider_tenant(&desk, identity.provider(saml.name)?, named).await?;
     let idp = identity.saml_metadata(&desk, saml).await?;
     let credential = identity.saml_credential(&desk, saml).await?;
-    let is_anew = of(&pages::pairs(query), "anew").is_some();
     let id = format!("_{}", new_token()?);
-    let request = Request { id, anew_after: is_anew.then_some(desk.now().0) };
+    let request = Request { id, anew_after: (anew == Asked::Anew).then_some(desk.now().0) };
     let own = serde_json::to_value(&request).map_err(Error::internal)?;
     let ticket = identity.sign_in_start(&desk, &open.headers, (saml.name, back, way), (within, own)).await?;
     let (entity, consumer) = identity.saml_names(saml);
@@ -82,7 +98,7 @@ pub(super) async fn start(
     let (destination, as_form) = match (&idp.redirect, &idp.post, wants_form) {
         (_, Some(post), true) | (None, Some(post), false) => (post, true),
         (Some(redirect), _, _) => (redirect, false),
-        (None, None, _) => return Err(Error::internal("a provider without an address").into()),
+        (None, None, _) => return Err(Error::internal("a provider without an address")),
     };
     let message = AuthnRequest {
         id: &request.id,
@@ -94,7 +110,7 @@ pub(super) async fn start(
         name_format: &saml.options.name_format,
         contexts: &saml.options.contexts,
         comparison: saml.options.comparison(),
-        asked: if is_anew { Asked::Anew } else { Asked::AsItIs },
+        asked: anew,
     };
     let mut response = match as_form {
         true => form(destination, &message.post(&credential).map_err(Error::internal)?, &ticket.state)?,

@@ -1,5 +1,7 @@
 //! For tests and fuzz targets: responses as a provider makes them, and as somebody makes them who is none.
 
+#![expect(clippy::unwrap_used, reason = "what is forged here is known to be as it should")]
+
 use std::sync::LazyLock;
 use std::time::Duration;
 

@@ -322,7 +322,8 @@ impl Identity {
         let asked = format!("_{asked}");
         let (entity, _) = self.saml_names(provider);
         let envelope = artifact_resolve((&asked, desk.now()), (&entity, address), artifact, credential)?;
-        let away = |_| Refused::BackChannel("it cannot be reached, or does not answer as it should".to_owned());
+        let away =
+            |_| Refused::BackChannel("it cannot be reached, or does not answer as it should".to_owned());
         let request = self.saml.outbound.post(address).map_err(away)?;
         let request = request.header("content-type", "text/xml; charset=utf-8");
         let request = request.header("soapaction", "\"http://www.oasis-open.org/committees/security\"");

@@ -132,7 +132,8 @@ async fn node(
     let engine = Arc::new(Engine::open_with(Arc::new(schema), store, opened, &plugins).await.unwrap());
     engine.start().await.unwrap();
     // Where a test has to know beforehand where the app is, it says so.
-    let said = ["http://127.0.0.1:", "http://localhost:"].iter().find_map(|start| options.url.strip_prefix(start));
+    let said =
+        ["http://127.0.0.1:", "http://localhost:"].iter().find_map(|start| options.url.strip_prefix(start));
     let port = said.map_or(0, |port| port.parse().unwrap());
     let mut options = mainstay_http::Options::new(TokenSecret::new(SECRET).unwrap());
     options.listen.set_port(port);

@@ -18,6 +18,7 @@ from saml2.metadata import entity_descriptor
 from saml2.samlp import artifact_resolve_from_string
 from saml2.server import Server
 from saml2.sigver import get_xmlsec_binary
+from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
 KEY, CERTIFICATE = sys.argv[1:3]
 NAME = 'https://artifact.example/saml'
@@ -65,7 +66,8 @@ class Handler(BaseHTTPRequestHandler):
         response = server.create_authn_response(
             {'mail': 'ben@school.example'}, message.id, message.assertion_consumer_service_url, message.issuer.text,
             name_id=name, authn={'class_ref': PASSWORD, 'authn_auth': NAME},
-            sign_assertion=not mode.get('unsigned'), sign_response=False)
+            sign_assertion=not mode.get('unsigned'), sign_response=False,
+            sign_alg=mode.get('algorithm', SIG_RSA_SHA256), digest_alg=DIGEST_SHA256)
         # Not by `use_artifact`, which writes the number of the endpoint in digits (SAML bindings, 3.6.4: two bytes).
         source = hashlib.sha1(NAME.encode()).digest()
         artifact = b'\0\4' + mode.get('endpoint', 1).to_bytes(2, 'big') + source + os.urandom(20)

@@ -15,6 +15,9 @@ use idp::{Browser, Idp};
 
 const EMAIL: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress";
 const NAME: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name";
+/// What a program keeps, and what it shows of it (RFC 7636, appendix B).
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 const START: &str = "/auth/saml/school/start?cookies&return=%2Fnotes";
 
 fn school(idp: &Idp) -> SamlOptions {
@@ -47,7 +50,7 @@ async fn counts(node: &Node) -> (usize, usize, usize) {
 
 /// Goes the whole way; the session's cookies are in the browser then.
 async fn sign_in(node: &Node, browser: &mut Browser, start: &str) -> String {
-    let form = browser.to_form(node, start).await;
+    let form = browser.form_from(node, start).await;
     let posted = browser.post(node, &form).await;
     assert_eq!(posted.status, 303, "{}", posted.text);
     let arrival = posted.location.unwrap();
@@ -192,7 +195,9 @@ fn a_browser_goes_there_and_back_by_forms_of_either_side() {
         .await;
         let mut browser = Chromium::start().await.unwrap();
         let start = format!("http://localhost:{port}/auth/saml/school/start?cookies&return=%2Fauth%2Fme");
-        browser.open(&start).await.unwrap();
+        // Not opened and waited for: it is left at once.
+        browser.open(&format!("http://localhost:{port}/auth/pages/login")).await.unwrap();
+        browser.run(&format!("setTimeout(() => location.href = {}, 0)", json!(start))).await.unwrap();
         browser.until("document.body?.textContent.includes('ann@school.example')").await.unwrap();
         assert_eq!(browser.run("location.pathname").await.unwrap(), json!("/auth/me"));
         assert_eq!(counts(&app.node).await, (1, 1, 1));
@@ -206,10 +211,7 @@ fn a_program_gets_a_code_that_is_good_with_its_secret() {
         let idp = Idp::start();
         let app = with(kind, &idp, |_| {}).await;
         let node = &app.node;
-        // RFC 7636, appendix B.
-        let (verifier, challenge) =
-            ("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM");
-        let start = format!("/auth/saml/school/start?challenge={challenge}&return=%2Fdone");
+        let start = format!("/auth/saml/school/start?challenge={CHALLENGE}&return=%2Fdone");
         let mut browser = Browser::new();
         let landed = sign_in(node, &mut browser, &start).await;
         assert_eq!(
@@ -218,13 +220,13 @@ fn a_program_gets_a_code_that_is_good_with_its_secret() {
             "before the code is redeemed"
         );
         let (_, code) = landed.split_once("/done?provider=school&code=").unwrap();
-        let body = json!({"provider": "school", "code": code, "verifier": verifier});
+        let body = json!({"provider": "school", "code": code, "verifier": VERIFIER});
         let tokens = node.post("/auth/login", body.clone()).await.expect(200);
         assert_eq!(tokens.body["user"]["email"], "ann@school.example");
         node.post("/auth/login", body).await.refused(422, "auth.token");
         // What is refused the program is told, too.
         idp.mode(json!({"audience": "https://other.example"})).await;
-        let form = browser.to_form(node, &start).await;
+        let form = browser.form_from(node, &start).await;
         let refused = browser.post(node, &form).await;
         assert_eq!(refused.location.as_deref(), Some("/done?provider=school&error=auth.provider"));
         app.node.stop().await;
@@ -239,7 +241,7 @@ fn a_session_ends_and_begins_as_the_provider_says() {
         let node = &app.node;
         idp.mode(json!({"signAssertion": false})).await;
         let mut browser = Browser::new();
-        let form = browser.to_form(node, START).await;
+        let form = browser.form_from(node, START).await;
         let response = form.response.replace(
             "<saml:AuthnStatement",
             "<saml:AuthnStatement SessionNotOnOrAfter=\"2999-01-01T00:00:00Z\"",
@@ -253,7 +255,7 @@ fn a_session_ends_and_begins_as_the_provider_says() {
         let expires = session["Session"][0]["expires"].as_str().unwrap();
         assert!(expires <= soon(3601).as_str(), "{expires}");
         // Somebody who has to sign in anew has to have done so.
-        let form = browser.to_form(node, &format!("{START}&anew")).await;
+        let form = browser.form_from(node, &format!("{START}&anew")).await;
         let at = form.response.find("AuthnInstant=\"").unwrap() + "AuthnInstant=\"".len();
         let mut old = form.response.clone();
         old.replace_range(at..at + 4, "2001");
@@ -278,9 +280,12 @@ fn soon(seconds: i64) -> String {
 fn a_provider_that_is_away_signs_nobody_in_and_one_that_was_there_still_does() {
     on_each(async |kind| {
         let idp = Idp::start();
-        let app = with(kind, &idp, |options| options.metadata = "http://127.0.0.1:9/metadata".to_owned()).await;
-        let start = app.node.request(Method::GET, START);
+        let app =
+            with(kind, &idp, |options| options.metadata = "http://127.0.0.1:9/metadata".to_owned()).await;
+        let start = app.node.request(Method::GET, &format!("/auth/saml/school/start?challenge={CHALLENGE}"));
         app.node.send(start).await.refused(503, "auth.provider_unavailable");
+        let page = Browser::new().open(&app.node, START).await;
+        assert!(page.status == 422 && page.text.contains("cannot be read"), "{}", page.text);
         app.node.stop().await;
         // Metadata in a file, which is gone later.
         let file = idp.folder.path().join("metadata.xml");

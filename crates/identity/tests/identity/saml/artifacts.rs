@@ -70,6 +70,10 @@ fn an_artifact_that_is_not_the_providers_or_says_nothing_signs_nobody_in() {
         let node = &app.node;
         for (mode, words) in [
             (json!({"unsigned": true}), "is signed"),
+            (
+                json!({"algorithm": "http://www.w3.org/2000/09/xmldsig#rsa-sha1"}),
+                "not accepted as its algorithm",
+            ),
             (json!({"endpoint": 7}), "none of the provider"),
             (json!({"answers": "_other"}), "no sign-in that was started here"),
             (json!({"away": true}), "does not answer as it should"),

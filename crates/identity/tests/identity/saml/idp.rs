@@ -71,7 +71,7 @@ fn installed(variable: &str, folder: &str) -> PathBuf {
 }
 
 impl Idp {
-    /// One of npm's `samlp`, whose answers come by forms.
+    /// One of `samlp` (npm), whose answers come by forms.
     pub(crate) fn start() -> Idp {
         let modules = installed("MAINSTAY_TEST_SAML", "saml").canonicalize().unwrap();
         let mut node = Command::new("node");
@@ -79,7 +79,7 @@ impl Idp {
         Idp::run(node)
     }
 
-    /// One of PyPI's `pysaml2`, whose answers come by artifacts.
+    /// One of `pysaml2` (`PyPI`), whose answers come by artifacts.
     pub(crate) fn start_with_artifacts() -> Idp {
         let mut python = Command::new(installed("MAINSTAY_TEST_PYSAML2", "pysaml2").join("bin/python"));
         python.arg(script("saml-artifact.py"));
@@ -195,7 +195,7 @@ impl Browser {
     }
 
     /// From the start to the form that the provider has it send.
-    pub(crate) async fn to_form(&mut self, node: &Node, start: &str) -> Form {
+    pub(crate) async fn form_from(&mut self, node: &Node, start: &str) -> Form {
         let started = self.open(node, start).await;
         assert_eq!(started.status, 303, "{}", started.text);
         self.open(node, &started.location.unwrap()).await.form()

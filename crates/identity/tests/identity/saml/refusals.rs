@@ -6,13 +6,13 @@ use mainstay_identity::{ProviderOptions, SamlOptions};
 use serde_json::json;
 
 use super::idp::{Browser, Form, Idp, key_pair};
-use super::{START, counts, me, own_certificate, public_key, school, sign_in, with};
+use super::{CHALLENGE, START, counts, me, own_certificate, public_key, school, sign_in, with};
 use crate::harness::{App, Node, on_each};
 
 /// A browser that has got an answer of the provider's and has not given it yet.
 async fn about_to(node: &Node) -> (Browser, Form) {
     let mut browser = Browser::new();
-    let form = browser.to_form(node, START).await;
+    let form = browser.form_from(node, START).await;
     (browser, form)
 }
 
@@ -265,15 +265,15 @@ fn a_provider_vouches_for_nobody_of_anothers() {
         }
         // The rival answers a sign-in that was started with the school, at either place.
         let mut browser = Browser::new();
-        let theirs = browser.to_form(node, "/auth/saml/rival/start?cookies").await;
+        let theirs = browser.form_from(node, "/auth/saml/rival/start?cookies").await;
         let (_, ours) = about_to(node).await;
         let here = Form { action: ours.action.clone(), relay: ours.relay.clone(), ..theirs.clone() };
         refused(node, &mut browser, &here, "class=\"problem\"").await;
         let there = Form { relay: ours.relay.clone(), ..theirs.clone() };
         refused(node, &mut browser, &there, "begin again").await;
         // Somebody of a tenant's provider is of that tenant, and no request for another one begins there.
-        let request =
-            node.request(reqwest::Method::GET, "/auth/saml/rival/start?cookies").header("x-tenant", "blue");
+        let start = format!("/auth/saml/rival/start?challenge={CHALLENGE}");
+        let request = node.request(reqwest::Method::GET, &start).header("x-tenant", "blue");
         node.send(request).await.refused(403, "tenant.refused");
         let posted = browser.post(node, &theirs).await;
         let landed = browser.open(node, &posted.location.unwrap()).await;
