@@ -25,8 +25,8 @@ const PASSWORD: &str = "a boat that sings by night";
 const ACCOUNTS: usize = 150;
 /// Sign-ins at once.
 const FLOOD: usize = 1_000;
-/// Sessions whose memory is measured.
-const SESSIONS: usize = 10_000;
+/// Sessions that are made; the memory of half of them is measured.
+const SESSIONS: usize = 20_000;
 
 /// An answer: its status, its body, and how long it took.
 struct Answer {
@@ -71,25 +71,26 @@ fn mainstay(app: &Path, words: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// Runs everything and prints it.
-pub(crate) fn run() -> Result<()> {
+/// What can be run by itself.
+pub(crate) const PARTS: [&str; 4] = ["requests", "timing", "flood", "sessions"];
+
+/// Runs some of the parts and prints what they measure.
+pub(crate) fn run(parts: &[&str]) -> Result<()> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let folder = tempfile::tempdir()?;
     let app = folder.path().join("people");
     std::fs::create_dir_all(&app)?;
     std::fs::write(app.join("app.stay"), APP)?;
     let port = free_port()?;
-    let mut command =
-        mainstay(&app, &["serve", "--listen", &format!("127.0.0.1:{port}"), "--log-level", "warn"])?;
-    command.args([
-        "--http-trusted-proxies",
-        "127.0.0.1",
-        "--identity-verified",
-        "no",
-        "--identity-anonymous",
-        "yes",
-    ]);
-    let server = Server::start(command, port)?;
+    let serve = || -> Result<Command> {
+        let listen = format!("127.0.0.1:{port}");
+        let mut command = mainstay(&app, &["serve", "--listen", &listen, "--log-level", "warn"])?;
+        command.args(["--http-trusted-proxies", "127.0.0.1"]);
+        command.args(["--identity-verified", "no", "--identity-anonymous", "yes"]);
+        Ok(command)
+    };
+    let start = || Server::start(serve()?, port);
+    let server = start()?;
     let plain = |words: &[&str]| -> Result<String> {
         let mut command = Command::new(data::binary()?);
         let output = command.args(words).env("MAINSTAY_AUTH_SECRET", SECRET).output()?;
@@ -110,27 +111,48 @@ pub(crate) fn run() -> Result<()> {
         Request::get(server.url(&format!("/api/Item/{item}")))
             .header(format!("Authorization: Bearer {token}"))
     };
-    measure(
-        &[Scenario {
-            name: "get by id: session, beside a plain token",
-            target: Some(0.95),
-            ours: get(&session),
-            theirs: Box::new(get(&token)),
-        }],
-        5,
-        2,
-    )?;
-    println!();
-    tokio.block_on(async {
-        sessions(&server).await?;
-        timing(port).await?;
-        flood(&server, &token, &item).await
-    })
+    let is_asked = |part: &str| parts.contains(&part);
+    let requests = || {
+        measure(
+            &[Scenario {
+                name: "get by id: session, beside a plain token",
+                target: Some(0.95),
+                ours: get(&session),
+                theirs: Box::new(get(&token)),
+            }],
+            5,
+            2,
+        )
+    };
+    if is_asked("requests") {
+        requests()?;
+        println!();
+    }
+    if is_asked("timing") || is_asked("flood") {
+        tokio.block_on(accounts(port))?;
+    }
+    if is_asked("timing") {
+        tokio.block_on(timing(port))?;
+    }
+    if is_asked("flood") {
+        tokio.block_on(async {
+            flood(&server, &token, &item).await?;
+            sign_in_under_load(&server, &token, &item).await
+        })?;
+    }
+    drop(server);
+    if is_asked("sessions") {
+        sessions(&tokio, &start, &item)?;
+    }
+    Ok(())
 }
 
-/// Whether the time of a refused sign-in tells an account from none: by ranks (Mann and Whitney), because times are not normal.
-async fn timing(port: u16) -> Result<()> {
-    let account = |number: usize| format!("somebody{number}@example.com");
+/// The address of one of those who have an account.
+fn account(number: usize) -> String {
+    format!("somebody{number}@example.com")
+}
+
+async fn accounts(port: u16) -> Result<()> {
     for number in 0..ACCOUNTS {
         let body = json!({"email": account(number), "password": PASSWORD, "name": "Somebody"});
         let made = ask(port, "POST", "/auth/register", ("", number), &body).await?;
@@ -138,6 +160,11 @@ async fn timing(port: u16) -> Result<()> {
             bail!("registering: {} {}", made.status, made.body);
         }
     }
+    Ok(())
+}
+
+/// Whether the time of a refused sign-in tells an account from none: by ranks (Mann and Whitney), because times are not normal.
+async fn timing(port: u16) -> Result<()> {
     let mut times: Vec<(Duration, bool)> = Vec::with_capacity(2 * ACCOUNTS);
     for number in 0..ACCOUNTS {
         for is_known in [true, false] {
@@ -195,8 +222,7 @@ async fn flood(server: &Server, token: &str, item: &str) -> Result<()> {
     let idle = joined(reads(port, token, item, 400))?;
     let before = server.memory_mib()?;
     let sign_ins = join_all((0..FLOOD).map(|number| async move {
-        let email = format!("somebody{}@example.com", number % ACCOUNTS);
-        let body = json!({"email": email, "password": PASSWORD});
+        let body = json!({"email": account(number % ACCOUNTS), "password": PASSWORD});
         ask(port, "POST", "/auth/login", ("", 50_000 + number), &body).await.map(|answer| answer.status)
     }));
     // For as long as hashes are made.
@@ -216,19 +242,77 @@ async fn flood(server: &Server, token: &str, item: &str) -> Result<()> {
     Ok(())
 }
 
+/// How long one sign-in takes while reads take all of the machine that they can get.
+async fn sign_in_under_load(server: &Server, token: &str, item: &str) -> Result<()> {
+    let port = server.port;
+    let sign_in = async |number: usize| {
+        let body = json!({"email": account(number), "password": PASSWORD});
+        let answer = ask(port, "POST", "/auth/login", ("", 60_000 + number), &body).await?;
+        if answer.status != 200 {
+            bail!("a sign-in was answered {}: {}", answer.status, answer.body);
+        }
+        anyhow::Ok(answer.took.as_secs_f64() * 1000.0)
+    };
+    let mut idle = sign_in(0).await?;
+    idle = idle.min(sign_in(1).await?);
+    let mut load = Command::new("wrk")
+        .args(["--threads", "2", "--connections", "64", "--duration", "15s"])
+        .args(["--header", &format!("Authorization: Bearer {token}")])
+        .arg(server.url(&format!("/api/Item/{item}")))
+        .stdout(std::process::Stdio::null())
+        .spawn()?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut busy = Vec::new();
+    for number in 2..7 {
+        busy.push(sign_in(number).await?);
+    }
+    let was_busy = load.try_wait()?.is_none();
+    load.kill()?;
+    load.wait()?;
+    busy.sort_by(f64::total_cmp);
+    println!("a sign-in: {idle:.0} ms; while 64 connections read as fast as they can: {busy:.0?} ms");
+    if !was_busy {
+        println!("  (the reads had ended before)");
+    }
+    Ok(())
+}
+
 fn joined(reading: std::thread::JoinHandle<Result<f64>>) -> Result<f64> {
     reading.join().map_err(|_| anyhow::anyhow!("the thread that reads has panicked"))?
 }
 
-async fn sessions(server: &Server) -> Result<()> {
-    let before = server.memory_mib()?;
-    for number in 0..SESSIONS {
-        let made = ask(server.port, "POST", "/auth/anonymous", ("", 100_000 + number), &json!({})).await?;
-        let access =
-            made.body["access"].as_str().with_context(|| format!("{} {}", made.status, made.body))?;
-        ask(server.port, "GET", "/auth/me", (access, number), &Value::Null).await?;
-    }
-    let kib = (server.memory_mib()? - before) * 1024.0 / SESSIONS as f64;
-    println!("memory of a session in use: {kib:.2} KiB   (100,000 below 50 MiB: 0.51)");
+/// What a session takes while it is in use. All of them are made first, by a server that ends then: what a database keeps in memory of
+/// its rows is none of theirs.
+fn sessions(tokio: &tokio::runtime::Runtime, start: &dyn Fn() -> Result<Server>, item: &str) -> Result<()> {
+    let server = start()?;
+    let tokens = tokio.block_on(async {
+        let mut tokens = Vec::with_capacity(SESSIONS);
+        for number in 0..SESSIONS {
+            let made =
+                ask(server.port, "POST", "/auth/anonymous", ("", 100_000 + number), &json!({})).await?;
+            let access = made.body["access"].as_str();
+            tokens.push(access.with_context(|| format!("{} {}", made.status, made.body))?.to_owned());
+        }
+        anyhow::Ok(tokens)
+    })?;
+    drop(server);
+    let server = start()?;
+    let path = format!("/api/Item/{item}");
+    let used = async |tokens: &[String]| {
+        for token in tokens {
+            let answer = ask(server.port, "GET", &path, (token, 0), &Value::Null).await?;
+            if answer.status != 200 {
+                bail!("a session was answered {}: {}", answer.status, answer.body);
+            }
+        }
+        anyhow::Ok(())
+    };
+    // The first half of them lets the server come to its size: the pages that its connections keep are no session's.
+    let (first, others) = tokens.split_at(SESSIONS / 2);
+    tokio.block_on(used(first))?;
+    let before = server.own_memory_mib()?;
+    tokio.block_on(used(others))?;
+    let kib = (server.own_memory_mib()? - before) * 1024.0 / others.len() as f64;
+    println!("memory of a session in use: {kib:.2} KiB   (100,000 below 50 MB: 0.49)");
     Ok(())
 }

@@ -37,11 +37,12 @@ fn main() -> Result<()> {
         }
         ["live"] => live::run(live::Part::All),
         ["live", "others"] => live::run(live::Part::Others),
-        ["identity"] => identity::run(),
+        ["identity"] => identity::run(&identity::PARTS),
+        ["identity", part] if identity::PARTS.contains(&part) => identity::run(&[part]),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
         _ => bail!(
-            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live [others] | identity | move postgres://USER@HOST:PORT ROWS \
+            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live [others] | identity [requests|timing|flood|sessions] | move postgres://USER@HOST:PORT ROWS \
              | jobs postgres://USER@HOST:PORT COUNT PENDING"
         ),
     }

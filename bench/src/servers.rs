@@ -38,8 +38,17 @@ impl Server {
 
     /// Resident memory in MiB.
     pub(crate) fn memory_mib(&self) -> Result<f64> {
+        self.resident_mib("VmRSS:")
+    }
+
+    /// The same without pages of files: what it has made itself.
+    pub(crate) fn own_memory_mib(&self) -> Result<f64> {
+        self.resident_mib("RssAnon:")
+    }
+
+    fn resident_mib(&self, name: &str) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
         let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib / 1024.0)
     }

@@ -4,8 +4,9 @@
 //! back behind those of requests, and only so many wait: a flood of sign-ins is refused instead of taking memory or processors from
 //! others. Hashes that nobody waits for any more are skipped.
 
+mod threads;
+
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Instant;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -15,27 +16,43 @@ use mainstay_engine::error::{Error, FieldError, Key};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use self::threads::{Full, Queue, Work};
 use crate::options::PasswordOptions;
-
-/// How far the threads stand back: they get about a tenth of what requests get of a processor that both want.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
 
 /// Bytes of a password at most: more would be work for nothing.
 const BYTES_MAX: usize = 1024;
 
 /// Makes and tests hashes.
 pub(crate) struct Hasher {
-    work: SyncSender<Work>,
+    queue: Arc<Queue<Hashing>>,
+    argon2: Arc<Argon2<'static>>,
     /// Of no password that anybody has: tested where there is no account, so that it takes as long.
     decoy: String,
 }
 
-struct Work {
+struct Hashing {
+    argon2: Arc<Argon2<'static>>,
     password: Vec<u8>,
     /// None: make one.
     hash: Option<String>,
-    answer: oneshot::Sender<Result<Hashed, argon2::password_hash::Error>>,
+    /// None: it was answered.
+    answer: Mutex<Option<Answer>>,
+}
+
+type Answer = oneshot::Sender<Result<Hashed, argon2::password_hash::Error>>;
+
+impl Work for Hashing {
+    fn is_over(&self) -> bool {
+        self.answer.lock().as_ref().is_none_or(Answer::is_closed)
+    }
+
+    fn run(&self) {
+        let hashed = hashed(&self.argon2, &self.password, self.hash.as_deref());
+        if let Some(answer) = self.answer.lock().take() {
+            // Whoever asked may have gone meanwhile.
+            answer.send(hashed).ok();
+        }
+    }
 }
 
 /// What became of a password.
@@ -70,16 +87,17 @@ impl Hasher {
             0 => std::thread::available_parallelism().map_or(1, |count| (count.get() / 2).max(1)),
             threads => threads,
         };
-        let (work, queue) = sync_channel(options.waiting_max.max(1));
-        let queue = Arc::new(Mutex::new(queue));
-        for number in 0..threads {
-            let (queue, argon2) = (queue.clone(), argon2.clone());
-            std::thread::Builder::new()
-                .name(format!("password-{number}"))
-                .spawn(move || serve(&queue, &argon2))
-                .map_err(|error| format!("no thread for passwords: {error}"))?;
-        }
-        Ok(Hasher { work, decoy })
+        let queue = Queue::start(threads, options.waiting_max.max(1))?;
+        Ok(Hasher { queue, argon2: Arc::new(argon2), decoy })
+    }
+
+    /// Refuses where hashes have no room: before anything is read for a request that would be refused anyway. A flood is to cost others
+    /// as little as can be.
+    ///
+    /// # Errors
+    /// When too many wait.
+    pub(crate) fn has_room(&self) -> Result<(), Error> {
+        self.queue.has_room().map_err(crowded)
     }
 
     /// The hash of a new password.
@@ -116,14 +134,9 @@ impl Hasher {
         let mut password = password.as_bytes().to_vec();
         // One that is longer was never taken.
         password.truncate(BYTES_MAX + 1);
-        let work = Work { password, hash: hash.map(str::to_owned), answer };
-        self.work.try_send(work).map_err(|refused| match refused {
-            TrySendError::Full(_) => {
-                let words = "Too many sign in at the moment.";
-                Error { retry_after_s: Some(2), ..Error::new(Key::Overloaded, words) }
-            }
-            TrySendError::Disconnected(_) => Error::internal("the threads for passwords have ended"),
-        })?;
+        let (argon2, hash) = (self.argon2.clone(), hash.map(str::to_owned));
+        let work = Hashing { argon2, password, hash, answer: Mutex::new(Some(answer)) };
+        self.queue.push(Arc::new(work)).map_err(crowded)?;
         let answered = tokio::time::timeout_at(deadline.into(), answered).await;
         let answered = answered.map_err(|_| Error::new(Key::Deadline, "Too many sign in at the moment."))?;
         let answered = answered.map_err(|_| Error::internal("a thread for passwords has ended"))?;
@@ -131,19 +144,14 @@ impl Hasher {
     }
 }
 
-fn serve(queue: &Mutex<Receiver<Work>>, argon2: &Argon2<'_>) {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "the threads for passwords could not be put behind others");
-    }
-    loop {
-        // The sender outlives its threads' work; without it there is nobody to work for.
-        let Ok(work) = queue.lock().recv() else { return };
-        if work.answer.is_closed() {
-            continue;
-        }
-        // Whoever asked may have gone meanwhile.
-        work.answer.send(hashed(argon2, &work.password, work.hash.as_deref())).ok();
+fn crowded(_: Full) -> Error {
+    let words = "Too many sign in at the moment.";
+    Error { retry_after_s: Some(2), ..Error::new(Key::Overloaded, words) }
+}
+
+impl Drop for Hasher {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

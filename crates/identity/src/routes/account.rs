@@ -57,6 +57,7 @@ pub(super) async fn register(State(identity): State<Arc<Identity>>, open: Open, 
         return Err(Error::new(Key::Forbidden, "Nobody can register here by themselves.").into());
     }
     password_check(&identity.options.password, &password, &[&email, &name], "/password")?;
+    identity.hasher.has_room()?;
     let desk = identity.desk(&open.request);
     let counted = Counted::new(&format!("register {email}"), open.address().as_deref());
     counted.check(&desk).await?;
@@ -115,6 +116,7 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     }
     let (email, password, device) = (read.text("email"), read.text("password"), read.text_or_none("device"));
     read.done()?;
+    identity.hasher.has_room()?;
     let email = plain(&email);
     let desk = identity.desk(&open.request);
     let counted = Counted::new(&email, open.address().as_deref());
