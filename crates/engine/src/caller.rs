@@ -10,7 +10,7 @@ mod source;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use mainstay_lang::expr::{CompareOp, Expr, Hop, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, Schema, Table, TableId};
@@ -37,7 +37,9 @@ pub(crate) use source::{CallerSource, Sources};
 pub(crate) struct Callers {
     statements: Option<CallerStatements>,
     tables: Arc<CallerTables>,
-    kept: Cache<String, (Generation, Arc<Caller>)>,
+    kept: Cache<Box<[u8]>, (Generation, Arc<Caller>)>,
+    /// Permissions and roles as they are kept: those of one role have the same.
+    names: Names,
     changes: Arc<Changes>,
     foreign_changes: watch::Receiver<u64>,
     sources: Arc<Sources>,
@@ -106,7 +108,7 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// The counter of a user, by the JSON of the key.
+    /// The counter of a user, by the key as it is written in names.
     fn counter(&self, user: &[u8]) -> usize {
         self.hasher.hash_one(user) as usize % COUNTERS
     }
@@ -138,6 +140,7 @@ impl Callers {
             statements: CallerStatements::new(catalog, dialect, &sources.read),
             tables: Arc::new(CallerTables::new(catalog, &sources.read, &sources.beside)),
             kept: Cache::new(KEPT_MAX),
+            names: Names::default(),
             changes,
             foreign_changes,
             sources,
@@ -153,20 +156,20 @@ impl Callers {
     ) -> Result<Option<Arc<Caller>>, Error> {
         let (name, user_bytes) = name_of(claims);
         // Taken before reading: what is written meanwhile makes the result old from the start.
-        let of_user = self.changes.counter(&name.as_bytes()[..user_bytes]);
+        let of_user = self.changes.counter(&name[..user_bytes]);
         let generation = (
             self.changes.of_all.load(Ordering::Acquire),
             self.changes.of_users[of_user].load(Ordering::Acquire),
             *self.foreign_changes.borrow(),
         );
-        if let Some((known, caller)) = self.kept.get(&name)
+        if let Some((known, caller)) = self.kept.get(&*name)
             && known == generation
         {
             return Ok(Some(caller));
         }
         let caller = self.read(store, claims, limits).await?;
         if let Some(caller) = &caller {
-            self.kept.insert(name, (generation, caller.clone()));
+            self.kept.insert(name.into(), (generation, caller.clone()));
         }
         Ok(caller)
     }
@@ -180,7 +183,7 @@ impl Callers {
     ) -> Result<Option<Arc<Caller>>, Error> {
         let Some(statements) = &self.statements else { return Ok(None) };
         let outcomes = store.read(statements.queries(claims), limits).await?;
-        Ok(statements.caller(claims, outcomes)?.map(Arc::new))
+        Ok(statements.caller(claims, outcomes, &self.names)?.map(Arc::new))
     }
 
     /// The rows that a caller was read from: tables and keys; of tables whose rows do not say whose they are, and that a
@@ -221,15 +224,64 @@ impl Callers {
 }
 
 /// What a caller is kept under, and how much of it is its user.
-fn name_of(claims: &Claims) -> (String, usize) {
-    let mut name = Vec::with_capacity(128);
-    claims.user.write_json(&mut name);
+fn name_of(claims: &Claims) -> (Vec<u8>, usize) {
+    let mut name = Vec::with_capacity(64);
+    write_key(&claims.user, &mut name);
     let user_bytes = name.len();
     for value in [&claims.tenant, &claims.session] {
-        name.push(b' ');
-        value.iter().for_each(|value| value.write_json(&mut name));
+        match value {
+            Some(value) => write_key(value, &mut name),
+            None => name.push(0),
+        }
     }
-    (String::from_utf8(name).expect("JSON is text"), user_bytes)
+    (name, user_bytes)
+}
+
+/// Writes a key so that no other one, and no key with what follows, is written alike.
+fn write_key(key: &Value, into: &mut Vec<u8>) {
+    match key {
+        Value::Uuid(id) => {
+            into.push(1);
+            into.extend_from_slice(id.as_bytes());
+        }
+        Value::Int(number) => {
+            into.push(2);
+            into.extend_from_slice(&number.to_le_bytes());
+        }
+        other => {
+            into.push(3);
+            let at = into.len();
+            into.extend_from_slice(&[0; 8]);
+            other.write_json(into);
+            let bytes = (into.len() - at - 8) as u64;
+            into[at..at + 8].copy_from_slice(&bytes.to_le_bytes());
+        }
+    }
+}
+
+/// Sets of names that callers share. Whoever has the same roles has the same permissions, and there are few roles.
+#[derive(Debug, Default)]
+struct Names(Mutex<HashSet<Arc<BTreeSet<String>>>>);
+
+impl Names {
+    /// The set that is kept of these names.
+    fn shared(&self, names: BTreeSet<String>) -> Arc<BTreeSet<String>> {
+        static NONE: LazyLock<Arc<BTreeSet<String>>> = LazyLock::new(Arc::default);
+        if names.is_empty() {
+            return NONE.clone();
+        }
+        let mut kept = self.0.lock();
+        if let Some(known) = kept.get(&names) {
+            return known.clone();
+        }
+        if kept.len() == kept.capacity() {
+            // Before there is more of them, those go that nobody has any more.
+            kept.retain(|names| Arc::strong_count(names) > 1);
+        }
+        let names = Arc::new(names);
+        kept.insert(names.clone());
+        names
+    }
 }
 
 /// Whose callers a write has changed.
@@ -255,7 +307,9 @@ impl CallerWatch {
 
     /// Notes that a row of a user's callers was written.
     pub(crate) fn touch(&self, user: &Value) {
-        self.touched.lock().counters.insert(self.changes.counter(user.to_json().as_bytes()));
+        let mut key = Vec::with_capacity(32);
+        write_key(user, &mut key);
+        self.touched.lock().counters.insert(self.changes.counter(&key));
     }
 
     /// Says that the write is committed.
@@ -325,7 +379,12 @@ impl CallerStatements {
     ///
     /// # Errors
     /// [`Key::TenantRefused`] when the user does not belong to the tenant.
-    fn caller(&self, claims: &Claims, outcomes: Vec<Outcome>) -> Result<Option<Caller>, Error> {
+    fn caller(
+        &self,
+        claims: &Claims,
+        outcomes: Vec<Outcome>,
+        names: &Names,
+    ) -> Result<Option<Caller>, Error> {
         let mut outcomes = outcomes.into_iter();
         let mut next = || match outcomes.next() {
             Some(Outcome::Values(rows)) => Ok(rows),
@@ -361,9 +420,9 @@ impl CallerStatements {
         }
         Ok(Some(Caller {
             user: Some(claims.user.clone()),
-            permissions,
-            roles,
-            row: OnceLock::from(CallerRow { paths: self.paths.clone(), values }),
+            permissions: names.shared(permissions),
+            roles: names.shared(roles),
+            row: OnceLock::from(CallerRow { paths: self.paths.clone(), values: values.into() }),
             ..Caller::anonymous()
         }))
     }
@@ -408,4 +467,53 @@ fn row_path<'s>(schema: &'s Schema, path: &CallerPath) -> (RowPath, &'s Table) {
         table = schema.table(target);
     }
     (row, table)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::sync::Arc;
+
+    use mainstay_lang::value::Value;
+    use uuid::Uuid;
+
+    use super::{Names, name_of};
+    use crate::ctx::Claims;
+
+    #[test]
+    fn no_two_claims_are_kept_under_one_name() {
+        let id = Value::Uuid(Uuid::from_u128(1));
+        let text = |text: &str| Value::Text(text.to_owned());
+        let keys =
+            [id.clone(), Value::Int(1), Value::Int(-1), text(""), text("1"), text("\0"), text("1\u{1}")];
+        let mut names = BTreeSet::new();
+        let mut count = 0;
+        let optional = || std::iter::once(None).chain(keys.iter().cloned().map(Some));
+        for user in &keys {
+            for tenant in optional() {
+                for session in optional() {
+                    let claims = Claims { user: user.clone(), tenant: tenant.clone(), session };
+                    names.insert(name_of(&claims).0);
+                    count += 1;
+                }
+            }
+        }
+        assert_eq!(names.len(), count);
+        let (name, user_bytes) = name_of(&Claims::user(id));
+        assert_eq!((name.len(), user_bytes), (19, 17));
+    }
+
+    #[test]
+    fn callers_of_one_role_have_one_set_and_one_that_nobody_has_goes() {
+        let names = Names::default();
+        let set = |number: usize| BTreeSet::from([format!("permission/{number}")]);
+        let first = names.shared(set(0));
+        assert!(Arc::ptr_eq(&first, &names.shared(set(0))));
+        assert!(!Arc::ptr_eq(&first, &names.shared(set(1))));
+        for number in 0..10_000 {
+            names.shared(set(number));
+        }
+        assert!(names.0.lock().len() < 100, "{}", names.0.lock().len());
+        assert!(Arc::ptr_eq(&first, &names.shared(set(0))));
+    }
 }

@@ -55,9 +55,9 @@ pub struct Caller {
     /// Whether every rule is passed (not the checks).
     pub admin: bool,
     /// Permissions granted: `user.can("…")`.
-    pub permissions: BTreeSet<String>,
+    pub permissions: Arc<BTreeSet<String>>,
     /// Roles held: `user.has_role("…")`.
-    pub roles: BTreeSet<String>,
+    pub roles: Arc<BTreeSet<String>>,
     /// The caller's row and what the rules read from there, read once when first needed.
     pub row: OnceLock<CallerRow>,
     /// Set once it was seen that the caller may read the own row; only where nothing but this value and that row decide.
@@ -70,7 +70,7 @@ pub struct CallerRow {
     /// The list.
     pub paths: Arc<CallerPaths>,
     /// Values, in its order.
-    pub values: Vec<Value>,
+    pub values: Box<[Value]>,
 }
 
 impl CallerRow {
@@ -86,8 +86,8 @@ impl Caller {
         Caller {
             user: None,
             admin: false,
-            permissions: BTreeSet::new(),
-            roles: BTreeSet::new(),
+            permissions: Arc::default(),
+            roles: Arc::default(),
             row: OnceLock::new(),
             sees_self: OnceLock::new(),
         }

@@ -70,7 +70,7 @@ fn print_of(ctx: &Ctx) -> [u8; 32] {
         add(&names.len().to_string());
         names.iter().for_each(|name| add(name));
     }
-    let values = caller.row.get().map(|row| row.values.as_slice()).unwrap_or_default();
+    let values = caller.row.get().map(|row| &*row.values).unwrap_or_default();
     values.iter().for_each(|value| add(&value.to_json()));
     hash.finalize().into()
 }

@@ -343,8 +343,8 @@ impl Database {
             }
         }
         caller.admin = asker.admin;
-        caller.permissions.clone_from(&asker.permissions);
-        caller.roles.clone_from(&asker.roles);
+        caller.permissions = Arc::new(asker.permissions.clone());
+        caller.roles = Arc::new(asker.roles.clone());
         Ok(Ctx {
             caller: Arc::new(caller),
             tenant: asker.tenant.clone(),

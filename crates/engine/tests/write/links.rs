@@ -1,5 +1,7 @@
 //! Adding to relations and taking out of them.
 
+use std::sync::Arc;
+
 use mainstay_engine::ctx::Caller;
 use serde_json::json;
 
@@ -274,7 +276,7 @@ async fn a_reference_that_may_not_be_read_is_no_way_to_a_row() {
         refused(&app, anybody(), body, expected).await;
     }
     let mut knowing = anybody();
-    knowing.permissions.extend(["owner/read".to_owned(), "inside/read".to_owned()]);
+    Arc::make_mut(&mut knowing.permissions).extend(["owner/read".to_owned(), "inside/read".to_owned()]);
     check(
         &app,
         knowing,

@@ -74,7 +74,7 @@ async fn clear(app: &App) {
 }
 
 async fn cook(app: &App, user: u32) -> Caller {
-    Caller { roles: BTreeSet::from(["cook".to_owned()]), ..app.user(user).await }
+    Caller { roles: BTreeSet::from(["cook".to_owned()]).into(), ..app.user(user).await }
 }
 
 /// The titles or names that a caller sees.
@@ -323,7 +323,7 @@ async fn one_that_cannot_be_read_is_refused_with_its_place() {
     .await;
     assert_eq!(seen(&app, app.user(1).await, "RuleOverride", "table").await, "");
     let mut holder = app.user(1).await;
-    holder.permissions.insert("rules/admin".to_owned());
+    Arc::make_mut(&mut holder.permissions).insert("rules/admin".to_owned());
     check(&app, holder.clone(), &rule(json!({"condition": "owner == null", "get": ["table"]})), r##"{"RuleOverride":[{"id":"@1","table":"Note","operation":"read","effect":"allow","condition":"owner == null","new":true}]}"##).await;
     assert_eq!(seen(&app, holder, "RuleOverride", "table").await, "Note Note");
 }
@@ -354,7 +354,7 @@ async fn a_broken_one_lets_nobody_do_more() {
     assert_eq!(seen(&app, ann, "Closed", "name").await, "");
     assert_eq!(seen(&app, cook.clone(), "Open", "name").await, "");
     assert_eq!(seen(&app, cook, "Note", "title").await, "");
-    let waiter = Caller { roles: BTreeSet::from(["waiter".to_owned()]), ..app.user(1).await };
+    let waiter = Caller { roles: BTreeSet::from(["waiter".to_owned()]).into(), ..app.user(1).await };
     assert_eq!(seen(&app, waiter, "Note", "title").await, "-");
     let planning = app.engine.planning().await.unwrap();
     let broken: Vec<String> = planning.catalog().overrides().broken().map(|(_, words)| words).collect();

@@ -1,5 +1,7 @@
 //! Who may write what: rules before and after, columns, rows that are not there for a caller.
 
+use std::sync::Arc;
+
 use mainstay_engine::ctx::Caller;
 use serde_json::json;
 
@@ -66,7 +68,7 @@ async fn festival() -> App {
 
 async fn with(app: &App, user: u32, permission: &str) -> Caller {
     let mut caller = app.user(user).await;
-    caller.permissions.insert(permission.to_owned());
+    Arc::make_mut(&mut caller.permissions).insert(permission.to_owned());
     caller
 }
 

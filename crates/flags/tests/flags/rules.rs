@@ -1,5 +1,7 @@
 //! Who may change values: administrators, those with the permission, and for one tenant whoever has it there.
 
+use std::collections::BTreeSet;
+
 use mainstay_engine::ctx::Caller;
 use mainstay_engine::error::Key;
 use serde_json::json;
@@ -12,8 +14,8 @@ fn the_permission_of_a_tenant_reaches_its_own_values() {
         let place = place(kind);
         let node = Node::start(&place).await;
         let caller = |permissions: &[&str]| {
-            let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
-            Caller { permissions, ..Caller::anonymous() }
+            let permissions: BTreeSet<String> = permissions.iter().map(|name| (*name).to_owned()).collect();
+            Caller { permissions: permissions.into(), ..Caller::anonymous() }
         };
         let row = |for_tenant: Option<&mainstay_lang::value::Value>| {
             let of = for_tenant.map(|of| serde_json::from_str::<serde_json::Value>(&of.to_json()).unwrap());

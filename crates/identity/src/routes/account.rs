@@ -205,8 +205,8 @@ pub(super) async fn me(State(identity): State<Arc<Identity>>, by: SignedIn) -> A
     let user = user_of(&by.request, ctx, &by.user).await?;
     let mut body = json!({
         "user": user,
-        "roles": ctx.caller.roles,
-        "permissions": ctx.caller.permissions,
+        "roles": *ctx.caller.roles,
+        "permissions": *ctx.caller.permissions,
         "tenant": ctx.tenant.as_ref().map(wire),
         "session": by.session.as_ref().map(wire),
     });

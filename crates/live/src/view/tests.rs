@@ -64,7 +64,7 @@ async fn callers(engine: &Engine) -> BTreeMap<char, Arc<Standing>> {
     let standing = |who: Who, caller: Arc<Caller>| who.standing(planning.clone(), caller);
     let chief = {
         let mut caller = Caller::clone(&*of(11).await);
-        caller.roles.insert("chief".to_owned());
+        Arc::make_mut(&mut caller.roles).insert("chief".to_owned());
         Arc::new(caller)
     };
     let some = Some(Value::Text("s".to_owned()));
