@@ -4,6 +4,7 @@ mod adopt;
 pub mod bind;
 mod caller;
 pub mod catalog;
+mod clock;
 pub mod ctx;
 pub mod document;
 mod engine;
@@ -44,6 +45,7 @@ mod why;
 mod within;
 mod write;
 
+pub use clock::Clock;
 pub use engine::{Engine, Options};
 pub use expression::for_children;
 pub use history::{HistoryPage, Image};

@@ -4,19 +4,19 @@
 //! caller; a header that proves nothing is 401, never anonymous: a client whose token ran out must learn of it.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::{Error, Key};
 use mainstay_lang::types::Type;
-use mainstay_lang::value::{Timestamp, Value};
+use mainstay_lang::value::Value;
 use uuid::Uuid;
 
 use crate::authenticate::{Authenticator, Identified, Presented};
 use crate::options::Options;
 use crate::token::{Subject, TokenVerifier};
-use mainstay_engine::Engine;
+use mainstay_engine::{Clock, Engine};
 
 /// Names a request in logs and answers; a client or proxy may give it.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,6 +34,7 @@ pub(crate) struct Credentials {
     plugin: Option<Authenticator>,
     user_key: Option<Type>,
     request_timeout: Duration,
+    clock: Clock,
 }
 
 /// When credentials end.
@@ -44,9 +45,9 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// The time until then.
-    pub(crate) fn remaining(self) -> Duration {
-        let then = UNIX_EPOCH + Duration::from_secs(self.unix_s);
-        then.duration_since(SystemTime::now()).unwrap_or_default()
+    pub(crate) fn remaining(self, clock: &Clock) -> Duration {
+        let now_us = u64::try_from(clock.now().0).unwrap_or_default();
+        Duration::from_micros(self.unix_s.saturating_mul(1_000_000).saturating_sub(now_us))
     }
 }
 
@@ -58,6 +59,7 @@ impl Credentials {
             plugin: engine.parts().get::<Authenticator>().cloned(),
             user_key: schema.user_table().map(|table| schema.key_type(table.id).clone()),
             request_timeout: options.limits.request_timeout,
+            clock: options.clock.clone(),
         }
     }
 
@@ -82,7 +84,7 @@ impl Credentials {
                 Some(_) => Err(refused("The token is not valid here, or no longer: ask for a new one.")),
             };
         };
-        let presented = Presented { token, method, headers, now: now() };
+        let presented = Presented { token, method, headers, now: self.clock.now() };
         let Identified { user, tenant, session, ends } = plugin.0.identify(engine, presented).await?;
         let caller = match user {
             None => Arc::new(Caller::anonymous()),
@@ -108,7 +110,7 @@ impl Credentials {
             caller,
             tenant: None,
             session: None,
-            now: now(),
+            now: self.clock.now(),
             deadline: Instant::now() + self.request_timeout,
             request_id,
             trace: None,
@@ -164,11 +166,6 @@ pub(crate) fn key_value(ty: &Type, text: &str) -> Option<Value> {
 
 fn refused(words: &str) -> Error {
     Error::new(Key::Credentials, words)
-}
-
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mainstay_engine::Clock;
+
 use crate::client::Network;
 use crate::token::TokenSecret;
 
@@ -29,6 +31,8 @@ pub struct Options {
     pub limits: Limits,
     /// How much subscribers may ask for.
     pub live: mainstay_live::Limits,
+    /// What time it is for requests.
+    pub clock: Clock,
 }
 
 impl Options {
@@ -43,6 +47,7 @@ impl Options {
             trusted_proxies: Vec::new(),
             limits: Limits::default(),
             live: mainstay_live::Limits::default(),
+            clock: Clock::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use mainstay_engine::plugin::Parts;
-use mainstay_engine::{Along, Engine};
+use mainstay_engine::{Along, Clock, Engine};
 use mainstay_lang::schema::Schema;
 use mainstay_lang::value::{Timestamp, Value};
 use mainstay_sql::Dialect;
@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 use uuid::Uuid;
 
-use crate::clock::{Clock, after};
+use crate::clock::after;
 use crate::definition::Definitions;
 use crate::error::JobsError;
 use crate::new::{NewJob, NewRow};

@@ -18,11 +18,11 @@ mod tick;
 mod worker;
 
 pub use backoff::Backoff;
-pub use clock::Clock;
 pub use definition::{Definition, Definitions, Scheduled};
 pub use error::{JobError, JobsError};
 pub use hook::HookJobs;
 pub use jobs::{Jobs, Kept};
+pub use mainstay_engine::Clock;
 pub use new::{NewJob, Unique};
 pub use plugin::{JOB_TABLE, JobSetup, JobsPlugin};
 pub use rate::Rate;

@@ -1,9 +1,9 @@
 //! Jobs as a capability: the table that an app may show, and what plugins say at their set-up.
 
+use mainstay_engine::Clock;
 use mainstay_engine::plugin::{Plugin, Setup};
 use mainstay_lang::schema::Schema;
 
-use crate::clock::Clock;
 use crate::definition::{Definition, Definitions};
 use crate::jobs::Queue;
 

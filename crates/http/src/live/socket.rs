@@ -180,7 +180,7 @@ impl Socket {
             let listens = self.requests.len() < REQUESTS_MAX
                 && self.pending.len() < PENDING_MAX
                 && self.connection.has_room();
-            let until_end = self.ends.map(Ends::remaining);
+            let until_end = self.ends.map(|ends| ends.remaining(&self.app.options.clock));
             let then = tokio::select! {
                 event = self.connection.next() => match event {
                     Ok(event) => {

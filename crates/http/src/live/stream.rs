@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
 use futures_util::stream::unfold;
+use mainstay_engine::Clock;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Part;
 use mainstay_live::{Closed, Connection, Event, EventKind, Request};
@@ -62,6 +63,7 @@ pub(crate) async fn run(call: Call, table: String, part: Part) -> Result<Respons
         first: Some(first),
         stopping: call.app.stopping(),
         ends: call.ends,
+        clock: call.app.options.clock.clone(),
         request_id: Arc::clone(&call.ctx.request_id),
         is_over: false,
         _place: place,
@@ -85,6 +87,7 @@ struct Listener {
     first: Option<Event>,
     stopping: Stopping,
     ends: Option<Ends>,
+    clock: Clock,
     request_id: Arc<str>,
     is_over: bool,
     _place: OwnedSemaphorePermit,
@@ -116,7 +119,7 @@ impl Listener {
         let event = match self.first.take() {
             Some(event) => event,
             None => {
-                let until_end = self.ends.map(Ends::remaining);
+                let until_end = self.ends.map(|ends| ends.remaining(&self.clock));
                 tokio::select! {
                     event = self.connection.next() => match event {
                         Ok(event) => event,

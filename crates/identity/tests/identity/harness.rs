@@ -1,18 +1,20 @@
 //! An app with identities on a database of its own, served over TCP; a second node beside it where a test asks for one.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mainstay_engine::plugin::Plugins;
-use mainstay_engine::{Engine, MayChange, Options, limits::Limits};
+use mainstay_engine::{Clock, Engine, MayChange, Options, limits::Limits};
 use mainstay_http::{Server, Subject, TokenSecret, issue_token};
 use mainstay_identity::{IdentityOptions, IdentityPlugin, PasswordOptions};
 use mainstay_jobs::{Jobs, JobsPlugin, Worker, WorkerOptions};
 use mainstay_lang::analyse::analyse;
+use mainstay_lang::value::Timestamp;
 use mainstay_mail::{MailOptions, MailPlugin};
-use mainstay_store::{DatabaseUrl, Store};
+use mainstay_store::{DatabaseUrl, Store, StoreOptions};
 pub(crate) use mainstay_testkit::database::DatabaseKind;
 use mainstay_testkit::database::Place;
 use reqwest::Method;
@@ -111,11 +113,16 @@ pub(crate) fn options() -> IdentityOptions {
     }
 }
 
-async fn node(
-    place: &Place,
-    templates: &std::path::Path,
-    source: &'static str,
-    options: IdentityOptions,
+/// A server on a database that some options name.
+pub(crate) async fn node(stored: &StoreOptions, templates: &Path, options: IdentityOptions) -> Node {
+    node_at(stored, templates, (APP, options), Clock::default()).await
+}
+
+async fn node_at(
+    stored: &StoreOptions,
+    templates: &Path,
+    (source, options): (&'static str, IdentityOptions),
+    clock: Clock,
 ) -> Node {
     let mut plugins = Plugins::default();
     let mail = MailOptions::captured("shop@example.com".parse().unwrap(), templates);
@@ -124,7 +131,7 @@ async fn node(
     sources.add("app.stay", source);
     let analysis = analyse(&sources);
     let schema = analysis.schema.unwrap_or_else(|| panic!("{:#?}", analysis.diagnostics));
-    let mut stored = place.options.clone();
+    let mut stored = stored.clone();
     // A server, which hears of what others write; of those SQLite has one alone.
     stored.exclusive = matches!(stored.url, DatabaseUrl::Postgres(_));
     let store = Store::open(&stored).unwrap();
@@ -137,6 +144,7 @@ async fn node(
     let port = said.map_or(0, |port| port.parse().unwrap());
     let mut options = mainstay_http::Options::new(TokenSecret::new(SECRET).unwrap());
     options.listen.set_port(port);
+    options.clock = clock;
     options.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
     let server = Server::bind(options, engine.clone()).await.unwrap();
     let url = format!("http://{}", server.local_addr());
@@ -292,14 +300,26 @@ impl App {
         let templates = tempfile::tempdir().unwrap();
         let mut options = options();
         change(&mut options);
-        let node = node(&place, templates.path(), source, options.clone()).await;
+        let app = (source, options.clone());
+        let node = node_at(&place.options, templates.path(), app, Clock::default()).await;
         App { node, place, _templates: templates, source, options }
+    }
+
+    /// An app whose requests go by a clock of the test's, so many microseconds ahead of the machine's.
+    pub(crate) async fn start_ahead(kind: DatabaseKind, ahead_us: &Arc<AtomicI64>) -> App {
+        let place = Place::new(kind).unwrap();
+        let templates = tempfile::tempdir().unwrap();
+        let (machine, ahead_us) = (Clock::default(), ahead_us.clone());
+        let clock = Clock::new(move || Timestamp(machine.now().0 + ahead_us.load(Ordering::SeqCst)));
+        let node = node_at(&place.options, templates.path(), (APP, options()), clock).await;
+        App { node, place, _templates: templates, source: APP, options: options() }
     }
 
     /// Another server on the same database.
     pub(crate) async fn another(&self, change: impl FnOnce(&mut IdentityOptions)) -> Node {
         let mut options = self.options.clone();
         change(&mut options);
-        node(&self.place, self._templates.path(), self.source, options).await
+        let app = (self.source, options);
+        node_at(&self.place.options, self._templates.path(), app, Clock::default()).await
     }
 }

@@ -5,11 +5,13 @@
 mod accounts;
 mod authorisation;
 mod away;
+mod crash;
 mod dump;
 mod harness;
 mod hostile;
 mod keys;
 mod linked;
+mod live;
 mod merging;
 mod oidc;
 mod pages;
