@@ -4,7 +4,6 @@
 //! evaluation's context decides nothing, or anybody could ask for another tenant's values; only who may see all of them anyway names
 //! a `tenant` there. Settings that the app shows are evaluated like flags. No value here hangs on a targeting key, so none is missed.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -12,7 +11,7 @@ use axum::response::Response;
 use axum::routing::post;
 use mainstay_engine::ctx::Ctx;
 use mainstay_engine::error::Error;
-use mainstay_http::{Refusal, RequestCtx};
+use mainstay_http::{Refusal, RequestCtx, RouteDocs, RouteTable};
 use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
@@ -22,11 +21,63 @@ use crate::declared::Declared;
 use crate::held::{Flags, Source};
 use crate::list::{is_trusted, may_know};
 
-pub(crate) fn routes(flags: &Flags) -> Router {
-    Router::new()
-        .route("/ofrep/v1/evaluate/flags", post(all))
-        .route("/ofrep/v1/evaluate/flags/{key}", post(one))
-        .with_state(flags.clone())
+/// The media type of problems.
+const PROBLEM: &str = "application/problem+json";
+
+pub(crate) fn table() -> RouteTable<Flags> {
+    let text = json!({"type": "string"});
+    let evaluated = json!({
+        "type": "object",
+        "required": ["key", "reason", "value"],
+        "properties": {"key": text, "reason": text, "variant": text, "value": {}},
+    });
+    let fault = json!({
+        "type": "object",
+        "required": ["errorCode", "errorDetails"],
+        "properties": {"key": text, "errorCode": text, "errorDetails": text},
+    });
+    // What the server says before anybody has read the request.
+    let problem = json!({"$ref": "#/components/schemas/Problem"});
+    let context = json!({"targetingKey": {"type": "string"}, "tenant": {"type": "string"}});
+    let body = json!({
+        "type": "object",
+        "properties": {"context": {"type": ["object", "null"], "properties": context}},
+    });
+    let evaluates = |id: &str, what: &str| {
+        RouteDocs::new(id, what)
+            .about("OpenFeature's remote evaluation protocol.")
+            .body_or_none(body.clone(), json!({"context": {"targetingKey": "ann"}}))
+            .answers(400, "The body or the context cannot be read.", fault.clone())
+            .answers_as(400, "", PROBLEM, problem.clone())
+    };
+    vec![
+        (
+            "POST",
+            "/ofrep/v1/evaluate/flags",
+            post(all),
+            evaluates("ofrepAll", "All flags")
+                .header("If-None-Match", text.clone(), "An `ETag`: 304 when nothing has changed.")
+                .answers(
+                    200,
+                    "Each flag, and each setting that the caller may know.",
+                    json!({
+                        "type": "object",
+                        "required": ["flags"],
+                        "properties": {"flags": {"type": "array", "items": evaluated}},
+                    }),
+                )
+                .answers_empty(304, "As the client knows them."),
+        ),
+        (
+            "POST",
+            "/ofrep/v1/evaluate/flags/{key}",
+            post(one),
+            evaluates("ofrepOne", "One flag")
+                .answers(200, "The flag.", evaluated.clone())
+                .answers(404, "There is none for the caller.", fault.clone())
+                .answers_as(404, "", PROBLEM, problem.clone()),
+        ),
+    ]
 }
 
 async fn one(

@@ -58,7 +58,7 @@ impl Plugin for FlagsPlugin {
         let flags = Flags::new(setup.schema(), &self.options.shown);
         setup.table("FlagValue").on_processing(guard::processing).on_create(guard::created);
         setup.table("FlagValue").on_update(guard::updated).on_delete(guard::deleted);
-        setup.routes(list::routes(&flags)).routes(ofrep::routes(&flags));
+        setup.route_table(list::table(), flags.clone()).route_table(ofrep::table(), flags.clone());
         setup.command(Command::new("flags", "Flags and settings: list, set, unset.", command::run));
         setup.keep(flags.clone());
         setup.on_open(move |engine| follow::begin(engine, flags.clone()));

@@ -58,7 +58,7 @@ impl Cached {
 
 impl App {
     pub(crate) fn new(engine: Arc<Engine>, options: Options) -> App {
-        let openapi = openapi::document(engine.schema());
+        let openapi = openapi::document(engine.schema(), engine.parts());
         App {
             credentials: Credentials::new(&options, &engine),
             in_flight: InFlight::new(&options.limits),

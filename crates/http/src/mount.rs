@@ -11,7 +11,7 @@ use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::Route;
+use axum::routing::{MethodRouter, Route};
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::Error;
 use mainstay_engine::part::Operation;
@@ -21,6 +21,7 @@ use mainstay_engine::{Engine, document, render};
 use tower::{Layer, Service, ServiceExt as _};
 
 use crate::app::App;
+use crate::openapi::{Described, RouteDocs};
 use crate::{client, files, problem};
 
 type Wrap = Arc<dyn Fn(axum::Router) -> axum::Router + Send + Sync>;
@@ -64,6 +65,12 @@ pub trait SetupHttp {
     /// Adds routes. Two plugins may not take the same path.
     fn routes(&mut self, router: axum::Router) -> &mut Self;
 
+    /// Adds routes with what is said of each: method, path, handler, description. `{name}` is a place in a path.
+    fn route_table<S: Clone + Send + Sync + 'static>(&mut self, table: RouteTable<S>, state: S) -> &mut Self;
+
+    /// Says what a route is that was added by [`SetupHttp::routes`]: it stands in the app's OpenAPI document then.
+    fn describe(&mut self, method: &str, path: &str, docs: RouteDocs) -> &mut Self;
+
     /// Puts a layer around every request, whichever path it takes.
     fn layer<L>(&mut self, layer: L) -> &mut Self
     where
@@ -75,9 +82,27 @@ pub trait SetupHttp {
             + 'static;
 }
 
+/// Routes of a plugin whose handlers share a state: method, path, handler, description.
+pub type RouteTable<S> = Vec<(&'static str, &'static str, MethodRouter<S>, RouteDocs)>;
+
 impl SetupHttp for Setup<'_> {
     fn routes(&mut self, router: axum::Router) -> &mut Self {
         self.part::<Mounts>().routers.push(router);
+        self
+    }
+
+    fn route_table<S: Clone + Send + Sync + 'static>(&mut self, table: RouteTable<S>, state: S) -> &mut Self {
+        let mut router = axum::Router::new();
+        for (method, path, handler, docs) in table {
+            router = router.route(path, handler);
+            self.describe(method, path, docs);
+        }
+        self.routes(router.with_state(state))
+    }
+
+    fn describe(&mut self, method: &str, path: &str, docs: RouteDocs) -> &mut Self {
+        let plugin = self.plugin().to_owned();
+        self.part::<Described>().add(&plugin, method, path, docs);
         self
     }
 

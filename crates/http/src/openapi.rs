@@ -6,22 +6,29 @@
 
 use axum::response::Response;
 use mainstay_engine::error::Error;
+use mainstay_engine::plugin::Parts;
 use mainstay_lang::schema::{Schema, Table};
 use serde_json::{Map, Value, json};
 
 use crate::call::Call;
 
+pub(crate) use described::Described;
+pub use described::RouteDocs;
+
 mod components;
+mod described;
 mod example;
 mod paths;
 mod rows;
 mod types;
 
-/// The document of an app.
-pub fn document(schema: &Schema) -> Value {
+/// The document of an app, with what its plugins say of their routes.
+pub fn document(schema: &Schema, parts: &Parts) -> Value {
+    let described = parts.get::<Described>();
     let title = if schema.title.is_empty() { &schema.app } else { &schema.title };
     let tags: Vec<Value> = std::iter::once(json!({"name": QUERY_TAG, "description": QUERY_DOCS}))
         .chain(tables(schema).map(|table| json!({"name": table.name, "description": table.docs})))
+        .chain(described.into_iter().flat_map(Described::tags))
         .chain([json!({"name": SERVER_TAG, "description": "Health, metrics and these documents."})])
         .collect();
     json!({
@@ -30,7 +37,7 @@ pub fn document(schema: &Schema) -> Value {
         "servers": [{"url": "/"}],
         "tags": tags,
         "security": [{}, {"bearer": []}],
-        "paths": paths::paths(schema),
+        "paths": paths::paths(schema, described),
         "components": components::components(schema),
     })
 }
@@ -73,6 +80,7 @@ fn object(members: impl IntoIterator<Item = (String, Value)>) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use mainstay_engine::plugin::Parts;
     use mainstay_lang::schema::Schema;
     use serde_json::Value;
 
@@ -80,7 +88,7 @@ mod tests {
 
     #[test]
     fn every_reference_of_an_empty_app_leads_somewhere() {
-        let document = document(&Schema { app: "empty".to_owned(), ..Schema::default() });
+        let document = document(&Schema { app: "empty".to_owned(), ..Schema::default() }, &Parts::default());
         check_references(&document, &document);
     }
 

@@ -112,7 +112,7 @@ impl Plugin for IdentityPlugin {
         setup.part::<BroughtTemplates>().0.extend(MAIL);
         setup.keep(MailSealer(identity.mail_sealer.clone()));
         setup.authenticate(identity.clone());
-        setup.routes(routes::router(identity.clone()));
+        setup.route_table(routes::table(), identity.clone());
         setup.job(letters::definition(identity.clone()));
         match Schedule::parse("17 3 * * *", "UTC") {
             Ok(schedule) => {

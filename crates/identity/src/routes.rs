@@ -1,6 +1,7 @@
 //! `/auth`: what people and their programs ask to sign in and to see to their accounts.
 
 mod account;
+mod described;
 mod keys;
 mod links_page;
 mod oidc;
@@ -14,21 +15,22 @@ mod sessions;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{delete, get, post, put};
 use mainstay_engine::ctx::{Claims, Ctx};
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
 use mainstay_engine::render;
-use mainstay_http::{OpenCtx, Refusal, RequestCtx};
+use mainstay_http::{OpenCtx, Refusal, RequestCtx, RouteTable};
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 
+use self::described as docs;
+use self::described::providers as providers_docs;
 use crate::cookies;
 use crate::desk::{Desk, operation, time, wire};
 use crate::fields::Fields;
@@ -41,73 +43,67 @@ const DEVICE_CHARS_MAX: usize = 200;
 /// What a handler answers.
 type Answered = Result<Response, Refusal>;
 
-/// Every route: method, path, handler.
-fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
+/// Every route: method, path, handler, what it is.
+pub(crate) fn table() -> RouteTable<Arc<Identity>> {
     vec![
-        ("POST", "/auth/register", post(account::register)),
-        ("POST", "/auth/login", post(account::login)),
-        ("POST", "/auth/refresh", post(account::refresh)),
-        ("POST", "/auth/logout", post(account::logout)),
-        ("GET", "/auth/me", get(account::me)),
-        ("GET", "/auth/methods", get(account::methods)),
-        ("POST", "/auth/anonymous", post(account::anonymous)),
-        ("POST", "/auth/email/verify", post(account::email_verify)),
-        ("POST", "/auth/email/change", post(account::email_change)),
-        ("POST", "/auth/magic/request", post(account::magic_request)),
-        ("POST", "/auth/magic/redeem", post(account::magic_redeem)),
-        ("POST", "/auth/password/forgot", post(password::forgot)),
-        ("POST", "/auth/password/reset", post(password::reset)),
-        ("POST", "/auth/password/change", post(password::change)),
-        ("POST", "/auth/totp/setup", post(second::setup)),
-        ("POST", "/auth/totp/confirm", post(second::confirm)),
-        ("POST", "/auth/totp/verify", post(second::verify)),
-        ("POST", "/auth/totp/disable", post(second::disable)),
-        ("POST", "/auth/totp/recovery-codes", post(second::recovery_codes)),
-        ("GET", "/auth/sessions", get(sessions::list)),
-        ("DELETE", "/auth/sessions/{id}", delete(sessions::end)),
-        ("PUT", "/auth/device", put(sessions::device)),
-        ("POST", "/auth/impersonate/{user}", post(sessions::impersonate)),
-        ("GET", "/auth/permissions", get(roles::permissions)),
-        ("GET", "/auth/roles", get(roles::list)),
-        ("POST", "/auth/roles", post(roles::make)),
-        ("DELETE", "/auth/roles/{id}", delete(roles::remove)),
-        ("GET", "/auth/users/{id}/roles", get(roles::of_user)),
-        ("POST", "/auth/users/{id}/roles", post(roles::give)),
-        ("DELETE", "/auth/users/{id}/roles/{holding}", delete(roles::take)),
-        ("POST", "/auth/users/{id}/merge", post(providers::merge)),
-        ("GET", "/auth/tenants", get(roles::tenants)),
-        ("POST", "/auth/tenants", post(roles::tenant_make)),
-        ("POST", "/auth/tenants/{id}/invitations", post(roles::invite)),
-        ("POST", "/auth/tenants/join", post(roles::join)),
-        ("GET", "/auth/oidc/{provider}/start", get(oidc::start)),
-        ("GET", "/auth/oidc/{provider}/callback", get(oidc::callback)),
-        ("GET", "/auth/saml/{provider}/metadata", get(saml::metadata)),
-        ("GET", "/auth/saml/{provider}/start", get(saml::start)),
-        ("GET", "/auth/saml/{provider}/acs", get(saml::came)),
-        ("POST", "/auth/saml/{provider}/acs", post(saml::posted)),
-        ("GET", "/auth/links", get(providers::links)),
-        ("POST", "/auth/links", post(providers::link)),
-        ("DELETE", "/auth/links/{id}", delete(providers::unlink)),
-        ("GET", "/auth/keys", get(keys::list)),
-        ("POST", "/auth/keys", post(keys::make)),
-        ("DELETE", "/auth/keys/{id}", delete(keys::end)),
-        ("GET", "/auth/pages/links", get(links_page::show)),
-        ("POST", "/auth/pages/links", post(links_page::send)),
-        ("GET", "/auth/pages/{name}", get(pages::show)),
-        ("POST", "/auth/pages/{name}", post(pages::send)),
-        ("GET", "/.well-known/jwks.json", get(account::published_keys)),
+        ("POST", "/auth/register", post(account::register), docs::register()),
+        ("POST", "/auth/login", post(account::login), docs::login()),
+        ("POST", "/auth/refresh", post(account::refresh), docs::refresh()),
+        ("POST", "/auth/logout", post(account::logout), docs::logout()),
+        ("GET", "/auth/me", get(account::me), docs::me()),
+        ("GET", "/auth/methods", get(account::methods), docs::methods()),
+        ("POST", "/auth/anonymous", post(account::anonymous), docs::anonymous()),
+        ("POST", "/auth/email/verify", post(account::email_verify), docs::email_verify()),
+        ("POST", "/auth/email/change", post(account::email_change), docs::email_change()),
+        ("POST", "/auth/magic/request", post(account::magic_request), docs::magic_request()),
+        ("POST", "/auth/magic/redeem", post(account::magic_redeem), docs::magic_redeem()),
+        ("POST", "/auth/password/forgot", post(password::forgot), docs::password_forgot()),
+        ("POST", "/auth/password/reset", post(password::reset), docs::password_reset()),
+        ("POST", "/auth/password/change", post(password::change), docs::password_change()),
+        ("POST", "/auth/totp/setup", post(second::setup), docs::totp_setup()),
+        ("POST", "/auth/totp/confirm", post(second::confirm), docs::totp_confirm()),
+        ("POST", "/auth/totp/verify", post(second::verify), docs::totp_verify()),
+        ("POST", "/auth/totp/disable", post(second::disable), docs::totp_disable()),
+        ("POST", "/auth/totp/recovery-codes", post(second::recovery_codes), docs::totp_recovery_codes()),
+        ("GET", "/auth/sessions", get(sessions::list), docs::sessions()),
+        ("DELETE", "/auth/sessions/{id}", delete(sessions::end), docs::session_end()),
+        ("PUT", "/auth/device", put(sessions::device), docs::device()),
+        ("POST", "/auth/impersonate/{user}", post(sessions::impersonate), docs::impersonate()),
+        ("GET", "/auth/permissions", get(roles::permissions), docs::permissions()),
+        ("GET", "/auth/roles", get(roles::list), docs::roles()),
+        ("POST", "/auth/roles", post(roles::make), docs::role_make()),
+        ("DELETE", "/auth/roles/{id}", delete(roles::remove), docs::role_remove()),
+        ("GET", "/auth/users/{id}/roles", get(roles::of_user), docs::user_roles()),
+        ("POST", "/auth/users/{id}/roles", post(roles::give), docs::role_give()),
+        ("DELETE", "/auth/users/{id}/roles/{holding}", delete(roles::take), docs::role_take()),
+        ("POST", "/auth/users/{id}/merge", post(providers::merge), providers_docs::merge()),
+        ("GET", "/auth/tenants", get(roles::tenants), docs::tenants()),
+        ("POST", "/auth/tenants", post(roles::tenant_make), docs::tenant_make()),
+        ("POST", "/auth/tenants/{id}/invitations", post(roles::invite), docs::invite()),
+        ("POST", "/auth/tenants/join", post(roles::join), docs::join()),
+        ("GET", "/auth/oidc/{provider}/start", get(oidc::start), providers_docs::oidc_start()),
+        ("GET", "/auth/oidc/{provider}/callback", get(oidc::callback), providers_docs::oidc_callback()),
+        ("GET", "/auth/saml/{provider}/metadata", get(saml::metadata), providers_docs::saml_metadata()),
+        ("GET", "/auth/saml/{provider}/start", get(saml::start), providers_docs::saml_start()),
+        ("GET", "/auth/saml/{provider}/acs", get(saml::came), providers_docs::saml_came()),
+        ("POST", "/auth/saml/{provider}/acs", post(saml::posted), providers_docs::saml_posted()),
+        ("GET", "/auth/links", get(providers::links), providers_docs::links()),
+        ("POST", "/auth/links", post(providers::link), providers_docs::link()),
+        ("DELETE", "/auth/links/{id}", delete(providers::unlink), providers_docs::unlink()),
+        ("GET", "/auth/keys", get(keys::list), docs::keys()),
+        ("POST", "/auth/keys", post(keys::make), docs::key_make()),
+        ("DELETE", "/auth/keys/{id}", delete(keys::end), docs::key_end()),
+        ("GET", "/auth/pages/links", get(links_page::show), providers_docs::page_links()),
+        ("POST", "/auth/pages/links", post(links_page::send), providers_docs::page_links_send()),
+        ("GET", "/auth/pages/{name}", get(pages::show), docs::page_show()),
+        ("POST", "/auth/pages/{name}", post(pages::send), docs::page_send()),
+        ("GET", "/.well-known/jwks.json", get(account::published_keys), docs::published_keys()),
     ]
-}
-
-/// The routes.
-pub(crate) fn router(identity: Arc<Identity>) -> Router {
-    let routes = table().into_iter();
-    routes.fold(Router::new(), |router, (_, path, handler)| router.route(path, handler)).with_state(identity)
 }
 
 /// Method and path of every route that the capability has.
 pub fn identity_routes() -> Vec<(&'static str, &'static str)> {
-    table().into_iter().map(|(method, path, _)| (method, path)).collect()
+    table().into_iter().map(|(method, path, ..)| (method, path)).collect()
 }
 
 /// A request whose credentials are not looked at: it comes to prove who it is.

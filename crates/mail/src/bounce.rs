@@ -3,7 +3,6 @@
 //! Services sign in ways of their own, but all of them can be given an address with a name and a password in it; the password is the
 //! secret. What is told is by message ids, and may be told again: services do until they are answered.
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use mainstay_engine::Engine;
 use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::error::{Error, Key};
-use mainstay_http::{OpenCtx, Refusal};
+use mainstay_http::{OpenCtx, Refusal, RouteDocs, RouteTable};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -39,8 +38,23 @@ enum Told {
 }
 
 /// The route.
-pub(crate) fn routes(secret: &str) -> Router {
-    Router::new().route("/mail/bounces", post(bounced)).with_state(secret.to_owned())
+pub(crate) fn table() -> RouteTable<String> {
+    let bounce = json!({
+        "type": "object",
+        "required": ["message_id"],
+        "properties": {"message_id": {"type": "string"}, "reason": {"type": "string"}},
+    });
+    let several = json!({"type": "array", "maxItems": TOGETHER, "items": bounce});
+    let docs = RouteDocs::new("mailBounces", "Mail that has come back")
+        .about("Asks for `mail.bounce_secret` as a token or a password.")
+        .open()
+        .body(
+            json!({"anyOf": [bounce, several]}),
+            json!({"message_id": "<1@example.com>", "reason": "no such mailbox"}),
+        )
+        .answers_empty(204, "It is noted.")
+        .refuses(&[Key::Credentials, Key::Request, Key::Limit]);
+    vec![("POST", "/mail/bounces", post(bounced), docs)]
 }
 
 async fn bounced(

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::response::Html;
 use axum::routing::get;
@@ -14,7 +13,7 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_engine::document;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::Operation;
-use mainstay_http::{Refusal, RequestCtx};
+use mainstay_http::{Refusal, RequestCtx, RouteDocs, RouteTable};
 use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
 use serde_json::{Value as Json, json};
@@ -22,8 +21,24 @@ use serde_json::{Value as Json, json};
 const PAGE: &str = include_str!("inbox.html");
 
 /// The page's paths.
-pub(crate) fn routes() -> Router {
-    Router::new().route("/_dev/mail", get(list)).route("/_dev/mail/{id}", get(show))
+pub(crate) fn table() -> RouteTable<()> {
+    let page = |id: &str, what: &str| {
+        RouteDocs::new(id, what).about("Only where mail is captured.").answers_as(
+            200,
+            "The page.",
+            "text/html",
+            json!({}),
+        )
+    };
+    vec![
+        ("GET", "/_dev/mail", get(list), page("inbox", "Mail that was captured, as a page")),
+        (
+            "GET",
+            "/_dev/mail/{id}",
+            get(show),
+            page("inboxMail", "One mail that was captured, as a page").refuses(&[Key::Invalid]),
+        ),
+    ]
 }
 
 async fn list(request: RequestCtx) -> Result<Html<String>, Refusal> {

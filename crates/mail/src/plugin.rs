@@ -90,10 +90,10 @@ impl Plugin for MailPlugin {
         setup.job(self.definition());
         // Where mail leaves, it is nobody's to be looked at.
         if matches!(self.options.way, Way::Capture) {
-            setup.routes(inbox::routes());
+            setup.route_table(inbox::table(), ());
         }
         if let Some(secret) = &self.options.bounce_secret {
-            setup.routes(bounce::routes(secret));
+            setup.route_table(bounce::table(), secret.clone());
         }
     }
 }

@@ -17,7 +17,7 @@ use mainstay_engine::hook::{
     typed,
 };
 use mainstay_engine::plugin::{Command, Plugin, Plugins, Setup};
-use mainstay_http::SetupHttp as _;
+use mainstay_http::{RouteDocs, SetupHttp as _};
 use mainstay_jobs::{Definition, JobSetup as _};
 
 use crate::cli::Cli;
@@ -235,6 +235,15 @@ impl App {
     pub fn routes(self, router: Router) -> App {
         self.setup(move |setup| {
             setup.routes(router.clone());
+        })
+    }
+
+    /// What a route is, for the app's OpenAPI document.
+    #[must_use]
+    pub fn describe(self, method: &str, path: &str, docs: RouteDocs) -> App {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        self.setup(move |setup| {
+            setup.describe(&method, &path, docs.clone());
         })
     }
 

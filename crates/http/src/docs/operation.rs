@@ -83,7 +83,8 @@ fn command(path: &str, method: &str, operation: &Value) -> String {
         }
     }
     let mut command = format!("curl -X {} \"$URL{path}\"", method.to_ascii_uppercase());
-    if !operation["security"].is_array() && path.starts_with("/api") || path == "/query" {
+    let asks = operation["security"].get(0).is_some_and(|first| first.get("bearer").is_some());
+    if asks || !operation["security"].is_array() && path.starts_with("/api") || path == "/query" {
         command.push_str(" -H \"Authorization: Bearer $TOKEN\"");
     }
     if let Some(body) = operation.pointer("/requestBody/content/application~1json/example") {

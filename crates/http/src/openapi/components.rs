@@ -78,6 +78,7 @@ fn problem() -> Value {
             "trace_id": {"type": "string"},
             "errors": place("key"),
             "warnings": place("id"),
+            "ticket": {"type": "string", "description": "With which a second factor is shown."},
         },
     })
 }

@@ -5,13 +5,14 @@ use mainstay_lang::schema::{Relation, RelationKind, Schema, Table};
 use serde_json::{Map, Value, json};
 
 use super::components::{problem_name, row_or_group};
+use super::described::Described;
 use super::{QUERY_TAG, SERVER_TAG, answered_key, example, object, reference, rows};
 use crate::rest::history::PARAMETERS as HISTORY_PARAMETERS;
 use crate::rest::list::PARAMETERS;
 use crate::router::{Access, Endpoint, ROUTES, Route};
 
 /// Everything under `paths`.
-pub(super) fn paths(schema: &Schema) -> Value {
+pub(super) fn paths(schema: &Schema, described: Option<&Described>) -> Value {
     let mut paths = Map::new();
     for route in ROUTES {
         for (path, operation) in operations(schema, route) {
@@ -19,6 +20,7 @@ pub(super) fn paths(schema: &Schema) -> Value {
             item[route.method.as_str().to_ascii_lowercase()] = operation;
         }
     }
+    described.into_iter().for_each(|described| described.write(&mut paths));
     Value::Object(paths)
 }
 
@@ -246,23 +248,23 @@ fn document(route: &Route, id: &str, summary: &str, media_type: &str) -> (String
 }
 
 /// One operation while it is put together; [`Operation::failures`] completes it.
-struct Operation(Value);
+pub(super) struct Operation(pub(super) Value);
 
 impl Operation {
-    fn new(tag: &str, id: String, summary: String) -> Operation {
+    pub(super) fn new(tag: &str, id: String, summary: String) -> Operation {
         Operation(
             json!({"tags": [tag], "operationId": id, "summary": summary, "parameters": [], "responses": {}}),
         )
     }
 
-    fn describe(mut self, words: &str) -> Operation {
+    pub(super) fn describe(mut self, words: &str) -> Operation {
         if !words.is_empty() {
             self.0["description"] = json!(words);
         }
         self
     }
 
-    fn parameter(&mut self, parameter: Value) {
+    pub(super) fn parameter(&mut self, parameter: Value) {
         self.0["parameters"].as_array_mut().expect("it was made an array").push(parameter);
     }
 
@@ -303,7 +305,7 @@ impl Operation {
         .header("Accept-Warnings", "Ids of warnings that the caller accepts, separated by commas.")
     }
 
-    fn body(mut self, schema: Value, example: Value) -> Operation {
+    pub(super) fn body(mut self, schema: Value, example: Value) -> Operation {
         let content = json!({"application/json": {"schema": schema, "example": example}});
         self.0["requestBody"] = json!({"required": true, "content": content});
         self
@@ -315,7 +317,7 @@ impl Operation {
         self
     }
 
-    fn bare(mut self, status: StatusCode, docs: &str) -> Operation {
+    pub(super) fn bare(mut self, status: StatusCode, docs: &str) -> Operation {
         let headers = json!({"X-Request-Id": reference("headers", "RequestId")});
         self.0["responses"][status.as_str()] = json!({"description": docs, "headers": headers});
         self
@@ -336,12 +338,16 @@ impl Operation {
         self
     }
 
-    fn failures(mut self, statuses: &[&[u16]]) -> Value {
+    pub(super) fn failures(mut self, statuses: &[&[u16]]) -> Value {
         let mut statuses: Vec<u16> = statuses.iter().flat_map(|statuses| statuses.iter().copied()).collect();
         statuses.sort_unstable();
         for status in statuses {
             let code = StatusCode::from_u16(status).expect("the lists above hold statuses");
-            self.0["responses"][code.as_str()] = reference("responses", &problem_name(code));
+            let known = &mut self.0["responses"][code.as_str()];
+            // What a plugin says of a status is said already.
+            if known.is_null() {
+                *known = reference("responses", &problem_name(code));
+            }
         }
         self.0
     }

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::http::HeaderValue;
 use axum::routing::get;
+use mainstay_engine::error::Key;
 use mainstay_engine::plugin::{Plugin, Plugins, Setup};
-use mainstay_http::{Refusal, RequestCtx, SetupHttp as _};
+use mainstay_http::{Refusal, RequestCtx, RouteDocs, SetupHttp as _};
 use mainstay_testkit::app::TestApp;
 use serde_json::{Value, json};
 use tower::util::MapResponseLayer;
@@ -34,11 +35,41 @@ impl Plugin for Report {
             .route("/all", get(all))
             .route("/of/{id}", get(|| async { "one" }))
             .route("/wrong", get(wrong));
+        let note = json!({"type": "array", "items": {"$ref": "#/components/schemas/Note"}});
+        let notes = json!({"type": "object", "required": ["Note"], "properties": {"Note": note}});
+        let docs =
+            RouteDocs::new("report", "The own notes").signed_in().answers(200, "They are there.", notes);
+        setup.describe("GET", "/report", docs.refuses(&[Key::Version]));
+        let docs =
+            RouteDocs::new("reportOf", "Of one").open().answers_as(200, "Words.", "text/plain", json!({}));
+        setup.describe("GET", "/of/{id}", docs);
         setup.routes(router).layer(MapResponseLayer::new(|mut response: axum::response::Response| {
             response.headers_mut().insert("x-report", HeaderValue::from_static("yes"));
             response
         }));
     }
+}
+
+#[tokio::test]
+async fn what_a_plugin_says_of_its_routes_stands_in_the_documents() {
+    let mut plugins = Plugins::default();
+    plugins.add(Report);
+    let app = TestApp::start_plugged(APP, &plugins, |_| {}).await;
+    let document = app.get("/openapi.json").send().await.expect_status(200).body;
+    let report = &document["paths"]["/report"]["get"];
+    assert_eq!((&report["operationId"], &report["tags"][0]), (&json!("report"), &json!("report")));
+    assert_eq!(report["security"], json!([{"bearer": []}]));
+    let words = "For somebody who has signed in. Refuses: `version.conflict`.";
+    assert_eq!(report["description"], words);
+    let statuses: Vec<&str> = report["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(statuses, ["200", "400", "401", "403", "409", "429", "500", "503"]);
+    let of = &document["paths"]["/of/{id}"]["get"];
+    assert_eq!((&of["parameters"][0]["name"], &of["parameters"][0]["in"]), (&json!("id"), &json!("path")));
+    assert!(of["responses"]["404"].is_object() && of["responses"]["401"].is_null(), "{of:#}");
+    // What nothing is said of is not there.
+    assert!(document["paths"]["/wrong"].is_null());
+    let page = app.get("/docs").send().await.text;
+    assert!(page.contains("The own notes"), "the reference for people has it as well");
 }
 
 #[tokio::test]

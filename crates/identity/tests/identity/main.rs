@@ -14,6 +14,7 @@ mod linked;
 mod live;
 mod merging;
 mod oidc;
+mod openapi;
 mod pages;
 mod passwords;
 mod roles;
