@@ -26,13 +26,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("mail", &["lang", "engine", "http", "jobs"]),
     ("identity", &["lang", "engine", "http", "jobs", "mail"]),
     ("flags", &["lang", "engine", "http", "jobs"]),
+    ("push", &["lang", "engine", "http", "jobs"]),
     // What a compiler's plugin knows is the language.
     ("macros", &["lang"]),
     (
         "mainstay",
         &[
-            "lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "flags", "macros",
-            "trace",
+            "lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "flags", "push",
+            "macros", "trace",
         ],
     ),
 ];

@@ -82,6 +82,9 @@ const JOBS_RESCUED: &str = "mainstay_jobs_rescued_total";
 /// What has become of the steps of traces that were to be sent. Counted by `mainstay-trace`.
 const TRACE_SPANS: &str = "mainstay_trace_spans_total";
 
+/// What has become of messages to devices. Counted by `mainstay-push`.
+const PUSH: &str = "mainstay_push_total";
+
 /// How often flags and settings were read anew. Counted by `mainstay-flags`.
 const FLAGS_READS: &str = "mainstay_flags_reads_total";
 
@@ -150,6 +153,7 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (JOBS_RESCUED, Measure::Counter, "Jobs taken back from workers that were lost."),
     (TRACE_SPANS, Measure::Counter, "Steps of traces for a collector, by outcome: exported or dropped."),
     (SAML_REFUSED, Measure::Counter, "Answers of SAML that were not believed, by provider and reason."),
+    (PUSH, Measure::Counter, "Messages to devices, by platform and outcome."),
     (FLAGS_READS, Measure::Counter, "Times that flags and settings were read anew, by outcome."),
     (
         PROVIDER_SIGN_INS,

@@ -35,6 +35,7 @@ pub use mainstay_jobs as jobs;
 pub use mainstay_lang as lang;
 pub use mainstay_macros::schema;
 pub use mainstay_mail as mail;
+pub use mainstay_push as push;
 pub use serde;
 pub use serde_json;
 

@@ -12,6 +12,7 @@ use mainstay_lang::parser::parse_file;
 use mainstay_lang::schema::Schema;
 use mainstay_lang::source::Sources;
 use mainstay_mail::{Allowed, MailOptions, MailPlugin, Smtp, Way};
+use mainstay_push::{PushOptions, PushPlugin};
 
 use crate::cli::App;
 use crate::settings::{self, Config};
@@ -24,6 +25,7 @@ struct Chosen {
     mail: Option<MailOptions>,
     identity: Option<IdentityOptions>,
     flags: FlagsOptions,
+    push: Option<PushOptions>,
 }
 
 /// The plugins of an app under its settings: the platform's, then its own.
@@ -31,7 +33,8 @@ pub(crate) fn of_app(app: &App, schema: &Schema, config: &Config) -> Result<Plug
     let mail = has_mail(&schema.uses).then(|| mail_options(&app.folder, config)).transpose()?;
     let identity = is_used(&schema.uses, "identity").then(|| identity_options(app, config)).transpose()?;
     let flags = FlagsOptions { shown: config.flags_shown.clone() };
-    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags }, Clock::default()))
+    let push = is_used(&schema.uses, "push").then(|| push_options(app, config)).transpose()?;
+    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags, push }, Clock::default()))
 }
 
 /// The same in a test: mail is captured, and the queue goes by the test's clock.
@@ -42,7 +45,8 @@ pub(crate) fn in_test(app: &App, schema: &Schema, clock: Clock) -> Result<Plugin
         password: PasswordOptions { memory_kib: 64, passes: 1, ..PasswordOptions::default() },
         ..IdentityOptions::new([7; 32], "http://localhost")
     });
-    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags: FlagsOptions::default() }, clock))
+    let push = is_used(&schema.uses, "push").then(|| push_nowhere(vec![7; 32]));
+    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags: FlagsOptions::default(), push }, clock))
 }
 
 /// What the platform and the plugins add to the sources of an app, whatever its settings.
@@ -52,11 +56,17 @@ pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources>
     let used: Vec<String> = trees.flat_map(|tree| tree.uses).map(|name| name.text).collect();
     let mail = has_mail(&used).then(|| captured(&app.folder, "app@localhost")).transpose()?;
     let identity = is_used(&used, "identity").then(|| IdentityOptions::new(Vec::new(), ""));
-    Ok(plugins(app, &used, Chosen { mail, identity, flags: FlagsOptions::default() }, Clock::default())
-        .sources())
+    let push = is_used(&used, "push").then(|| push_nowhere(Vec::new()));
+    let chosen = Chosen { mail, identity, flags: FlagsOptions::default(), push };
+    Ok(plugins(app, &used, chosen, Clock::default()).sources())
 }
 
-fn plugins(app: &App, used: &[String], Chosen { mail, identity, flags }: Chosen, clock: Clock) -> Plugins {
+fn plugins(
+    app: &App,
+    used: &[String],
+    Chosen { mail, identity, flags, push }: Chosen,
+    clock: Clock,
+) -> Plugins {
     let mut plugins = Plugins::default();
     plugins.add(JobsPlugin { is_shown: is_used(used, "jobs"), clock });
     if let Some(mail) = mail {
@@ -68,6 +78,9 @@ fn plugins(app: &App, used: &[String], Chosen { mail, identity, flags }: Chosen,
     if is_used(used, "flags") {
         plugins.add(FlagsPlugin::new(flags));
     }
+    if let Some(push) = push {
+        plugins.add(PushPlugin::new(push));
+    }
     plugins.append(&app.plugins);
     plugins
 }
@@ -78,17 +91,10 @@ fn has_mail(used: &[String]) -> bool {
 }
 
 fn identity_options(app: &App, config: &Config) -> Result<IdentityOptions> {
-    if config.environment == "production" {
-        if config.auth_secret.is_none() {
-            bail!(
-                "auth.secret: in production it is said by you, the same on every node, and kept elsewhere than the data"
-            );
-        }
-        if config.url.is_none() {
-            bail!("http.url: in production links in mail have to say where people reach the app");
-        }
+    let secret = secret(app, config)?;
+    if config.environment == "production" && config.url.is_none() {
+        bail!("http.url: in production links in mail have to say where people reach the app");
     }
-    let secret = settings::auth_secret(config, &app.folder)?;
     let url = config.url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
     let own = IdentityOptions::new(secret, url);
     Ok(IdentityOptions {
@@ -97,6 +103,33 @@ fn identity_options(app: &App, config: &Config) -> Result<IdentityOptions> {
         secure_cookies: own.secure_cookies,
         ..config.identity.clone()
     })
+}
+
+/// The secret that keys and the like are encrypted by.
+fn secret(app: &App, config: &Config) -> Result<String> {
+    if config.environment == "production" && config.auth_secret.is_none() {
+        bail!(
+            "auth.secret: in production it is said by you, the same on every node, and kept elsewhere than the data"
+        );
+    }
+    settings::auth_secret(config, &app.folder)
+}
+
+/// While an app is being built messages may go anywhere, elsewhere to public addresses alone.
+fn push_options(app: &App, config: &Config) -> Result<PushOptions> {
+    let by_url = || config.url.clone().filter(|url| url.starts_with("https://"));
+    let by_mail = || {
+        let address = config.mail_from.rsplit('<').next().unwrap_or_default().trim_end_matches('>');
+        format!("mailto:{}", address.trim())
+    };
+    let contact = config.push_contact.clone().or_else(by_url).unwrap_or_else(by_mail);
+    let secret = secret(app, config)?.into_bytes();
+    Ok(PushOptions { secret, contact, public_only: !config.is_development() })
+}
+
+/// Where no message leaves but what a test lets go.
+fn push_nowhere(secret: Vec<u8>) -> PushOptions {
+    PushOptions { secret, contact: "mailto:app@localhost".to_owned(), public_only: false }
 }
 
 fn is_used(used: &[String], name: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The settings of capabilities: mail, identity, flags.
+//! The settings of capabilities: mail, identity, flags, push.
 
 use std::time::Duration;
 
@@ -134,6 +134,22 @@ pub(super) const SETTINGS: &[Setting] = &[
         secret: false,
         apply: |config, text| {
             config.flags_shown = list(text);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "push.contact",
+        flag: "push-contact",
+        placeholder: "ADDRESS",
+        default: "",
+        help: "Whom push services write to when something is wrong with the messages of this app: mailto:ann@example.com, or an \
+               address that begins with https://. Unless said, http.url, or else mail.from.",
+        secret: false,
+        apply: |config, text| {
+            if !(text.starts_with("mailto:") || text.starts_with("https://")) {
+                return Err("an address that begins with mailto: or https://".to_owned());
+            }
+            config.push_contact = Some(text.to_owned());
             Ok(())
         },
     },
