@@ -182,6 +182,7 @@ impl Callers {
         limits: ReadLimits,
     ) -> Result<Option<Arc<Caller>>, Error> {
         let Some(statements) = &self.statements else { return Ok(None) };
+        metrics::counter!("mainstay_caller_reads_total").increment(1);
         let outcomes = store.read(statements.queries(claims), limits).await?;
         Ok(statements.caller(claims, outcomes, &self.names)?.map(Arc::new))
     }
@@ -200,6 +201,11 @@ impl Callers {
         let shared = self.statements.iter().flat_map(|statements| &statements.shared);
         rows.extend(shared.map(|table| (*table, Value::Null)));
         rows
+    }
+
+    /// Callers in memory.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept.len()
     }
 
     /// Says that all that is known of callers may have changed.

@@ -268,6 +268,11 @@ impl Engine {
         planning.callers.read(&self.store, claims, limits).await
     }
 
+    /// Callers in memory.
+    pub fn callers_kept(&self) -> usize {
+        self.planning_known().callers.kept()
+    }
+
     /// Another one whenever something may have been written that a plugin has called a table of callers
     /// ([`Setup::caller_table`](crate::plugin::Setup::caller_table)): what was read of it before is old then.
     pub fn callers_version(&self) -> (u64, u64) {

@@ -82,6 +82,17 @@ const JOBS_RESCUED: &str = "mainstay_jobs_rescued_total";
 /// What has become of the steps of traces that were to be sent. Counted by `mainstay-trace`.
 const TRACE_SPANS: &str = "mainstay_trace_spans_total";
 
+/// What identities are measured by. Counted by `mainstay-identity`.
+const SIGN_INS: &str = "mainstay_identity_sign_ins_total";
+const REFRESHES: &str = "mainstay_identity_refreshes_total";
+const THROTTLED: &str = "mainstay_identity_throttled_total";
+const PASSWORD_SECONDS: &str = "mainstay_identity_password_seconds";
+const PASSWORD_WAIT: &str = "mainstay_identity_password_wait_seconds";
+const PASSWORD_QUEUE: &str = "mainstay_identity_password_queue";
+const PASSWORD_REFUSED: &str = "mainstay_identity_password_refused_total";
+/// What is kept of callers. Counted by `mainstay-engine`.
+const CALLERS: &str = "mainstay_callers";
+const CALLER_READS: &str = "mainstay_caller_reads_total";
 /// What has become of messages to devices. Counted by `mainstay-push`.
 const PUSH: &str = "mainstay_push_total";
 
@@ -153,6 +164,15 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (JOBS_RESCUED, Measure::Counter, "Jobs taken back from workers that were lost."),
     (TRACE_SPANS, Measure::Counter, "Steps of traces for a collector, by outcome: exported or dropped."),
     (SAML_REFUSED, Measure::Counter, "Answers of SAML that were not believed, by provider and reason."),
+    (SIGN_INS, Measure::Counter, "Sign-ins, by method and outcome."),
+    (REFRESHES, Measure::Counter, "Refreshes of sessions, by outcome."),
+    (THROTTLED, Measure::Counter, "Attempts refused because too many had failed before."),
+    (PASSWORD_SECONDS, Measure::Histogram, "Seconds that a hash of a password took."),
+    (PASSWORD_WAIT, Measure::Histogram, "Seconds that a hash of a password waited before it was begun."),
+    (PASSWORD_QUEUE, Measure::Gauge, "Hashes of passwords that wait."),
+    (PASSWORD_REFUSED, Measure::Counter, "Hashes of passwords refused because too many waited."),
+    (CALLERS, Measure::Gauge, "Callers in memory: users with session and tenant."),
+    (CALLER_READS, Measure::Counter, "Callers that were read from the database."),
     (PUSH, Measure::Counter, "Messages to devices, by platform and outcome."),
     (FLAGS_READS, Measure::Counter, "Times that flags and settings were read anew, by outcome."),
     (
@@ -179,6 +199,7 @@ fn record(engine: &Engine) {
         metrics::gauge!(MIGRATION_LAST).set(finished.0 as f64 / 1e6);
         metrics::gauge!(MIGRATION_TOOK).set(migrated.took.as_secs_f64());
     }
+    metrics::gauge!(CALLERS).set(engine.callers_kept() as f64);
     let counted = engine.store().metrics();
     metrics::gauge!(STORE_WRITE_QUEUE).set(counted.write_queue as f64);
     metrics::gauge!(STORE_READ_QUEUE).set(counted.read_queue as f64);

@@ -120,6 +120,7 @@ fn until(failures: i64, last: Timestamp) -> Timestamp {
 }
 
 fn throttled(seconds: u32) -> Error {
+    crate::meters::throttled();
     let words = "Too many attempts have failed. Try again later.";
     Error { retry_after_s: Some(seconds), ..Error::new(Key::AuthThrottled, words) }
 }

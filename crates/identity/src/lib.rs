@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod letters;
 mod merge;
+mod meters;
 mod oidc;
 mod once;
 mod options;

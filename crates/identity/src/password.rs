@@ -7,6 +7,7 @@
 mod threads;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use argon2::password_hash::phc::PasswordHash;
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::threads::{Full, Queue, Work};
+use crate::meters;
 use crate::options::PasswordOptions;
 
 /// Bytes of a password at most: more would be work for nothing.
@@ -37,6 +39,23 @@ struct Hashing {
     hash: Option<String>,
     /// None: it was answered.
     answer: Mutex<Option<Answer>>,
+    asked: Instant,
+    /// Nobody has begun with it.
+    waits: AtomicBool,
+}
+
+impl Hashing {
+    fn begin(&self) {
+        if self.waits.swap(false, Ordering::AcqRel) {
+            meters::hash_waits_no_more();
+        }
+    }
+}
+
+impl Drop for Hashing {
+    fn drop(&mut self) {
+        self.begin();
+    }
 }
 
 type Answer = oneshot::Sender<Result<Hashed, argon2::password_hash::Error>>;
@@ -47,7 +66,10 @@ impl Work for Hashing {
     }
 
     fn run(&self) {
+        self.begin();
+        let begun = Instant::now();
         let hashed = hashed(&self.argon2, &self.password, self.hash.as_deref());
+        meters::hashed(begun.duration_since(self.asked), begun.elapsed());
         if let Some(answer) = self.answer.lock().take() {
             // Whoever asked may have gone meanwhile.
             answer.send(hashed).ok();
@@ -135,7 +157,16 @@ impl Hasher {
         // One that is longer was never taken.
         password.truncate(BYTES_MAX + 1);
         let (argon2, hash) = (self.argon2.clone(), hash.map(str::to_owned));
-        let work = Hashing { argon2, password, hash, answer: Mutex::new(Some(answer)) };
+        let waits = AtomicBool::new(true);
+        meters::hash_waits();
+        let work = Hashing {
+            argon2,
+            password,
+            hash,
+            answer: Mutex::new(Some(answer)),
+            asked: Instant::now(),
+            waits,
+        };
         self.queue.push(Arc::new(work)).map_err(crowded)?;
         let answered = tokio::time::timeout_at(deadline.into(), answered).await;
         let answered = answered.map_err(|_| Error::new(Key::Deadline, "Too many sign in at the moment."))?;
@@ -145,6 +176,7 @@ impl Hasher {
 }
 
 fn crowded(_: Full) -> Error {
+    meters::hash_refused();
     let words = "Too many sign in at the moment.";
     Error { retry_after_s: Some(2), ..Error::new(Key::Overloaded, words) }
 }

@@ -19,6 +19,7 @@ use crate::access::Bearer;
 use crate::desk::{Desk, event, is_race, later, time, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
+use crate::meters::{SignIn, signed_in};
 use crate::token::{TOKEN_CHARS, hash_of, new_token, successor_of};
 
 /// For so long a refresh token that was used is answered as it was the first time.
@@ -84,6 +85,7 @@ impl Identity {
     ) -> Result<Tokens, Error> {
         if let Some(ticket) = self.second_factor(desk, &new).await? {
             desk.ask_and_enqueue(along, jobs).await?;
+            signed_in(new.method, SignIn::Asked);
             let words = "Show a second factor, with this ticket.";
             return Err(Error {
                 ticket: Some(Box::new(Ticket(ticket))),
@@ -151,6 +153,7 @@ impl Identity {
         let id = answers.get(place).and_then(|answer| answer["SessionToken"][0]["of"]["id"].as_str());
         let session = id.and_then(|id| Uuid::try_parse(id).ok());
         let session = session.ok_or_else(|| Error::internal("a session was made without an id"))?;
+        signed_in(new.method, SignIn::Done);
         self.tokens(desk, (session, new.user.clone(), new.within, is_bound), (refresh, ends)).await
     }
 

@@ -18,6 +18,7 @@ use crate::cookies;
 use crate::desk::{Desk, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
+use crate::meters::{self, SignIn, signed_in};
 use crate::once::{Once, used};
 use crate::password::{Tested, password_check};
 use crate::session::NewSession;
@@ -133,6 +134,7 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     });
     let (Some(login), Some(owner), true, true) = (login, owner, may_sign_in, tested != Tested::Wrong) else {
         counted.fail(&desk).await?;
+        signed_in("password", SignIn::Refused);
         let words = match identity.options.verified_only {
             true => "No account has this address and password, or its address was not verified.",
             false => "No account has this address and password.",
@@ -173,8 +175,9 @@ pub(super) async fn refresh(State(identity): State<Arc<Identity>>, open: Open, b
     let within =
         within.map_err(|_| Error::at(Key::Invalid, "/tenant", "type", "must be the id of a tenant"))?;
     let desk = identity.desk(&open.request);
-    let tokens = identity.session_refresh(&desk, &token, within, &open.place(device)).await?;
-    identity.answer(&open.request, &tokens, in_cookies).await
+    let refreshed = identity.session_refresh(&desk, &token, within, &open.place(device)).await;
+    meters::refreshed(&refreshed);
+    identity.answer(&open.request, &refreshed?, in_cookies).await
 }
 
 pub(super) async fn logout(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {

@@ -13,6 +13,7 @@ mod keys;
 mod linked;
 mod live;
 mod merging;
+mod metrics;
 mod oidc;
 mod openapi;
 mod pages;
