@@ -13,6 +13,7 @@ const TOOLS: &[(&[&str], &str)] = &[
     (&["openssl"], "openssl"),
     (&["initdb", "pg_ctlcluster"], "postgresql"),
     (&["pgbouncer"], "pgbouncer"),
+    (&["pebble"], "pebble"),
     (&["chromium", "chromium-browser", "google-chrome", "chrome"], "chromium"),
     (&["npm"], "npm"),
 ];

@@ -27,13 +27,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("identity", &["lang", "engine", "http", "jobs", "mail"]),
     ("flags", &["lang", "engine", "http", "jobs"]),
     ("push", &["lang", "engine", "http", "jobs"]),
+    // The wire alone, and jobs for what is done once for all servers.
+    ("security", &["lang", "engine", "http", "jobs"]),
     // What a compiler's plugin knows is the language.
     ("macros", &["lang"]),
     (
         "mainstay",
         &[
             "lang", "sql", "store", "engine", "live", "http", "jobs", "mail", "identity", "flags", "push",
-            "macros", "trace",
+            "security", "macros", "trace",
         ],
     ),
 ];

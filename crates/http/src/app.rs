@@ -6,7 +6,9 @@ use bytes::Bytes;
 use mainstay_lang::schema::Schema;
 use sha2::{Digest, Sha256};
 
+use crate::admit::Doorkeeper;
 use crate::credentials::Credentials;
+use crate::headers::AnswerHeaders;
 use crate::limits::InFlight;
 use crate::mount::Mounts;
 use crate::options::Options;
@@ -25,6 +27,10 @@ pub(crate) struct App {
     pub(crate) docs: Cached,
     pub(crate) docs_errors: Cached,
     pub(crate) live: Live,
+    /// What answers have beside their own headers.
+    pub(crate) headers: AnswerHeaders,
+    /// Who counts requests.
+    pub(crate) doorkeeper: Option<Doorkeeper>,
     /// Routes of plugins.
     pub(crate) mounted: Option<axum::Router>,
     /// Places of those who stay: sockets and streams of events.
@@ -65,6 +71,8 @@ impl App {
             docs: Cached::new(docs::reference(&openapi)),
             docs_errors: Cached::new(docs::errors(&engine.schema().app)),
             openapi: Cached::new(openapi.to_string()),
+            headers: engine.parts().get::<AnswerHeaders>().cloned().unwrap_or_default(),
+            doorkeeper: engine.parts().get::<Doorkeeper>().cloned(),
             mounted: engine.parts().get::<Mounts>().and_then(Mounts::router),
             live: Live::start(Arc::clone(&engine), options.token_secret.seal_key(), options.live.clone()),
             listeners: Arc::new(Semaphore::new(

@@ -3,11 +3,18 @@
 //! Every byte held is paid for from the shared budget before it is kept, so that many large bodies at once meet 503
 //! rather than the memory's end. What the bytes mean is not known here.
 
-use axum::body::Body;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
 use mainstay_engine::error::{Error, Key};
+use tokio::time::{Sleep, sleep};
+use tower::BoxError;
 
 use crate::limits::{BodyRoom, InFlight};
 use crate::options::Limits;
@@ -16,6 +23,66 @@ use crate::options::Limits;
 pub(crate) struct Read {
     pub(crate) bytes: Bytes,
     _room: BodyRoom,
+}
+
+/// A body on its way to a plugin's route, which has to come at a pace: whoever sends a byte now and then holds a place, and
+/// would fill all of them from one machine.
+pub(crate) struct PacedBody {
+    body: Body,
+    /// How long it may stand still.
+    pause_max: Duration,
+    started: Option<Instant>,
+    bytes: u64,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+/// Once it has taken longer than a pause may, a body comes at so many bytes a second at least.
+const PACE_MIN: u64 = 1024;
+
+impl PacedBody {
+    pub(crate) fn new(body: Body, pause_max: Duration) -> PacedBody {
+        PacedBody { body, pause_max, started: None, bytes: 0, pause: None }
+    }
+
+    fn is_too_slow(&self) -> bool {
+        let elapsed = self.started.map_or(Duration::ZERO, |started| started.elapsed());
+        let beyond = elapsed.saturating_sub(self.pause_max).as_secs();
+        beyond.saturating_mul(PACE_MIN) > self.bytes
+    }
+}
+
+impl HttpBody for PacedBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let paced = self.get_mut();
+        paced.started.get_or_insert_with(Instant::now);
+        if let Poll::Ready(frame) = Pin::new(&mut paced.body).poll_frame(context) {
+            paced.pause = None;
+            if let Some(Ok(frame)) = &frame {
+                paced.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if paced.is_too_slow() {
+                    return Poll::Ready(Some(Err("the body came too slowly".into())));
+                }
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let pause = paced.pause.get_or_insert_with(|| Box::pin(sleep(paced.pause_max)));
+        ready!(pause.as_mut().poll(context));
+        Poll::Ready(Some(Err("the body stood still".into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Reads a whole JSON body within the limits.

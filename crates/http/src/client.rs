@@ -43,7 +43,13 @@ impl FromStr for Network {
 }
 
 impl Network {
-    fn holds(&self, address: IpAddr) -> bool {
+    /// Whether every address is one of it, or as good as.
+    pub fn is_all(&self) -> bool {
+        self.bits < 8
+    }
+
+    /// Whether an address is one of it; an IPv4 address in IPv6's form is what it stands for.
+    pub fn holds(&self, address: IpAddr) -> bool {
         let differs = |bits_max: u32, own: u128, other: u128| {
             // Shifting by all bits is none of the shifts that there are.
             (own ^ other).checked_shr(bits_max - self.bits).unwrap_or(0) != 0

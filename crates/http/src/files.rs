@@ -11,12 +11,16 @@ use mainstay_engine::error::{Error, Key};
 use tower::ServiceExt;
 use tower_http::services::ServeDir;
 
+use crate::admit::Admission;
 use crate::app::App;
-use crate::router::ROUTES;
+use crate::client;
+use crate::router::{NO_ROUTE, ROUTES};
 use mainstay_lang::suggest::nearest;
 
 /// The file, the way to the reference from `/`, or 404.
-pub(crate) async fn serve(app: &App, request: Request) -> Result<Response, Error> {
+pub(crate) async fn serve(app: &App, admission: &Admission, request: Request) -> Result<Response, Error> {
+    let client = || client::address(&app.options.trusted_proxies, request.extensions(), request.headers());
+    app.admit_address(admission, (request.method(), NO_ROUTE), client)?;
     let path = request.uri().path().to_owned();
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(unknown(&path));

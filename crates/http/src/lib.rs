@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admit;
 mod app;
 mod authenticate;
 mod body;
@@ -9,6 +10,7 @@ mod compress;
 mod credentials;
 mod docs;
 mod files;
+mod headers;
 mod health;
 mod limits;
 mod live;
@@ -20,17 +22,23 @@ mod options;
 mod parameters;
 mod problem;
 mod query;
+mod redirect;
 mod rest;
 mod router;
 mod server;
+mod tls;
 mod token;
 
+pub use admit::{Admit, Asking, By, SetupAdmit, Standing};
 pub use authenticate::{Answer, Authenticate, Identified, Presented, SetupAuthenticate};
 pub use client::{Network, NetworkError};
 pub use credentials::TENANT;
+pub use headers::{AnswerHeaders, SetupHeaders};
 pub use mount::{OpenCtx, Refusal, RequestCtx, RouteTable, SetupHttp};
 pub use openapi::{RouteDocs, document as openapi_document};
 pub use options::{Limits, Options};
+pub use redirect::Redirect;
 pub use router::{Access, Endpoint, ROUTES, Route};
 pub use server::{BindError, Server, service};
+pub use tls::{CHALLENGE_PROTOCOL, Certificates, HTTP_PROTOCOLS, Hello, Tls};
 pub use token::{Subject, TokenSecret, TokenSecretError, issue_token};

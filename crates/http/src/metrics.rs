@@ -28,6 +28,12 @@ pub(crate) const IN_FLIGHT: &str = "mainstay_http_requests_in_flight";
 pub(crate) const SHED: &str = "mainstay_http_requests_shed_total";
 /// Connections held.
 pub(crate) const CONNECTIONS: &str = "mainstay_http_connections";
+/// Connections closed at once, by why: the client had as many as it may, or TLS was not agreed on.
+pub(crate) const REFUSED: &str = "mainstay_http_connections_refused_total";
+/// Requests over the limits on how often a client asks. Counted by `mainstay-security`, as is the next one.
+const RATE_LIMITED: &str = "mainstay_rate_limited_total";
+/// When the certificate that is shown ends.
+const CERTIFICATE_ENDS: &str = "mainstay_tls_certificate_ends_seconds";
 
 /// What the store counts by itself, read when metrics are.
 const STORE_WRITE_QUEUE: &str = "mainstay_store_write_queue";
@@ -110,6 +116,13 @@ const METRICS: &[(&str, Measure, &str)] = &[
     (IN_FLIGHT, Measure::Gauge, "Requests being worked on."),
     (SHED, Measure::Counter, "Requests turned away for want of room."),
     (CONNECTIONS, Measure::Gauge, "Connections held."),
+    (
+        REFUSED,
+        Measure::Counter,
+        "Connections closed at once, by why: the client had as many as it may, or TLS was not agreed on.",
+    ),
+    (RATE_LIMITED, Measure::Counter, "Requests refused because their client had asked too often, by limit."),
+    (CERTIFICATE_ENDS, Measure::Gauge, "When the certificate that is shown ends, in seconds since 1970."),
     (STORE_WRITE_QUEUE, Measure::Gauge, "Writes that wait."),
     (STORE_READ_QUEUE, Measure::Gauge, "Long reads that wait."),
     (STORE_JOBS, Measure::Counter, "Writes answered."),

@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
@@ -20,8 +21,12 @@ use mainstay_engine::trace::TraceContext;
 use mainstay_engine::{Engine, document, render};
 use tower::{Layer, Service, ServiceExt as _};
 
+use crate::admit::Admission;
 use crate::app::App;
+use crate::body::PacedBody;
+use crate::observe::Observation;
 use crate::openapi::{Described, RouteDocs};
+use crate::router::NO_ROUTE;
 use crate::{client, files, problem};
 
 type Wrap = Arc<dyn Fn(axum::Router) -> axum::Router + Send + Sync>;
@@ -130,15 +135,22 @@ struct Entered {
     request_id: Arc<str>,
     trace: Option<Arc<TraceContext>>,
     matched: Matched,
+    admission: Admission,
 }
 
-/// Names the route in the logs and metrics, which know only now which one it is.
+/// Names the route in the logs and metrics, which know only now which one it is, and counts the request by it.
 async fn name_route(request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     if let (Some(entered), Some(path)) = (extensions.get::<Entered>(), extensions.get::<MatchedPath>()) {
         tracing::Span::current().record("route", path.as_str());
         // It was matched once.
         drop(entered.matched.set(path.clone()));
+        let app = &entered.app;
+        let client = || client::address(&app.options.trusted_proxies, extensions, request.headers());
+        let admitted = app.admit_address(&entered.admission, (request.method(), path.as_str()), client);
+        if let Err(error) = admitted {
+            return Refusal(error).into_response();
+        }
     }
     next.run(request).await
 }
@@ -147,11 +159,19 @@ async fn name_route(request: Request, next: Next) -> Response {
 pub(crate) async fn serve(
     app: &Arc<App>,
     router: &axum::Router,
-    (request_id, trace, matched): (Arc<str>, Option<Arc<TraceContext>>, Matched),
-    mut request: Request,
+    observation: &mut Observation,
+    request: Request,
 ) -> Result<Response, Error> {
     let _place = app.in_flight.enter()?;
-    request.extensions_mut().insert(Entered { app: app.clone(), request_id, trace, matched });
+    let limits = &app.options.limits;
+    let mut request = request.map(|body| Body::new(PacedBody::new(body, limits.body_timeout)));
+    request.extensions_mut().insert(Entered {
+        app: app.clone(),
+        request_id: Arc::clone(&observation.request_id),
+        trace: observation.trace.clone(),
+        matched: Arc::clone(observation.matched.insert(Arc::default())),
+        admission: observation.admission.clone(),
+    });
     let mut response = match router.clone().oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
@@ -164,8 +184,8 @@ pub(crate) async fn serve(
 
 async fn serve_file(request: Request) -> Result<Response, Refusal> {
     let entered = request.extensions().get::<Entered>().cloned();
-    let Entered { app, .. } = entered.ok_or_else(outside)?;
-    Ok(files::serve(&app, request).await?)
+    let Entered { app, admission, .. } = entered.ok_or_else(outside)?;
+    Ok(files::serve(&app, &admission, request).await?)
 }
 
 fn outside() -> Refusal {
@@ -214,11 +234,13 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestCtx {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<RequestCtx, Refusal> {
-        let Entered { app, request_id, trace, .. } =
+        let Entered { app, request_id, trace, matched, admission } =
             parts.extensions.get::<Entered>().cloned().ok_or_else(outside)?;
         let client = client::address(&app.options.trusted_proxies, &parts.extensions, &parts.headers);
         let read = app.credentials.context(&app.engine, (&parts.method, &parts.headers), request_id);
         let (ctx, _) = read.await?;
+        let route = matched.get().map_or(NO_ROUTE, MatchedPath::as_str);
+        app.admit_user(&admission, (&parts.method, route), ctx.caller.user.as_ref())?;
         let ctx = Ctx { trace, ..ctx };
         Ok(RequestCtx { ctx, engine: app.engine.clone(), client })
     }

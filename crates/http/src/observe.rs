@@ -16,6 +16,7 @@ use mainstay_engine::trace::TraceContext;
 use tracing::field::Empty;
 use tracing::{Level, Span};
 
+use crate::admit::Admission;
 use crate::credentials::{REQUEST_ID, request_id};
 use crate::metrics::meters;
 use crate::mount::Matched;
@@ -41,13 +42,15 @@ pub(crate) struct Observation {
     route: &'static str,
     /// The route where a plugin has one.
     pub(crate) matched: Option<Matched>,
+    /// How its client stands with limits.
+    pub(crate) admission: Admission,
     started: Instant,
     status: u16,
     bytes: u64,
 }
 
 impl Observation {
-    pub(crate) fn start(request: &Request, route: &'static str) -> Observation {
+    pub(crate) fn start(request: &Request, route: &'static str, admission: Admission) -> Observation {
         meters().in_flight.increment(1.0);
         let started = Instant::now();
         let request_id = request_id(request.headers());
@@ -72,6 +75,7 @@ impl Observation {
             method: request.method().clone(),
             route,
             matched: None,
+            admission,
             started,
             status: CLIENT_GONE,
             bytes: 0,
@@ -101,6 +105,7 @@ impl Observation {
         {
             response.headers_mut().insert(TRACERESPONSE, trace);
         }
+        self.admission.tell(response.headers_mut());
         self.status = response.status().as_u16();
         self.bytes = response.body().size_hint().exact().unwrap_or(0);
         response

@@ -10,6 +10,8 @@ use std::time::Duration;
 use mainstay_engine::Clock;
 
 use crate::client::Network;
+use crate::redirect::Redirect;
+use crate::tls::Tls;
 use crate::token::TokenSecret;
 
 /// What a server is started with.
@@ -27,6 +29,12 @@ pub struct Options {
     pub origins: Vec<String>,
     /// Proxies whose word on where a request comes from is believed.
     pub trusted_proxies: Vec<Network>,
+    /// How connections are encrypted; none: not at all.
+    pub tls: Option<Tls>,
+    /// Where those who come without TLS are led to it.
+    pub redirect: Option<Redirect>,
+    /// Networks of which any number of connections may come; trusted proxies are others.
+    pub free: Vec<Network>,
     /// Bounds on what clients can make the server hold.
     pub limits: Limits,
     /// How much subscribers may ask for.
@@ -45,6 +53,9 @@ impl Options {
             development: false,
             origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            tls: None,
+            redirect: None,
+            free: Vec::new(),
             limits: Limits::default(),
             live: mainstay_live::Limits::default(),
             clock: Clock::default(),
@@ -57,6 +68,8 @@ impl Options {
 pub struct Limits {
     /// Connections held at once; further ones wait in the system's backlog.
     pub connections_max: usize,
+    /// Of them from one client; further ones are closed. 0: any number.
+    pub connections_per_client_max: usize,
     /// Requests worked on at once; further ones are answered 503.
     pub requests_in_flight_max: usize,
     /// Bytes of one body; more is answered 413.
@@ -79,6 +92,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections_max: 16_384,
+            connections_per_client_max: 1_024,
             requests_in_flight_max: 2_048,
             body_bytes_max: 8 << 20,
             body_bytes_in_flight_max: 128 << 20,

@@ -28,10 +28,12 @@ use crate::app::App;
 use crate::call::Call;
 use crate::mount::{self, Mounts};
 use crate::observe::{self, Observation};
-use crate::{compress, credentials, docs, files, health, live, metrics, openapi, problem, query, rest};
+use crate::{
+    admit, client, compress, credentials, docs, files, health, live, metrics, openapi, problem, query, rest,
+};
 
 /// The route's name of requests that no route takes, in logs and metrics.
-const NO_ROUTE: &str = "(none)";
+pub(crate) const NO_ROUTE: &str = "(none)";
 
 /// What a route is for; OpenAPI describes each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -196,7 +198,7 @@ async fn handle(
     request: Request,
 ) -> Response {
     let template = routes.first().map_or(NO_ROUTE, |route| route.path);
-    let mut observation = Observation::start(&request, template);
+    let mut observation = Observation::start(&request, template, app.admission());
     let span = observation.span.clone();
     let answer = AssertUnwindSafe(answer(&app, routes, captures, request, &mut observation))
         .catch_unwind()
@@ -210,7 +212,7 @@ async fn handle(
         let _entered = observation.looked_at().map(Span::enter);
         problem::response(&error, &observation.request_id, observation.trace.as_deref())
     });
-    secure(response.headers_mut());
+    app.headers.complete(response.headers_mut());
     observation.finish(response)
 }
 
@@ -225,13 +227,8 @@ async fn answer(
     check_host(request.version(), request.headers())?;
     if routes.is_empty() {
         return match &app.mounted {
-            Some(router) => {
-                let matched = observation.matched.insert(Arc::default());
-                let entered =
-                    (Arc::clone(&observation.request_id), observation.trace.clone(), Arc::clone(matched));
-                Box::pin(mount::serve(app, router, entered, request)).await
-            }
-            None => Box::pin(files::serve(app, request)).await,
+            Some(router) => Box::pin(mount::serve(app, router, observation, request)).await,
+            None => Box::pin(files::serve(app, &observation.admission, request)).await,
         };
     }
     let (parts, body) = request.into_parts();
@@ -242,6 +239,11 @@ async fn answer(
     let Some(captures) = captures else {
         return Err(Error::new(Key::Request, "The path is not UTF-8."));
     };
+    let named = (&method, route.path);
+    if !matches!(route.endpoint, Endpoint::Live | Endpoint::Ready | Endpoint::Metrics) {
+        let client = || client::address(&app.options.trusted_proxies, &parts.extensions, &parts.headers);
+        app.admit_address(&observation.admission, named, client)?;
+    }
     // Health and metrics must answer most of all when the server is full.
     let _place = match route.access {
         Access::Open => None,
@@ -259,6 +261,7 @@ async fn answer(
                 false => Box::pin(read().instrument(span)).await?,
             };
             observation.caller(&ctx.caller);
+            app.admit_user(&observation.admission, named, ctx.caller.user.as_ref())?;
             (ctx, ends)
         }
     };
@@ -324,18 +327,6 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Error> {
     }
 }
 
-/// Nothing here is to be guessed at, framed, or told to other sites.
-fn secure(headers: &mut HeaderMap) {
-    const SECURITY: [(HeaderName, HeaderValue); 3] = [
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    ];
-    for (name, value) in SECURITY {
-        headers.entry(name).or_insert(value);
-    }
-}
-
 /// Closed unless origins are set. Credentials travel in `Authorization`, never in cookies here, so that no origin is
 /// given the browser's own.
 fn cors(origins: &[String]) -> Option<CorsLayer> {
@@ -362,6 +353,8 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         header::ETAG,
         header::LOCATION,
         header::RETRY_AFTER,
+        admit::LIMIT,
+        admit::POLICY,
         credentials::REQUEST_ID,
         observe::TRACERESPONSE,
     ];

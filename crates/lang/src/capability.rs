@@ -33,6 +33,7 @@ pub const CAPABILITIES: &[Capability] = &[
     with_tables("presence", "Who is connected, as a table."),
     capability("push", "Push messages to browsers."),
     with_tables("rules", "Rules that administrators add while the app runs."),
+    with_tables("security", "Limits and certificates that servers share."),
     capability("streams", "Tables that change through commands and events."),
     capability("stripe", "Payments and subscriptions."),
 ];

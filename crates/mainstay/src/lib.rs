@@ -36,6 +36,7 @@ pub use mainstay_lang as lang;
 pub use mainstay_macros::schema;
 pub use mainstay_mail as mail;
 pub use mainstay_push as push;
+pub use mainstay_security as security;
 pub use serde;
 pub use serde_json;
 

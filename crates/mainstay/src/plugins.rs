@@ -13,6 +13,7 @@ use mainstay_lang::schema::Schema;
 use mainstay_lang::source::Sources;
 use mainstay_mail::{Allowed, MailOptions, MailPlugin, Smtp, Way};
 use mainstay_push::{PushOptions, PushPlugin};
+use mainstay_security::{AcmeOptions, SecurityOptions, SecurityPlugin, TlsOptions};
 
 use crate::cli::App;
 use crate::settings::{self, Config};
@@ -21,11 +22,13 @@ use crate::settings::{self, Config};
 const SMTP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How the capabilities are set that an app may use.
+#[derive(Default)]
 struct Chosen {
     mail: Option<MailOptions>,
     identity: Option<IdentityOptions>,
     flags: FlagsOptions,
     push: Option<PushOptions>,
+    security: SecurityOptions,
 }
 
 /// The plugins of an app under its settings: the platform's, then its own.
@@ -34,7 +37,8 @@ pub(crate) fn of_app(app: &App, schema: &Schema, config: &Config) -> Result<Plug
     let identity = is_used(&schema.uses, "identity").then(|| identity_options(app, config)).transpose()?;
     let flags = FlagsOptions { shown: config.flags_shown.clone() };
     let push = is_used(&schema.uses, "push").then(|| push_options(app, config)).transpose()?;
-    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags, push }, Clock::default()))
+    let security = security_options(app, config)?;
+    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags, push, security }, Clock::default()))
 }
 
 /// The same in a test: mail is captured, and the queue goes by the test's clock.
@@ -46,7 +50,7 @@ pub(crate) fn in_test(app: &App, schema: &Schema, clock: Clock) -> Result<Plugin
         ..IdentityOptions::new([7; 32], "http://localhost")
     });
     let push = is_used(&schema.uses, "push").then(|| push_nowhere(vec![7; 32]));
-    Ok(plugins(app, &schema.uses, Chosen { mail, identity, flags: FlagsOptions::default(), push }, clock))
+    Ok(plugins(app, &schema.uses, Chosen { mail, identity, push, ..Chosen::default() }, clock))
 }
 
 /// What the platform and the plugins add to the sources of an app, whatever its settings.
@@ -57,14 +61,14 @@ pub(crate) fn sources(app: &App, files: &[(PathBuf, String)]) -> Result<Sources>
     let mail = has_mail(&used).then(|| captured(&app.folder, "app@localhost")).transpose()?;
     let identity = is_used(&used, "identity").then(|| IdentityOptions::new(Vec::new(), ""));
     let push = is_used(&used, "push").then(|| push_nowhere(Vec::new()));
-    let chosen = Chosen { mail, identity, flags: FlagsOptions::default(), push };
+    let chosen = Chosen { mail, identity, push, ..Chosen::default() };
     Ok(plugins(app, &used, chosen, Clock::default()).sources())
 }
 
 fn plugins(
     app: &App,
     used: &[String],
-    Chosen { mail, identity, flags, push }: Chosen,
+    Chosen { mail, identity, flags, push, security }: Chosen,
     clock: Clock,
 ) -> Plugins {
     let mut plugins = Plugins::default();
@@ -81,6 +85,7 @@ fn plugins(
     if let Some(push) = push {
         plugins.add(PushPlugin::new(push));
     }
+    plugins.add(SecurityPlugin::new(SecurityOptions { is_shared: is_used(used, "security"), ..security }));
     plugins.append(&app.plugins);
     plugins
 }
@@ -95,7 +100,8 @@ fn identity_options(app: &App, config: &Config) -> Result<IdentityOptions> {
     if config.environment == "production" && config.url.is_none() {
         bail!("http.url: in production links in mail have to say where people reach the app");
     }
-    let url = config.url.clone().unwrap_or_else(|| format!("http://{}", config.listen));
+    let scheme = if config.is_tls() { "https" } else { "http" };
+    let url = config.url.clone().unwrap_or_else(|| format!("{scheme}://{}", config.listen));
     let own = IdentityOptions::new(secret, url);
     Ok(IdentityOptions {
         secret: own.secret,
@@ -130,6 +136,32 @@ fn push_options(app: &App, config: &Config) -> Result<PushOptions> {
 /// Where no message leaves but what a test lets go.
 fn push_nowhere(secret: Vec<u8>) -> PushOptions {
     PushOptions { secret, contact: "mailto:app@localhost".to_owned(), public_only: false }
+}
+
+/// What stands between the app and the network.
+fn security_options(app: &App, config: &Config) -> Result<SecurityOptions> {
+    let mut options = config.security.clone();
+    let comes_by_tls = config.is_tls() || config.url.as_ref().is_some_and(|url| url.starts_with("https://"));
+    options.headers.is_tls = comes_by_tls;
+    match &config.resource_policy {
+        Some(policy) => options.headers.resource.clone_from(policy),
+        None if !config.cors_origins.is_empty() => options.headers.resource = "cross-origin".to_owned(),
+        None => {}
+    }
+    options.tls = match (&config.tls_cert, &config.tls_key, config.acme.domains.is_empty()) {
+        (None, None, true) => None,
+        (Some(cert), Some(key), true) => Some(TlsOptions::Files { cert: cert.clone(), key: key.clone() }),
+        (None, None, false) => {
+            let secret = settings::auth_secret(config, &app.folder)?.into_bytes();
+            Some(TlsOptions::Acme(AcmeOptions { secret, ..config.acme.clone() }))
+        }
+        (_, _, false) => {
+            bail!("http.tls.cert: with http.acme.domains the certificate comes from an authority")
+        }
+        (Some(_), None, _) => bail!("http.tls.key: the key of http.tls.cert is missing"),
+        (None, Some(_), _) => bail!("http.tls.cert: the certificate of http.tls.key is missing"),
+    };
+    Ok(options)
 }
 
 fn is_used(used: &[String], name: &str) -> bool {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use mainstay_engine::Engine;
 use mainstay_engine::trace::begin_traces;
+use mainstay_security::ServerCertificate;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::App;
@@ -35,8 +36,11 @@ impl Reload {
     }
 
     /// Until it is dropped.
-    pub(crate) async fn run(mut self, engine: Arc<Engine>) {
+    pub(crate) async fn run(mut self, engine: Arc<Engine>, certificate: Option<Arc<ServerCertificate>>) {
         while self.hangups.recv().await.is_some() {
+            if let Some(certificate) = &certificate {
+                certificate.reload();
+            }
             if let Err(error) = self.take(&engine) {
                 tracing::error!("the settings cannot be read, and stay as they were: {error:#}");
             }

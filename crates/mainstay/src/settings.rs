@@ -7,6 +7,7 @@ mod files;
 mod flags;
 mod named;
 pub(crate) mod parse;
+mod secrets;
 mod setting;
 mod table;
 
@@ -58,6 +59,15 @@ pub(crate) struct Config {
     pub(crate) max_requests: usize,
     pub(crate) cors_origins: Vec<String>,
     pub(crate) trusted_proxies: Vec<mainstay_http::Network>,
+    pub(crate) header_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_client: usize,
+    pub(crate) security: mainstay_security::SecurityOptions,
+    pub(crate) resource_policy: Option<String>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) acme: mainstay_security::AcmeOptions,
+    pub(crate) redirect: Option<SocketAddr>,
     pub(crate) url: Option<String>,
     pub(crate) auth_secret: Option<String>,
     pub(crate) limit_depth: usize,
@@ -141,6 +151,11 @@ impl Config {
     /// Whether the app is being built rather than run: schemas are made and seeds loaded at start.
     pub(crate) fn is_development(&self) -> bool {
         self.environment == "development"
+    }
+
+    /// Whether TLS is spoken where the server listens.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.tls_cert.is_some() || !self.acme.domains.is_empty()
     }
 
     /// The data folder of an app.
@@ -250,6 +265,15 @@ fn unset(environment: String) -> Config {
         max_requests: 0,
         cors_origins: Vec::new(),
         trusted_proxies: Vec::new(),
+        header_timeout: Duration::ZERO,
+        max_connections: 0,
+        max_connections_per_client: 0,
+        security: mainstay_security::SecurityOptions::default(),
+        resource_policy: None,
+        tls_cert: None,
+        tls_key: None,
+        acme: mainstay_security::AcmeOptions::default(),
+        redirect: None,
         url: None,
         auth_secret: None,
         limit_depth: 0,
@@ -294,7 +318,15 @@ fn unset(environment: String) -> Config {
 /// The secret that signs tokens: the one set, or the one kept in the data folder, made when there is none.
 pub(crate) fn auth_secret(config: &Config, app: &Path) -> Result<String> {
     if let Some(secret) = &config.auth_secret {
-        return Ok(secret.clone());
+        let weakness = (config.environment == "production").then(|| secrets::weakness(secret)).flatten();
+        return match weakness {
+            None => Ok(secret.clone()),
+            Some(why) => {
+                bail!(
+                    "auth.secret: {why}; make one with `openssl rand -base64 48` and keep it elsewhere than the data"
+                )
+            }
+        };
     }
     let folder = config.data_dir(app);
     let path = folder.join("secret.key");
@@ -337,6 +369,13 @@ fn write_private(path: &Path, text: &str) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error).with_context(|| format!("writing {}", path.display())),
     }
+}
+
+/// The configuration that flags alone make.
+#[cfg(test)]
+pub(crate) fn load_words(words: &[&str]) -> Config {
+    let folder = tempfile::tempdir().expect("a folder");
+    load(folder.path(), &flags::from_words(words)).expect("the flags can be read").config
 }
 
 #[cfg(test)]
@@ -397,6 +436,23 @@ mod tests {
         let folder = app(&[("mainstay.toml", "[http]\ntimeout = \"soon\"\n")]);
         let error = load(folder.path(), &flags::from_words(&[])).err().unwrap().to_string();
         assert!(error.contains("http.timeout (mainstay.toml): expected a time with its unit"), "{error}");
+    }
+
+    #[test]
+    fn what_browsers_are_told_is_the_same_with_settings_and_without() {
+        let folder = app(&[]);
+        let config = load(folder.path(), &flags::from_words(&[])).unwrap().config;
+        assert_eq!(config.security.headers, mainstay_security::HeaderOptions::default());
+    }
+
+    #[test]
+    fn in_production_a_secret_that_is_none_is_refused() {
+        let weak = ["--auth-secret", "changeme-changeme-changeme-changeme"];
+        let folder = app(&[]);
+        assert!(auth_secret(&load_words(&weak), folder.path()).is_ok());
+        let error = auth_secret(&load_words(&[&weak[..], &["--env", "production"]].concat()), folder.path());
+        let words = error.unwrap_err().to_string();
+        assert!(words.starts_with("auth.secret: it has") && !words.contains(weak[1]), "{words}");
     }
 
     #[test]

@@ -14,11 +14,12 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, to_bytes};
 use axum::extract::FromRequestParts;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use axum::response::Response;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use mainstay_engine::error::{Error, Key};
+use mainstay_lang::value::Value;
 use mainstay_live::{Closed, Connection, Event, EventKind};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -29,11 +30,13 @@ use super::frame::{self, RequestFrame, Said};
 use super::{device, is_welcome, who};
 use crate::app::App;
 use crate::call::Call;
-use crate::client::{FORWARDED_FOR, Peer};
+use crate::client::{self, FORWARDED_FOR, Peer};
 use crate::credentials::{Ends, REQUEST_ID, TENANT};
 use crate::metrics::live_send;
 use crate::router::Entry;
 
+/// The path that a socket is opened at.
+const PATH: &str = "/live";
 /// Requests of one socket that are under way at a time.
 const REQUESTS_MAX: usize = 16;
 /// Subscriptions of one socket that wait for their rows at a time.
@@ -97,6 +100,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES);
     let request_id = Arc::clone(&ctx.request_id);
+    let user = ctx.caller.user.clone();
     let who = who(&ctx);
     let of_requests = Handle::current();
     Ok(upgrade.on_upgrade(move |websocket| async move {
@@ -110,6 +114,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
             connection,
             carried,
             peer,
+            user,
             request_id,
             ends,
             subscribed: HashSet::new(),
@@ -131,6 +136,7 @@ struct Socket {
     carried: HeaderMap,
     /// Where it comes from: its requests come from nowhere else.
     peer: Option<Peer>,
+    user: Option<Value>,
     request_id: Arc<str>,
     ends: Option<Ends>,
     /// The ids of subscriptions that the client knows of. One that was ended and begun again is another text in memory.
@@ -275,6 +281,12 @@ impl Socket {
         if !matches!(said, Said::Ping) {
             self.connection.act();
         }
+        // A request is counted where all of them are.
+        if matches!(said, Said::Auth(_) | Said::Subscribe { .. })
+            && let Err(error) = self.admit()
+        {
+            return Then::Say(frame::refusal(id, &error, &self.request_id));
+        }
         match said {
             Said::Ping => Then::Say(frame::done(id)),
             Said::Request(request) => match self.request(&request) {
@@ -311,6 +323,19 @@ impl Socket {
         }
     }
 
+    /// Counts what is asked for by a frame as a request of the socket's path.
+    fn admit(&self) -> Result<(), Error> {
+        let admission = self.app.admission();
+        let named = (&Method::GET, PATH);
+        let client = || {
+            let mut extensions = Extensions::new();
+            extensions.insert(self.peer?);
+            client::address(&self.app.options.trusted_proxies, &extensions, &self.carried)
+        };
+        self.app.admit_address(&admission, named, client)?;
+        self.app.admit_user(&admission, named, self.user.as_ref())
+    }
+
     /// Takes other credentials; refused ones leave those that were.
     async fn identify(&mut self, token: Option<String>) -> Result<(), Error> {
         let mut headers = self.carried.clone();
@@ -328,6 +353,7 @@ impl Socket {
         let (ctx, ends) = self.of_requests.spawn(read).await.map_err(Error::internal)??;
         self.carried = carried;
         self.ends = ends;
+        self.user.clone_from(&ctx.caller.user);
         self.connection.identify(who(&ctx)).await;
         Ok(())
     }

@@ -5,10 +5,13 @@
 
 use std::sync::{Arc, LazyLock};
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mainstay_engine::error::{Error, Key};
 use mainstay_http::Refusal;
 use minijinja::{Environment, context};
@@ -146,8 +149,17 @@ const PAGES: &[Page] = &[
 ];
 
 /// Nothing but the page itself, and a style of the app's: no script, no frame, no form to elsewhere.
-const POLICY: &str = "default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self'; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let style =
+        include_str!("page.html").split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>"));
+    let (style, _) = style.expect("the page has a style of its own");
+    let style = STANDARD.encode(digest(&SHA256, style.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'self' 'sha256-{style}'; img-src 'self'; form-action 'self'; \
+         base-uri 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("the policy is ASCII")
+});
 
 fn page_of(name: &str) -> Result<&'static Page, Error> {
     PAGES.iter().find(|page| page.name == name).ok_or_else(|| Error::new(Key::RouteUnknown, ""))
@@ -230,7 +242,7 @@ pub(super) fn rendered(template: &str, shown: minijinja::Value) -> Result<Respon
     let mut response = Html(rendered.map_err(Error::internal)?).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY.clone());
     // Without a referrer browsers would not say either that a form is one of ours.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     Ok(response)
@@ -352,6 +364,8 @@ pub(super) fn is_own_page(headers: &HeaderMap) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::{PAGES, pairs, value};
     use crate::identity::Identity;
     use crate::options::{IdentityOptions, PasswordOptions};
@@ -368,9 +382,21 @@ mod tests {
         for page in PAGES {
             let said = super::Said { problem: Some("<b>"), ..super::Said::default() };
             let response = identity.page("shop", page, &given, &said).unwrap();
+            let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+            assert!(policy.contains("'sha256-") && !policy.contains("unsafe"), "{policy}");
             let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
             let html = String::from_utf8(body.to_vec()).unwrap();
-            assert!(!html.contains("<script") && !html.contains("<b>"), "{}: {html}", page.name);
+            // The policy knows the one style as it is sent.
+            let style =
+                html.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).unwrap().0;
+            assert!(
+                policy.contains(&super::STANDARD.encode(super::digest(&super::SHA256, style.as_bytes())))
+            );
+            assert!(
+                !html.contains("style=") && !html.contains("<script") && !html.contains("<b>"),
+                "{}: {html}",
+                page.name
+            );
             assert!(!html.contains("typed"), "{}: a password is shown", page.name);
             for field in page.fields {
                 assert!(html.contains(&format!("name=\"{}\"", field.name)), "{}", page.name);

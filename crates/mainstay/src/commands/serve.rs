@@ -4,10 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use mainstay_engine::Engine;
-use mainstay_http::{Limits, Options, Server, TokenSecret};
+use mainstay_http::{Limits, Options, Redirect, Server, Tls, TokenSecret};
 use mainstay_jobs::Jobs;
+use mainstay_security::ServerCertificate;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -52,15 +53,24 @@ async fn serve(
     (config, reload): (Config, Reload),
 ) -> Result<()> {
     let stop = stop_signal()?;
-    let server = Server::bind(options, Arc::clone(&engine)).await?;
-    output.say(format!("listening on http://{}", server.local_addr()));
+    let certificate = ServerCertificate::of(&engine);
+    if let Some(certificate) = &certificate {
+        certificate.begin(&engine).await.map_err(|error| anyhow!("http.tls: {error}"))?;
+    }
+    let tls = certificate.clone().map(|certificate| Tls(certificate));
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let server = Server::bind(Options { tls, ..options }, Arc::clone(&engine)).await?;
+    if let Some(address) = server.redirect_addr() {
+        output.say(format!("leading to TLS from http://{address}"));
+    }
+    output.say(format!("listening on {scheme}://{}", server.local_addr()));
     let forgetting = tokio::spawn(forget_what_is_old(Arc::clone(&engine)));
     // Somebody may make a change log while this runs.
     let logging = tokio::spawn({
         let engine = Arc::clone(&engine);
         async move { engine.await_log().await }
     });
-    let reloading = tokio::spawn(reload.run(Arc::clone(&engine)));
+    let reloading = tokio::spawn(reload.run(Arc::clone(&engine), certificate));
     let backups = backups.map(|backups| tokio::spawn(backups.run()));
     let (told, stopping) = tokio::sync::oneshot::channel::<()>();
     // A database that others made has no queue.
@@ -123,6 +133,15 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()> + Send> {
     })
 }
 
+fn redirect(config: &Config) -> Result<Option<Redirect>> {
+    let Some(listen) = config.redirect else { return Ok(None) };
+    if !config.is_tls() {
+        bail!("http.redirect: TLS is spoken where http.tls.cert or http.acme.domains is set, and neither is");
+    }
+    let origin = config.url.clone().filter(|url| url.starts_with("https://"));
+    Ok(Some(Redirect { listen, origin }))
+}
+
 fn options(config: &Config, app: &App) -> Result<Options> {
     let secret = settings::auth_secret(config, &app.folder)?;
     let public = app.folder.join("public");
@@ -132,8 +151,13 @@ fn options(config: &Config, app: &App) -> Result<Options> {
         development: config.is_development(),
         origins: config.cors_origins.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
+        free: config.security.free.clone(),
+        redirect: redirect(config)?,
         live: config.live.clone(),
         limits: Limits {
+            connections_max: config.max_connections,
+            connections_per_client_max: config.max_connections_per_client,
+            header_timeout: config.header_timeout,
             requests_in_flight_max: config.max_requests,
             body_bytes_max: config.body_limit_bytes,
             body_timeout: config.timeout,

@@ -31,7 +31,7 @@ pub(crate) fn run(output: Output, app: &App) -> Result<()> {
         let jobs = Jobs::of_app(engine.clone());
         let count = workers::taken(&jobs, &config).iter().count();
         output.say(format!("working: {count} names of jobs, {} at a time", config.jobs_concurrency));
-        let reloading = tokio::spawn(reload.run(engine.clone()));
+        let reloading = tokio::spawn(reload.run(engine.clone(), None));
         workers::run(jobs, &config, stop).await;
         reloading.abort();
         engine.store().close().await;

@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod named;
+mod security;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +22,10 @@ pub(crate) use named::NAMED;
 
 /// The settings, in the order in which they are listed.
 pub(crate) const SETTINGS: &[Setting] =
-    &joined::<{ OWN.len() + capabilities::SETTINGS.len() }>(OWN, capabilities::SETTINGS);
+    &joined::<{ CORE.len() + capabilities::SETTINGS.len() }>(CORE, capabilities::SETTINGS);
+
+/// Those of what every app has, and of what stands between it and the network.
+const CORE: &[Setting] = &joined::<{ OWN.len() + security::SETTINGS.len() }>(OWN, security::SETTINGS);
 
 const fn joined<const N: usize>(first: &[Setting], second: &[Setting]) -> [Setting; N] {
     let mut all = [first[0]; N];

@@ -43,7 +43,8 @@ impl Server {
             let mut line = String::new();
             assert!(lines.read_line(&mut line).unwrap() > 0, "mainstay {words:?} ended:\n{said}");
             said.push_str(&line);
-            if let Some(address) = line.trim().strip_prefix("listening on http://") {
+            let address = line.trim().strip_prefix("listening on http");
+            if let Some(address) = address.and_then(|rest| rest.trim_start_matches('s').strip_prefix("://")) {
                 break address.to_owned();
             }
         };
