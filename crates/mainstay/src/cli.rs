@@ -257,6 +257,9 @@ pub(crate) enum Command {
     Doctor {
         #[command(flatten)]
         app: App,
+        /// Fail also where settings weaken the app
+        #[arg(long)]
+        strict: bool,
     },
     /// Print the completions of a shell
     #[command(
@@ -533,7 +536,7 @@ impl Command {
             | Command::Restore { app, .. }
             | Command::Settings { app }
             | Command::Flags { app, .. }
-            | Command::Doctor { app } => Some(app),
+            | Command::Doctor { app, .. } => Some(app),
             Command::Jobs { command } => Some(match command {
                 JobsCommand::List { app, .. }
                 | JobsCommand::Stats { app }

@@ -123,7 +123,7 @@ fn run(output: Output, command: Command) -> anyhow::Result<()> {
         Command::Triggers { command } => commands::triggers::run(output, &command),
         Command::User { command } => commands::user::run(output, command),
         Command::Settings { app } => commands::settings::run(output, &app),
-        Command::Doctor { app } => commands::doctor::run(output, &app),
+        Command::Doctor { app, strict } => commands::doctor::run(output, &app, strict),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "mainstay", &mut std::io::stdout());
             Ok(())

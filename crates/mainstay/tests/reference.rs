@@ -78,3 +78,36 @@ fn the_language_page_names_every_reserved_word_and_capability() {
         assert!(page.contains(&format!("`{}`", capability.name)), "{}", capability.name);
     }
 }
+
+/// The text of every source file below a folder.
+fn sources(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).expect("a folder of sources") {
+        let path = entry.expect("what stands in it").path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&fs::read_to_string(path).expect("a source file"));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_of_security_names_is_there() {
+    let page = page("security.md");
+    let (_, table) = page.split_once("## OWASP ASVS").unwrap();
+    let mut text = String::new();
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), &mut text);
+    let mut rows = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit()) {
+        rows += 1;
+        let columns: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, level, met, how, test] = columns[..] else { panic!("not five columns: {row}") };
+        assert!(
+            ["1", "2"].contains(&level) && ["met", "no", "app", "n/a"].contains(&met) && !how.is_empty(),
+            "{row}"
+        );
+        let name = test.trim_matches(['`', ' ', '|']);
+        assert!(name.is_empty() || text.contains(&format!("fn {name}()")), "there is no test {name}: {row}");
+    }
+    assert!(rows > 90, "{rows} rows");
+}

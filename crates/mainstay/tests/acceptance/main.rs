@@ -26,6 +26,7 @@ mod overrides;
 mod postgres;
 mod pulled;
 mod reload;
+mod security;
 mod support;
 mod traces;
 mod triggers;
