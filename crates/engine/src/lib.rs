@@ -10,6 +10,7 @@ mod engine;
 pub mod error;
 mod explain;
 mod expression;
+pub mod factors;
 mod facts;
 mod forget;
 pub mod guard;

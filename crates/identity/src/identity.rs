@@ -25,6 +25,8 @@ pub(crate) struct Identity {
     pub(crate) mail_sealer: Arc<Sealer>,
     /// Keys of authenticators.
     pub(crate) totp_sealer: Sealer,
+    /// Challenges to passkeys.
+    pub(crate) passkey_sealer: Sealer,
     /// Tells the successor of a refresh token.
     pub(crate) successor_key: hmac::Key,
     /// Ties a page's proof to its session.
@@ -42,6 +44,7 @@ impl Identity {
             lookups: Arc::default(),
             mail_sealer: Arc::new(Sealer::new(secret, MAIL_PURPOSE)),
             totp_sealer: Sealer::new(secret, "totp"),
+            passkey_sealer: Sealer::new(secret, "passkey"),
             successor_key: key("refresh tokens"),
             csrf_key: key("csrf"),
             options,

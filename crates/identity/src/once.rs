@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Value as Json, json};
 
 use crate::desk::{Desk, is_race, later, time, wire};
@@ -22,6 +22,8 @@ pub(crate) enum Once {
     Change,
     Second,
     Invitation,
+    /// A challenge to a passkey, kept once it was answered.
+    Passkey,
 }
 
 impl Once {
@@ -33,6 +35,7 @@ impl Once {
             Once::Change => "change",
             Once::Second => "second",
             Once::Invitation => "invitation",
+            Once::Passkey => "passkey",
         }
     }
 
@@ -42,7 +45,7 @@ impl Once {
             Once::Verify | Once::Change => MINUTE * 60 * 24,
             Once::Reset => MINUTE * 60,
             Once::Magic => MINUTE * 15,
-            Once::Second => MINUTE * 5,
+            Once::Second | Once::Passkey => MINUTE * 5,
             Once::Invitation => MINUTE * 60 * 24 * 7,
         }
     }
@@ -64,6 +67,17 @@ impl Once {
             "email": email,
             "data": data,
             "expires": later(desk.now(), self.lasts()).to_string(),
+        }})
+    }
+
+    /// The document that keeps a token as one that was used: of two, the second cannot be made.
+    pub(crate) fn used_up(self, desk: &Desk, token: &str, expires: Timestamp) -> Json {
+        json!({"OneTimeToken": {
+            "create": true,
+            "id": hash_of(token),
+            "kind": self.text(),
+            "expires": expires.to_string(),
+            "used": desk.now().to_string(),
         }})
     }
 
@@ -95,7 +109,7 @@ pub(crate) fn used(error: Error) -> Error {
     if is_race(&error) { not_valid() } else { error }
 }
 
-fn not_valid() -> Error {
+pub(crate) fn not_valid() -> Error {
     Error::new(
         Key::AuthToken,
         "This link or code was used, is too old, or was never valid: ask for a new one.",

@@ -3,6 +3,7 @@
 mod account;
 mod keys;
 mod pages;
+mod passkey;
 mod password;
 mod roles;
 mod second;
@@ -59,6 +60,15 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
         ("POST", "/auth/totp/verify", post(second::verify)),
         ("POST", "/auth/totp/disable", post(second::disable)),
         ("POST", "/auth/totp/recovery-codes", post(second::recovery_codes)),
+        ("POST", "/auth/passkey/register/begin", post(passkey::register_begin)),
+        ("POST", "/auth/passkey/register/finish", post(passkey::register_finish)),
+        ("POST", "/auth/passkey/login/begin", post(passkey::login_begin)),
+        ("POST", "/auth/passkey/login/finish", post(passkey::login_finish)),
+        ("POST", "/auth/passkey/confirm/begin", post(passkey::confirm_begin)),
+        ("POST", "/auth/passkey/confirm/finish", post(passkey::confirm_finish)),
+        ("GET", "/auth/passkeys", get(passkey::list)),
+        ("PUT", "/auth/passkeys/{id}", put(passkey::rename)),
+        ("DELETE", "/auth/passkeys/{id}", delete(passkey::remove)),
         ("GET", "/auth/sessions", get(sessions::list)),
         ("DELETE", "/auth/sessions/{id}", delete(sessions::end)),
         ("PUT", "/auth/device", put(sessions::device)),
@@ -195,10 +205,7 @@ impl SignedIn {
         let until = time(&row, "confirmed").map(|at| crate::desk::later(at, identity.options.recent));
         match until {
             Some(until) if until > desk.now() => Ok(row),
-            _ => Err(Error::new(
-                Key::AuthRecent,
-                "Sign in once more: this asks for somebody who has just done so.",
-            )),
+            _ => Err(identity.recent_wanted(desk, &self.user).await?),
         }
     }
 }

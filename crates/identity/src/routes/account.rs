@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use mainstay_engine::error::{Error, Key, Ticket};
+use mainstay_engine::error::{Error, Key};
 use mainstay_http::{OpenCtx, Refusal};
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
@@ -141,9 +141,9 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     }
     let place = open.place(device);
     let within = identity.named_tenant(&desk, &open.headers).await?;
-    if let Some(ticket) = identity.second_factor(&desk, owner.key(), within, &place).await? {
+    if let Some(wanted) = identity.second_factor(&desk, "password", owner.key(), within, &place).await? {
         desk.ask(along).await?;
-        return Err(second_wanted(ticket).into());
+        return Err(Error::from(wanted).into());
     }
     let new = NewSession {
         user: owner.key(),
@@ -155,11 +155,6 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     };
     let tokens = identity.session_begin(&desk, new, along).await?;
     identity.answer(&open.request, &tokens, open.wants_cookies).await
-}
-
-fn second_wanted(ticket: String) -> Error {
-    let words = "Show a second factor, with this ticket.";
-    Error { ticket: Some(Box::new(Ticket(ticket))), ..Error::new(Key::AuthSecondFactor, words) }
 }
 
 pub(super) async fn refresh(State(identity): State<Arc<Identity>>, open: Open, body: Bytes) -> Answered {
@@ -221,6 +216,7 @@ pub(super) async fn methods(State(identity): State<Arc<Identity>>) -> Answered {
         "magic": true,
         "anonymous": options.anonymous,
         "totp": true,
+        "passkey": true,
     });
     Ok(axum::Json(body).into_response())
 }
@@ -334,9 +330,9 @@ pub(super) async fn magic_redeem(State(identity): State<Arc<Identity>>, open: Op
     let within = identity.named_tenant(&desk, &open.headers).await?;
     let verified = json!({"email_verified": desk.now().to_string()});
     let along = vec![crate::once::using(&desk, &row), json!({"User": {"id": wire(&owner), "set": verified}})];
-    if let Some(ticket) = identity.second_factor(&desk, &owner, within, &place).await? {
+    if let Some(wanted) = identity.second_factor(&desk, "magic", &owner, within, &place).await? {
         desk.ask(along).await.map_err(used)?;
-        return Err(second_wanted(ticket).into());
+        return Err(Error::from(wanted).into());
     }
     let new =
         NewSession { user: &owner, method: "magic", is_twofold: false, within, actor: None, place: &place };

@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by stopping")]
 
 mod accounts;
+mod authenticator;
 mod authorisation;
 mod dump;
 mod harness;
 mod keys;
 mod pages;
+mod passkeys;
 mod passwords;
 mod roles;
 mod second;

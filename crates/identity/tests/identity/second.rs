@@ -19,7 +19,7 @@ fn code(secret: &str, steps: i64) -> String {
 }
 
 /// Gives somebody a second factor; the key and the recovery codes.
-async fn set_up(node: &Node, access: &str) -> (String, Vec<String>) {
+pub(crate) async fn set_up(node: &Node, access: &str) -> (String, Vec<String>) {
     let made = node.post_as(access, "/auth/totp/setup", json!({})).await.expect(200);
     let secret = made.text("secret");
     assert!(made.text("uri").contains(&secret));
