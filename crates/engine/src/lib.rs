@@ -4,6 +4,7 @@ mod adopt;
 pub mod bind;
 mod caller;
 pub mod catalog;
+mod confirmed;
 pub mod ctx;
 pub mod document;
 mod engine;

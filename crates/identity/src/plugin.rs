@@ -97,7 +97,7 @@ impl Plugin for IdentityPlugin {
                 CallerPart::Session,
                 (
                     "Session",
-                    "scopes",
+                    "scopes, confirmed, confirmed_twice",
                     "id == $session and owner == $user and ended == null and owner.blocked == null",
                 ),
             )

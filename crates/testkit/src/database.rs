@@ -345,6 +345,7 @@ impl Database {
         caller.admin = asker.admin;
         caller.permissions.clone_from(&asker.permissions);
         caller.roles.clone_from(&asker.roles);
+        [caller.confirmed, caller.confirmed_twice] = asker.confirmed;
         Ok(Ctx {
             caller: Arc::new(caller),
             tenant: asker.tenant.clone(),

@@ -65,6 +65,32 @@ pub(super) async fn reset(State(identity): State<Arc<Identity>>, open: Open, bod
     Ok(nothing_more())
 }
 
+/// Shows the password once more, for what asks for a moment not long ago.
+pub(super) async fn confirm(State(identity): State<Arc<Identity>>, by: SignedIn, body: Bytes) -> Answered {
+    let mut read = fields(&body, &["password"])?;
+    let password = read.text("password");
+    read.done()?;
+    let desk = identity.desk(&by.request);
+    let session = by.session_row(&desk).await?;
+    // Whoever acts for somebody does not know their password, and is not to learn here whether they have guessed it.
+    if session.text("method") == Some("impersonation") {
+        return Err(identity.recent_wanted(&desk, &by.user).await?.into());
+    }
+    let user = desk.row("User", "id == $id", &[("id", by.user.clone())]).await?;
+    let email = user.as_ref().and_then(|user| user.text("email")).unwrap_or_default();
+    let known = desk.row("PasswordLogin", "owner == $owner", &[("owner", by.user.clone())]).await?;
+    let counted = Counted::new(email, by.place().address.as_deref());
+    counted.check(&desk).await?;
+    let hash = known.as_ref().and_then(|known| known.text("hash"));
+    if identity.hasher.test(&password, hash, desk.deadline()).await? == Tested::Wrong {
+        counted.fail(&desk).await?;
+        return Err(Error::at(Key::AuthLogin, "/password", "password", "is not the password").into());
+    }
+    let set = json!({"confirmed": desk.now().to_string()});
+    desk.ask(vec![counted.forget(), json!({"Session": {"id": wire(session.key()), "set": set}})]).await?;
+    Ok(nothing_more())
+}
+
 pub(super) async fn change(State(identity): State<Arc<Identity>>, by: SignedIn, body: Bytes) -> Answered {
     let mut read = fields(&body, &["old", "password"])?;
     let (old, password) = (read.text_or_none("old"), read.text("password"));

@@ -34,6 +34,7 @@ const TABLE: &[(&str, &str, Gate)] = &[
     ("POST", "/auth/password/forgot", Gate::Open),
     ("POST", "/auth/password/reset", Gate::Open),
     ("POST", "/auth/password/change", Gate::SignedIn),
+    ("POST", "/auth/password/confirm", Gate::SignedIn),
     ("POST", "/auth/totp/setup", Gate::SignedIn),
     ("POST", "/auth/totp/confirm", Gate::SignedIn),
     ("POST", "/auth/totp/verify", Gate::SignedIn),
@@ -112,6 +113,7 @@ fn every_route_lets_in_whom_it_should() {
                 (_, "GET" | "DELETE") => Json::Null,
                 ("/auth/email/change", _) => json!({"email": "x@example.com"}),
                 ("/auth/password/change", _) => json!({"password": "another boat that sings"}),
+                ("/auth/password/confirm", _) => json!({"password": "a guess"}),
                 ("/auth/totp/confirm" | "/auth/totp/verify" | "/auth/totp/disable", _) => {
                     json!({"code": "000000"})
                 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mainstay_engine::plugin::Plugins;
+use axum::Router;
+use axum::routing::get;
+use mainstay_engine::ctx::Factor;
+use mainstay_engine::plugin::{Plugin, Plugins, Setup};
 use mainstay_engine::{Engine, MayChange, Options, limits::Limits};
-use mainstay_http::{Server, Subject, TokenSecret, issue_token};
+use mainstay_http::{Refusal, RequestCtx, Server, SetupHttp as _, Subject, TokenSecret, issue_token};
 use mainstay_identity::{IdentityOptions, IdentityPlugin, PasswordOptions};
 use mainstay_jobs::{Jobs, JobsPlugin, Worker, WorkerOptions};
 use mainstay_lang::analyse::analyse;
@@ -42,6 +45,27 @@ table Stock (tenant) {
 
   allow read  if signed_in
   allow write if user.can("stock/manage")
+}
+
+/// What is only for whoever has just shown who they are.
+table Vault {
+  owner  User       immutable
+  text   text(100)
+
+  allow read, create, update if owner == user and user.confirmed(5 minutes)
+  allow delete               if owner == user and user.confirmed_twice(5 minutes)
+}
+
+/// What is partly so.
+table Letter {
+  owner    User       immutable
+  text     text(100)
+  private  bool
+
+  allow read         if owner == user and (not private or user.confirmed(5 minutes))
+  allow create       if owner == user
+  allow update(text) if user.confirmed(5 minutes)
+  allow update       if owner == user
 }
 
 extend User { allow read if id == user.id }
@@ -110,10 +134,27 @@ pub(crate) fn options() -> IdentityOptions {
     }
 }
 
+/// A plugin with a route of its own, for whoever has just shown a second factor.
+struct Door;
+
+impl Plugin for Door {
+    fn name(&self) -> &str {
+        "door"
+    }
+
+    fn build(&self, setup: &mut Setup<'_>) {
+        let open = async |request: RequestCtx| -> Result<&'static str, Refusal> {
+            request.ctx.require_confirmed(Factor::Second, Duration::from_secs(300))?;
+            Ok("open")
+        };
+        setup.routes(Router::new().route("/door", get(open)));
+    }
+}
+
 async fn node(place: &Place, templates: &std::path::Path, options: IdentityOptions) -> Node {
     let mut plugins = Plugins::default();
     let mail = MailOptions::captured("shop@example.com".parse().unwrap(), templates);
-    plugins.add(JobsPlugin::default()).add(MailPlugin::new(mail)).add(IdentityPlugin::new(options));
+    plugins.add(JobsPlugin::default()).add(MailPlugin::new(mail)).add(IdentityPlugin::new(options)).add(Door);
     let mut sources = plugins.sources();
     sources.add("app.stay", APP);
     let analysis = analyse(&sources);

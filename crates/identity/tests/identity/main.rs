@@ -11,6 +11,7 @@ mod keys;
 mod pages;
 mod passkeys;
 mod passwords;
+mod recent;
 mod roles;
 mod second;
 mod sessions;
