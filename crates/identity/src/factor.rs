@@ -100,6 +100,14 @@ impl Identity {
         if !factors.is_empty() && recovery_codes_left(desk, user).await? {
             factors = factors | Factors::RECOVERY;
         }
+        // Whoever has come by mail has shown with that what a code by mail would show.
+        if factors.is_empty()
+            && self.options.mail_code
+            && method != "magic"
+            && may_get_codes(desk, user).await?
+        {
+            factors = Factors::MAIL;
+        }
         Ok(factors)
     }
 
@@ -115,6 +123,9 @@ impl Identity {
         }
         if !passkeys_of(desk, user, None).await?.is_empty() {
             factors = factors | Factors::PASSKEY;
+        }
+        if self.options.mail_code && may_get_codes(desk, user).await? {
+            factors = factors | Factors::MAIL;
         }
         Ok(factors)
     }
@@ -150,6 +161,13 @@ impl Identity {
 /// The authenticator of a user that makes codes, if there is one that counts.
 pub(crate) async fn totp_of(desk: &Desk, user: &Value) -> Result<Option<Row>, Error> {
     desk.row("TotpLogin", "owner == $owner and confirmed != null", &[("owner", user.clone())]).await
+}
+
+/// Whether codes are sent to somebody by mail: to an address that is known to arrive, of one who has no second factor of their own.
+pub(crate) async fn may_get_codes(desk: &Desk, user: &Value) -> Result<bool, Error> {
+    let filter = "id == $id and email_verified != null and not anonymous and blocked == null";
+    let arrives = desk.row("User", filter, &[("id", user.clone())]).await?.is_some();
+    Ok(arrives && totp_of(desk, user).await?.is_none() && passkeys_of(desk, user, None).await?.is_empty())
 }
 
 /// Whether somebody has a recovery code that was not used.

@@ -29,6 +29,8 @@ pub(crate) struct Identity {
     pub(crate) passkey_sealer: Sealer,
     /// Tells the successor of a refresh token.
     pub(crate) successor_key: hmac::Key,
+    /// Hashes codes that were sent by mail.
+    pub(crate) mail_code_key: hmac::Key,
     /// Ties a page's proof to its session.
     pub(crate) csrf_key: hmac::Key,
 }
@@ -46,6 +48,7 @@ impl Identity {
             totp_sealer: Sealer::new(secret, "totp"),
             passkey_sealer: Sealer::new(secret, "passkey"),
             successor_key: key("refresh tokens"),
+            mail_code_key: key("mail codes"),
             csrf_key: key("csrf"),
             options,
         })

@@ -9,6 +9,7 @@ mod fields;
 mod identity;
 mod keys;
 mod letters;
+mod mail_code;
 mod once;
 mod options;
 mod passkey;

@@ -27,6 +27,8 @@ pub struct IdentityOptions {
     pub sessions_per_user: usize,
     /// How long a credential that was shown is good for what is delicate.
     pub recent: Duration,
+    /// Whether whoever has no second factor is sent a code by mail after a password.
+    pub mail_code: bool,
     /// The path of a style sheet that the pages have beside their own.
     pub style: Option<String>,
     /// Passwords.
@@ -72,6 +74,7 @@ impl IdentityOptions {
             session_max: 365 * DAY,
             sessions_per_user: 50,
             recent: Duration::from_secs(10 * 60),
+            mail_code: false,
             style: None,
             password: PasswordOptions::default(),
         }

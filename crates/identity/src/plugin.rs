@@ -40,12 +40,14 @@ macro_rules! mail_templates {
 }
 
 /// Mail as it is written where the app has no template of that name.
-const MAIL: [(&str, &str); 17] = mail_templates![
+const MAIL: [(&str, &str); 19] = mail_templates![
     "identity-layout.html",
     "identity-change.html",
     "identity-change.txt",
     "identity-changed.html",
     "identity-changed.txt",
+    "identity-code.html",
+    "identity-code.txt",
     "identity-exists.html",
     "identity-exists.txt",
     "identity-invitation.html",
@@ -160,6 +162,7 @@ async fn sweep(identity: Arc<Identity>, job: Running, at: Scheduled) -> Result<(
         let desk = Desk::new(job.engine(), &job.ctx(), &identity.lookups);
         desk.ask(vec![
             json!({"OneTimeToken": {"expires": {"lt": before(1)}, "delete": true}}),
+            json!({"MailCode": {"expires": {"lt": before(1)}, "delete": true}}),
             json!({"LoginAttempt": {"last": {"lt": before(1)}, "delete": true}}),
             json!({"Session": {"expires": {"lt": before(30)}, "delete": true}}),
             json!({"Session": {"ended": {"lt": before(30)}, "delete": true}}),

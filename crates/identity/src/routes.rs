@@ -2,6 +2,7 @@
 
 mod account;
 mod keys;
+mod mail_code;
 mod pages;
 mod passkey;
 mod password;
@@ -70,6 +71,8 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
         ("GET", "/auth/passkeys", get(passkey::list)),
         ("PUT", "/auth/passkeys/{id}", put(passkey::rename)),
         ("DELETE", "/auth/passkeys/{id}", delete(passkey::remove)),
+        ("POST", "/auth/mail-code/request", post(mail_code::request)),
+        ("POST", "/auth/mail-code/verify", post(mail_code::verify)),
         ("GET", "/auth/sessions", get(sessions::list)),
         ("DELETE", "/auth/sessions/{id}", delete(sessions::end)),
         ("PUT", "/auth/device", put(sessions::device)),
@@ -106,6 +109,7 @@ pub fn identity_routes() -> Vec<(&'static str, &'static str)> {
 }
 
 /// A request whose credentials are not looked at: it comes to prove who it is.
+#[derive(Clone)]
 pub(crate) struct Open {
     pub(crate) request: RequestCtx,
     headers: HeaderMap,
@@ -123,6 +127,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Open {
 }
 
 /// A request of somebody who has signed in, with the session.
+#[derive(Clone)]
 pub(crate) struct SignedIn {
     pub(crate) request: RequestCtx,
     pub(crate) user: Value,

@@ -217,6 +217,7 @@ pub(super) async fn methods(State(identity): State<Arc<Identity>>) -> Answered {
         "anonymous": options.anonymous,
         "totp": true,
         "passkey": true,
+        "mail_code": options.mail_code,
     });
     Ok(axum::Json(body).into_response())
 }

@@ -95,13 +95,19 @@ async fn recovery_code_using(desk: &Desk, user: &Value, code: &str) -> Result<Op
     Ok(Some(json!({"RecoveryCode": {"id": wire(row.key()), "if_updated": version, "set": set}})))
 }
 
-fn wrong() -> Error {
+pub(super) fn wrong() -> Error {
     Error::new(Key::AuthCode, "This code is not right, was used, or is too old.")
 }
 
 /// Of two who come with one code at once, one is refused.
-fn code_used(error: Error) -> Error {
+pub(super) fn code_used(error: Error) -> Error {
     if is_race(&error) { wrong() } else { error }
+}
+
+/// The same with a ticket, which of two who come with it one has used.
+pub(super) fn too_late(error: Error) -> Error {
+    let is_ticket = error.errors.iter().any(|field| field.path.contains("OneTimeToken"));
+    if is_ticket { used(error) } else { code_used(error) }
 }
 
 /// Makes a key that counts once a code of it was shown.
@@ -219,10 +225,6 @@ pub(super) async fn verify(
     let pending = Pending::find(&desk, &ticket).await?;
     let place = open.place(pending.device.clone());
     let along = vec![identity.code_using(&desk, &pending.user, &code, &place).await?];
-    let too_late = |error: Error| {
-        let is_ticket = error.errors.iter().any(|field| field.path.contains("OneTimeToken"));
-        if is_ticket { used(error) } else { code_used(error) }
-    };
     let tokens = identity.second_shown(&desk, &pending, &place, along).await.map_err(too_late)?;
     identity.answer(&open.request, &tokens, open.wants_cookies).await
 }

@@ -49,6 +49,8 @@ const TABLE: &[(&str, &str, Gate)] = &[
     ("GET", "/auth/passkeys", Gate::SignedIn),
     ("PUT", "/auth/passkeys/{id}", Gate::SignedIn),
     ("DELETE", "/auth/passkeys/{id}", Gate::SignedIn),
+    ("POST", "/auth/mail-code/request", Gate::SignedIn),
+    ("POST", "/auth/mail-code/verify", Gate::SignedIn),
     ("GET", "/auth/sessions", Gate::SignedIn),
     ("DELETE", "/auth/sessions/{id}", Gate::SignedIn),
     ("PUT", "/auth/device", Gate::SignedIn),
@@ -114,6 +116,7 @@ fn every_route_lets_in_whom_it_should() {
                 ("/auth/email/change", _) => json!({"email": "x@example.com"}),
                 ("/auth/password/change", _) => json!({"password": "another boat that sings"}),
                 ("/auth/password/confirm", _) => json!({"password": "a guess"}),
+                ("/auth/mail-code/verify", _) => json!({"code": "000000"}),
                 ("/auth/totp/confirm" | "/auth/totp/verify" | "/auth/totp/disable", _) => {
                     json!({"code": "000000"})
                 }

@@ -8,6 +8,7 @@ mod authorisation;
 mod dump;
 mod harness;
 mod keys;
+mod mail_codes;
 mod pages;
 mod passkeys;
 mod passwords;

@@ -222,6 +222,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "identity.mail_code",
+        flag: "identity-mail-code",
+        placeholder: "yes|no",
+        default: "no",
+        help: "Whether a code is sent by mail after the password of whoever has no second factor of their own.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.mail_code = yes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "identity.sessions",
         flag: "identity-sessions",
         placeholder: "N",
