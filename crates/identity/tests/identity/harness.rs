@@ -87,6 +87,8 @@ pub(crate) struct Node {
     pub(crate) url: String,
     pub(crate) engine: Arc<Engine>,
     client: reqwest::Client,
+    /// The same, which goes nowhere by itself.
+    still: reqwest::Client,
     stops: Vec<oneshot::Sender<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -181,7 +183,9 @@ async fn node(place: &Place, templates: &std::path::Path, options: IdentityOptio
         tokio::spawn(worker.run(async move { drop(worker_stopped.await) })),
     ];
     let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-    Node { url, engine, client, stops: vec![stop_server, stop_worker], tasks }
+    let still = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+    let still = still.build().unwrap();
+    Node { url, engine, client, still, stops: vec![stop_server, stop_worker], tasks }
 }
 
 impl Node {
@@ -201,6 +205,11 @@ impl Node {
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// A request whose answer is looked at wherever it leads.
+    pub(crate) fn request_without_following(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.still.request(method, format!("{}{path}", self.url))
     }
 
     /// Nobody asks, from an address of its own each time, so that nothing is counted together.

@@ -6,7 +6,7 @@ use totp_rs::{Algorithm, Builder};
 use crate::harness::{App, Node, PASSWORD, on_each};
 
 /// The code of a key, so many steps from now.
-fn code(secret: &str, steps: i64) -> String {
+pub(crate) fn code(secret: &str, steps: i64) -> String {
     let secret = totp_rs::Secret::try_from_base32(secret).unwrap();
     let codes = Builder::new()
         .with_algorithm(Algorithm::SHA1)
