@@ -88,6 +88,8 @@ keys! {
     AuthLogin = "auth.login", Unauthenticated, "Not signed in";
     /// The first factor was right and a second one is asked for: show one of `factors` with the `ticket` of this answer.
     AuthSecondFactor = "auth.second_factor_required", Unauthenticated, "A second factor is needed";
+    /// The password was right and is older than the app lets one be: choose another with the `ticket` of this answer.
+    AuthPasswordExpired = "auth.password_expired", Unauthenticated, "Password too old";
     /// The code is not right, was used, or is too old.
     AuthCode = "auth.code", Unauthenticated, "Wrong code";
     /// The passkey is not one of this app's, or what it has signed is not what was asked for: begin again.

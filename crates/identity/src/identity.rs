@@ -6,6 +6,7 @@ use aws_lc_rs::hmac;
 use mainstay_engine::sealed::{Sealer, derive_key};
 
 use crate::access::Remembered;
+use crate::breached::Breached;
 use crate::desk::Lookups;
 use crate::keys::Keys;
 use crate::options::IdentityOptions;
@@ -19,6 +20,8 @@ pub(crate) struct Identity {
     pub(crate) options: IdentityOptions,
     pub(crate) hasher: Hasher,
     pub(crate) keys: Keys,
+    /// Passwords that are known to others.
+    pub(crate) breached: Option<Breached>,
     pub(crate) remembered: Remembered,
     pub(crate) lookups: Arc<Lookups>,
     /// What mail carries and nobody else may read.
@@ -42,6 +45,7 @@ impl Identity {
         Ok(Identity {
             hasher: Hasher::start(&options.password)?,
             keys: Keys::new(secret),
+            breached: options.password_list.as_deref().map(Breached::open).transpose()?,
             remembered: Remembered::new(),
             lookups: Arc::default(),
             mail_sealer: Arc::new(Sealer::new(secret, MAIL_PURPOSE)),

@@ -2,6 +2,7 @@
 
 mod access;
 mod attempts;
+mod breached;
 mod cookies;
 mod desk;
 mod factor;
@@ -15,6 +16,7 @@ mod options;
 mod passkey;
 mod password;
 mod plugin;
+mod policy;
 mod routes;
 mod rules;
 mod session;

@@ -22,6 +22,8 @@ pub(crate) enum Once {
     Change,
     Second,
     Invitation,
+    /// Another password in the place of one that is too old.
+    Renew,
     /// A challenge to a passkey, kept once it was answered.
     Passkey,
 }
@@ -36,6 +38,7 @@ impl Once {
             Once::Second => "second",
             Once::Invitation => "invitation",
             Once::Passkey => "passkey",
+            Once::Renew => "renew",
         }
     }
 
@@ -44,6 +47,7 @@ impl Once {
         match self {
             Once::Verify | Once::Change => MINUTE * 60 * 24,
             Once::Reset => MINUTE * 60,
+            Once::Renew => MINUTE * 10,
             Once::Magic => MINUTE * 15,
             Once::Second | Once::Passkey => MINUTE * 5,
             Once::Invitation => MINUTE * 60 * 24 * 7,

@@ -1,5 +1,6 @@
 //! How identities are kept: what an app may choose.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How identities are kept.
@@ -31,6 +32,8 @@ pub struct IdentityOptions {
     pub mail_code: bool,
     /// The path of a style sheet that the pages have beside their own.
     pub style: Option<String>,
+    /// A sorted file of passwords that nobody may take, plain or as SHA-1.
+    pub password_list: Option<PathBuf>,
     /// Passwords.
     pub password: PasswordOptions,
 }
@@ -40,6 +43,10 @@ pub struct IdentityOptions {
 pub struct PasswordOptions {
     /// Characters that one has at least.
     pub length_min: usize,
+    /// Days that one is good for; 0: for ever.
+    pub days_max: u32,
+    /// How many of the last ones, the present one included, are not taken again; 0: any is.
+    pub remembered: usize,
     /// Memory of one hash, in KiB.
     pub memory_kib: u32,
     /// Passes over it.
@@ -53,7 +60,15 @@ pub struct PasswordOptions {
 impl Default for PasswordOptions {
     fn default() -> PasswordOptions {
         // OWASP's first choice for Argon2id.
-        PasswordOptions { length_min: 8, memory_kib: 19 << 10, passes: 2, threads: 0, waiting_max: 256 }
+        PasswordOptions {
+            length_min: 8,
+            days_max: 0,
+            remembered: 0,
+            memory_kib: 19 << 10,
+            passes: 2,
+            threads: 0,
+            waiting_max: 256,
+        }
     }
 }
 
@@ -76,6 +91,7 @@ impl IdentityOptions {
             recent: Duration::from_secs(10 * 60),
             mail_code: false,
             style: None,
+            password_list: None,
             password: PasswordOptions::default(),
         }
     }

@@ -56,6 +56,7 @@ fn table() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Identity>>)> {
         ("POST", "/auth/password/forgot", post(password::forgot)),
         ("POST", "/auth/password/reset", post(password::reset)),
         ("POST", "/auth/password/change", post(password::change)),
+        ("POST", "/auth/password/renew", post(password::renew)),
         ("POST", "/auth/password/confirm", post(password::confirm)),
         ("POST", "/auth/totp/setup", post(second::setup)),
         ("POST", "/auth/totp/confirm", post(second::confirm)),

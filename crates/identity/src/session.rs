@@ -66,6 +66,9 @@ impl Identity {
         new: NewSession<'_>,
         mut along: Vec<Json>,
     ) -> Result<Tokens, Error> {
+        if new.method == "password" && self.password_is_old(desk, new.user).await? {
+            return Err(self.renewal(desk, &new, along).await?);
+        }
         let now = desk.now();
         // Whoever acts for somebody does so for an hour, and confirms nothing by that.
         let (lasts, confirmed) = match new.actor {

@@ -19,7 +19,7 @@ use crate::desk::{Desk, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
 use crate::once::{Once, used};
-use crate::password::{Tested, password_check};
+use crate::password::Tested;
 use crate::session::NewSession;
 use crate::verify::verified;
 
@@ -56,7 +56,7 @@ pub(super) async fn register(State(identity): State<Arc<Identity>>, open: Open, 
     if !identity.options.registration {
         return Err(Error::new(Key::Forbidden, "Nobody can register here by themselves.").into());
     }
-    password_check(&identity.options.password, &password, &[&email, &name], "/password")?;
+    identity.password_accept(&password, &[&email, &name], "/password").await?;
     let desk = identity.desk(&open.request);
     let counted = Counted::new(&format!("register {email}"), open.address().as_deref());
     counted.check(&desk).await?;

@@ -156,6 +156,15 @@ const PAGES: &[Page] = &[
         done: Some("Your password is set, and every device was signed out. You can sign in now."),
     },
     Page {
+        name: "renew",
+        title: "Choose a new password",
+        intro: "Your password is too old.",
+        button: "Set the password",
+        fields: &[NEW_PASSWORD, field("ticket", "", "hidden", "off")],
+        links: &["login"],
+        done: None,
+    },
+    Page {
         name: "magic-request",
         title: "Sign in by mail",
         intro: "We send you a link to sign in by.",
@@ -381,6 +390,7 @@ pub(super) async fn send(
         "mail-code" => mail_code::verify(to, open, by, body).await,
         "register" => coming::register(to, open, body).await,
         "verify" | "change" => coming::email_verify(to, open, body).await,
+        "renew" => password::renew(to, open, body).await,
         "forgot" => password::forgot(to, open, body).await,
         "reset" => password::reset(to, open, body).await,
         "magic-request" => coming::magic_request(to, open, body).await,
@@ -410,7 +420,11 @@ pub(super) async fn send(
                 let body = json_of([("ticket", ticket.as_str())].into_iter());
                 mail_code::request(State(identity.clone()), again, Err(no_session()), body).await?;
             }
-            let page = page_of(if by_mail { "mail-code" } else { "code" })?;
+            let page = page_of(match error.key {
+                Key::AuthPasswordExpired => "renew",
+                _ if by_mail => "mail-code",
+                _ => "code",
+            })?;
             let said = Said { factors, ..Said::default() };
             Ok(identity.page(&app, page, &[("ticket".to_owned(), ticket)], &said)?)
         }

@@ -34,6 +34,7 @@ const TABLE: &[(&str, &str, Gate)] = &[
     ("POST", "/auth/password/forgot", Gate::Open),
     ("POST", "/auth/password/reset", Gate::Open),
     ("POST", "/auth/password/change", Gate::SignedIn),
+    ("POST", "/auth/password/renew", Gate::Open),
     ("POST", "/auth/password/confirm", Gate::SignedIn),
     ("POST", "/auth/totp/setup", Gate::SignedIn),
     ("POST", "/auth/totp/confirm", Gate::SignedIn),

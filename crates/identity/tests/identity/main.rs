@@ -12,6 +12,7 @@ mod mail_codes;
 mod pages;
 mod passkeys;
 mod passwords;
+mod policy;
 mod recent;
 mod roles;
 mod second;

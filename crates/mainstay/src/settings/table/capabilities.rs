@@ -273,6 +273,44 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "identity.password_days",
+        flag: "identity-password-days",
+        placeholder: "N",
+        default: "0",
+        help: "Days that a password is good for; whoever signs in with an older one has to choose another. 0: for ever.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password.days_max = small(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_remembered",
+        flag: "identity-password-remembered",
+        placeholder: "N",
+        default: "0",
+        help: "How many of somebody's last passwords, the present one included, are not taken again: at most 24. 0: any is.",
+        secret: false,
+        apply: |config, text| {
+            // Each is a hash to be made, which takes a while by design.
+            config.identity.password.remembered =
+                size(text).ok().filter(|last| *last <= 24).ok_or("at most 24")?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_list",
+        flag: "identity-password-list",
+        placeholder: "FILE",
+        default: "",
+        help: "A file of passwords that nobody may take, sorted by bytes: plain, or SHA-1 in hexadecimal as lists of breached passwords are. None unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password_list = Some(text.into());
+            Ok(())
+        },
+    },
+    Setting {
         name: "identity.password_memory",
         flag: "identity-password-memory",
         placeholder: "N",
