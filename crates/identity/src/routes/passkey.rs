@@ -434,10 +434,6 @@ async fn shown(
 }
 
 /// What the passkey of a row has counted and said; the inner error is why it is not taken.
-#[expect(
-    clippy::type_complexity,
-    reason = "a fault of the server, and beside it what was wrong with an answer"
-)]
 fn verified(
     ceremony: &Ceremony,
     answer: &Assertion,
