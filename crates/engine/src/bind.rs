@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use mainstay_lang::eval::CallerView;
-use mainstay_lang::expr::{CallerFact, Clock};
+use mainstay_lang::expr::{CallerFact, Clock, Confirmed};
 use mainstay_lang::schema::ColumnId;
 use mainstay_lang::value::{Date, Value};
 use mainstay_sql::forms::key_part;
@@ -100,6 +100,7 @@ impl<'a> CallerEyes<'a> {
             CallerFact::HasRole(role) => Value::Bool(self.has_role(role)),
             CallerFact::Tenant => or_null(self.tenant()),
             CallerFact::Session => or_null(self.session()),
+            CallerFact::Confirmed(asked) => Value::Bool(self.confirmed(*asked)),
         }
     }
 }
@@ -115,6 +116,10 @@ impl CallerView for CallerEyes<'_> {
 
     fn has_role(&self, role: &str) -> bool {
         self.ctx.caller.roles.contains(role)
+    }
+
+    fn confirmed(&self, asked: Confirmed) -> bool {
+        self.ctx.confirmed(asked)
     }
 
     fn tenant(&self) -> Option<&Value> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use mainstay_lang::expr::{CompareOp, Expr, Hop, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, Schema, Table, TableId};
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 use mainstay_sql::statement::Statement;
 use mainstay_sql::{Dialect, plan};
 use mainstay_store::{Outcome, Query, ReadLimits, Store};
@@ -399,26 +399,30 @@ impl CallerStatements {
         let Some(values) = next()?.into_iter().next() else { return Ok(None) };
         let (mut permissions, mut roles) = (BTreeSet::new(), BTreeSet::new());
         let mut limited: Option<BTreeSet<String>> = None;
+        let mut confirmed = [None, None];
         if let Some((_, permission)) = &self.grants {
             let granted = next()?.into_iter().map(|mut grant| grant.swap_remove(permission.0 as usize));
             permissions.extend(granted.filter_map(text));
         }
         for source in self.asked(claims) {
-            let found = source.values(next()?);
+            let rows = next()?;
+            if source.part == CallerPart::Session {
+                let Some(row) = rows.into_iter().next() else { return Ok(None) };
+                let mut columns = source.row(row);
+                if let Some(Value::List(scopes)) = columns.next() {
+                    limited = Some(scopes.iter().cloned().filter_map(text).collect());
+                }
+                confirmed = [columns.next().and_then(time), columns.next().and_then(time)];
+                continue;
+            }
+            let found = source.values(rows);
             match source.part {
                 CallerPart::Permissions => permissions.extend(found.into_iter().filter_map(text)),
                 CallerPart::Roles => roles.extend(found.into_iter().filter_map(text)),
-                CallerPart::Session => match found.into_iter().next() {
-                    None => return Ok(None),
-                    Some(Value::List(scopes)) => {
-                        limited = Some(scopes.iter().cloned().filter_map(text).collect());
-                    }
-                    Some(_) => {}
-                },
                 CallerPart::Membership if found.is_empty() => {
                     return Err(Error::new(Key::TenantRefused, "You do not belong to this tenant."));
                 }
-                CallerPart::Membership => {}
+                CallerPart::Membership | CallerPart::Session => {}
             }
         }
         if let Some(limited) = limited {
@@ -428,9 +432,18 @@ impl CallerStatements {
             user: Some(claims.user.clone()),
             permissions: names.shared(permissions),
             roles: names.shared(roles),
+            confirmed: confirmed[0],
+            confirmed_twice: confirmed[1],
             row: OnceLock::from(CallerRow { paths: self.paths.clone(), values: values.into() }),
             ..Caller::anonymous()
         }))
+    }
+}
+
+fn time(value: Value) -> Option<Timestamp> {
+    match value {
+        Value::Timestamp(at) => Some(at),
+        _ => None,
     }
 }
 

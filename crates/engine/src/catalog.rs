@@ -12,10 +12,11 @@ mod combine;
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use mainstay_lang::expr::{CallerFact, CompareOp, Expr, Node, RowPath};
+use mainstay_lang::expr::{CallerFact, CompareOp, Confirmed, Expr, Node, RowPath};
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, Schema, Table, TableId};
 use mainstay_lang::types::Type;
 
+use crate::confirmed::asked_in;
 use crate::overrides::{Effect, Overrides};
 
 pub use caller_paths::{CallerPath, CallerPaths};
@@ -48,6 +49,7 @@ pub struct Catalog {
     tables: Vec<TableRules>,
     overrides: Overrides,
     caller_paths: Arc<CallerPaths>,
+    confirmations: Vec<Confirmed>,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +81,13 @@ impl Catalog {
         let tables: Vec<TableRules> =
             schema.tables.iter().map(|table| TableRules::new(table, &overrides)).collect();
         let caller_paths = Arc::new(CallerPaths::of(&schema, &tables));
-        Catalog { schema, tables, overrides, caller_paths }
+        let mut confirmations = Vec::new();
+        for rule in tables.iter().flat_map(TableRules::conditions) {
+            if let Rule::When(condition) = rule {
+                asked_in(condition, &mut confirmations);
+            }
+        }
+        Catalog { schema, tables, overrides, caller_paths, confirmations }
     }
 
     /// The rules that are kept in data.
@@ -95,6 +103,11 @@ impl Catalog {
     /// What is read of the caller's row.
     pub fn caller_paths(&self) -> &Arc<CallerPaths> {
         &self.caller_paths
+    }
+
+    /// What rules ask of this kind: `user.confirmed(5 minutes)`.
+    pub(crate) fn confirmations(&self) -> &[Confirmed] {
+        &self.confirmations
     }
 
     /// The rule of an operation on whole rows, within the caller's tenant. For `link` and `unlink`: of the lines that

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+pub use mainstay_lang::expr::{Confirmed, Factor};
 use mainstay_lang::schema::ColumnId;
 use mainstay_lang::value::{Timestamp, Value};
 
 use crate::catalog::CallerPaths;
+use crate::confirmed::recent_required;
+use crate::error::Error;
 use crate::trace::TraceContext;
 
 /// The conditions of one request. Made once, where a request enters; passed first to everything behind.
@@ -58,6 +61,10 @@ pub struct Caller {
     pub permissions: Arc<BTreeSet<String>>,
     /// Roles held: `user.has_role("…")`.
     pub roles: Arc<BTreeSet<String>>,
+    /// When the session has last shown who it is, by whatever; none: it cannot.
+    pub confirmed: Option<Timestamp>,
+    /// When it has last shown a second factor.
+    pub confirmed_twice: Option<Timestamp>,
     /// The caller's row and what the rules read from there, read once when first needed.
     pub row: OnceLock<CallerRow>,
     /// Set once it was seen that the caller may read the own row; only where nothing but this value and that row decide.
@@ -80,7 +87,48 @@ impl CallerRow {
     }
 }
 
+impl Ctx {
+    /// `user.confirmed(5 minutes)` and its kin.
+    pub fn confirmed(&self, asked: Confirmed) -> bool {
+        self.caller.confirmed_until(asked).is_some_and(|until| self.now < until)
+    }
+
+    /// The same request of somebody who has shown everything just now: to tell whether that alone is missing.
+    pub(crate) fn if_confirmed(&self) -> Ctx {
+        let now = Some(self.now);
+        let caller = Caller {
+            confirmed: now,
+            confirmed_twice: now,
+            sees_self: OnceLock::new(),
+            ..Caller::clone(&self.caller)
+        };
+        Ctx { caller: Arc::new(caller), ..self.clone() }
+    }
+
+    /// Asks for somebody who has shown who they are no longer ago than this: for routes of plugins.
+    ///
+    /// # Errors
+    /// [`Key::AuthRecent`](crate::error::Key::AuthRecent) when it is longer ago, with what would do.
+    pub fn require_confirmed(&self, factor: Factor, within: Duration) -> Result<(), Error> {
+        let within_us = i64::try_from(within.as_micros()).unwrap_or(i64::MAX);
+        match self.caller.admin || self.confirmed(Confirmed { factor, within_us }) {
+            true => Ok(()),
+            false => Err(recent_required(factor)),
+        }
+    }
+}
+
 impl Caller {
+    /// Until when somebody counts as having shown who they are; none: they have not.
+    pub fn confirmed_until(&self, asked: Confirmed) -> Option<Timestamp> {
+        let at = match asked.factor {
+            Factor::Any => self.confirmed,
+            Factor::Second => self.confirmed_twice,
+        };
+        self.user.as_ref()?;
+        Some(Timestamp(at?.0.saturating_add(asked.within_us)))
+    }
+
     /// Nobody in particular.
     pub fn anonymous() -> Caller {
         Caller {
@@ -88,6 +136,8 @@ impl Caller {
             admin: false,
             permissions: Arc::default(),
             roles: Arc::default(),
+            confirmed: None,
+            confirmed_twice: None,
             row: OnceLock::new(),
             sees_self: OnceLock::new(),
         }

@@ -7,6 +7,8 @@ use std::fmt;
 
 use mainstay_store::StoreError;
 
+use crate::factors::Factors;
+
 macro_rules! keys {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $kind:ident, $title:literal;)+) => {
         /// What went wrong: stable on the wire, unique, documented here and nowhere else.
@@ -84,10 +86,14 @@ keys! {
     Credentials = "auth.credentials", Unauthenticated, "Invalid credentials";
     /// No account has this address and password, or it may not be signed in to.
     AuthLogin = "auth.login", Unauthenticated, "Not signed in";
-    /// The first factor was right and a second one is asked for: send it with the `ticket` of this answer.
+    /// The first factor was right and a second one is asked for: show one of `factors` with the `ticket` of this answer.
     AuthSecondFactor = "auth.second_factor_required", Unauthenticated, "A second factor is needed";
+    /// The password was right and is older than the app lets one be: choose another with the `ticket` of this answer.
+    AuthPasswordExpired = "auth.password_expired", Unauthenticated, "Password too old";
     /// The code is not right, was used, or is too old.
     AuthCode = "auth.code", Unauthenticated, "Wrong code";
+    /// The passkey is not one of this app's, or what it has signed is not what was asked for: begin again.
+    AuthPasskey = "auth.passkey", Unauthenticated, "Passkey refused";
     /// The session has ended, or the token was never one of ours: sign in.
     AuthSession = "auth.session", Unauthenticated, "Session ended";
     /// A refresh token was used a second time: somebody else may have it, so the session was ended.
@@ -97,8 +103,10 @@ keys! {
     /// Credentials came by a cookie and a page has to prove that it is one of ours: the header `X-CSRF-Token` with the value of the
     /// cookie `csrf`.
     AuthCsrf = "auth.csrf", Forbidden, "Not from a page of ours";
-    /// This asks for somebody who has shown a password or second factor a short while ago.
+    /// This asks for somebody who has shown who they are a short while ago: show one of `factors` once more, and ask again.
     AuthRecent = "auth.recent_required", Forbidden, "Sign in once more";
+    /// It is the last way by which somebody can sign in, and stays until there is another one.
+    AuthLastWay = "auth.last_way", Conflict, "Last way to sign in";
     /// The address was not verified yet, and the app asks for that.
     AuthUnverified = "auth.unverified", Forbidden, "Address not verified";
     /// A provider does not vouch for somebody here: the sign-in was not started in this browser, has taken too long, or what the
@@ -110,8 +118,6 @@ keys! {
     AuthLinkRequired = "auth.link_required", Conflict, "Sign in and link";
     /// Another account is linked with this one of the provider's.
     AuthLinked = "auth.linked_elsewhere", Conflict, "Linked with another account";
-    /// Nobody could sign in to the account any more: set a password or verify an address first.
-    AuthLastWay = "auth.last_way", Conflict, "The last way in";
     /// Too many attempts failed for this account or from this address.
     AuthThrottled = "auth.throttled", TooMany, "Too many attempts";
     /// No rule allows this to this caller.
@@ -215,6 +221,8 @@ pub struct Error {
     pub retry_after_s: Option<u32>,
     /// With which the request is gone on with, for [`Key::AuthSecondFactor`].
     pub ticket: Option<Box<Ticket>>,
+    /// What would do, for [`Key::AuthSecondFactor`] and [`Key::AuthRecent`].
+    pub factors: Factors,
     /// For the log alone.
     pub internal: Option<String>,
 }
@@ -261,6 +269,7 @@ impl Error {
             warnings: Vec::new(),
             retry_after_s: None,
             ticket: None,
+            factors: Factors::NONE,
             internal: None,
         }
     }

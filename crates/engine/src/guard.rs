@@ -68,6 +68,18 @@ impl<'a> Guard<'a> {
         Guard { catalog, ctx, trace: Some(trace), is_lasting: false }
     }
 
+    pub(crate) fn ctx(&self) -> &'a Ctx {
+        self.ctx
+    }
+
+    /// The same for the caller of another request.
+    pub(crate) fn with<'b>(&self, ctx: &'b Ctx) -> Guard<'b>
+    where
+        'a: 'b,
+    {
+        Guard { catalog: self.catalog, ctx, trace: None, is_lasting: self.is_lasting }
+    }
+
     /// The rule of an operation on whole rows. An administrator passes every rule, within the tenant of the request if it
     /// is for one.
     pub fn rule(&self, table: TableId, operation: Operation) -> Rule {
@@ -112,10 +124,15 @@ impl<'a> Guard<'a> {
     }
 
     fn specialised(&self, rule: &Rule) -> Rule {
-        let Rule::When(condition) = rule else { return rule.clone() };
-        if let Some(trace) = self.trace {
+        if let (Rule::When(condition), Some(trace)) = (rule, self.trace) {
             trace.add(condition);
         }
+        self.as_it_stands(rule)
+    }
+
+    /// A rule as it stands for this caller.
+    pub(crate) fn as_it_stands(&self, rule: &Rule) -> Rule {
+        let Rule::When(condition) = rule else { return rule.clone() };
         let eyes = CallerEyes::new(self.ctx);
         let condition = match self.is_lasting {
             true => specialise_filter_lasting(condition, &eyes),

@@ -8,12 +8,14 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use mainstay_lang::schema::Schema;
+use mainstay_lang::value::Timestamp;
 use mainstay_sql::Dialect;
 use mainstay_store::Store;
 use parking_lot::RwLock;
 
 use crate::caller::{Callers, Sources};
 use crate::catalog::Catalog;
+use crate::ctx::Ctx;
 use crate::hook::Hooks;
 use crate::limits::Limits;
 use crate::part::Operation;
@@ -114,6 +116,16 @@ impl Planning {
             writes,
             callers,
         }
+    }
+
+    /// When what rules ask a caller to have shown a moment ago is over next; none: nothing is, or no rule asks.
+    pub fn confirmed_ends(&self, ctx: &Ctx) -> Option<Timestamp> {
+        ctx.confirmed_ends(&self.catalog)
+    }
+
+    /// Which of what rules ask of this kind a caller has.
+    pub fn confirmed(&self, ctx: &Ctx) -> Vec<bool> {
+        self.catalog.confirmations().iter().map(|asked| ctx.confirmed(*asked)).collect()
     }
 
     /// The app's rules, combined.

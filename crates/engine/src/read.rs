@@ -158,6 +158,7 @@ fn plan(
 ) -> Result<(Prepared, Params), Error> {
     let schema = planning.schema();
     let table = name::table(schema, table, &part.path)?;
+    guard.recent_check(table.id)?;
     let mut resolver = Resolver::new(&planning.catalog, guard, planning.limits());
     let PartPlan { read, count } = resolver.read(table.id, part)?;
     let prepared = match read {

@@ -59,6 +59,8 @@ struct Problem<'a> {
     warnings: &'a [Warning],
     #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    factors: Vec<&'static str>,
 }
 
 /// A failure as a JSON document with its status; faults of the server and of what it stands on are logged here.
@@ -90,6 +92,7 @@ pub(crate) fn document(
         errors: &error.errors,
         warnings: &error.warnings,
         ticket: error.ticket.as_deref().map(|ticket| ticket.0.as_str()),
+        factors: error.factors.names(),
     };
     (status, serde_json::to_string(&problem).expect("a problem is strings and numbers"))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response as Reply;
+use mainstay_engine::ctx::Ctx;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::part::{Document, Entry, Field, Get, Operation, Part, Raw};
 use mainstay_engine::response::{EntryAnswer, Response};
@@ -68,6 +69,14 @@ fn key_json(ty: &Type, text: &str) -> Option<Raw> {
 
 fn not_found(table: &Table) -> Error {
     Error::new(Key::NotFound, format!("There is no such {} for you.", table.name))
+}
+
+/// Why a row is not there: it is not, or it is for somebody who has shown a moment ago who they are.
+async fn absent(app: &App, ctx: &Ctx, table: &Table, id: (String, Field)) -> Error {
+    match app.engine.recent_wanted(ctx, &table.name, id).await {
+        Ok(None) => not_found(table),
+        Ok(Some(error)) | Err(error) => error,
+    }
 }
 
 /// What to get: the parameter `get`, or every column.

@@ -192,13 +192,17 @@ impl Identity {
         }
         for name in [header::HOST, header::ORIGIN] {
             if let Some(place) = text(&name)
-                && let Some(tenant) =
-                    self.tenant(desk, (&self.remembered.hosts, "$name in hosts"), place).await?
+                && let Some(tenant) = self.tenant_at(desk, place).await?
             {
                 return Ok(Some(tenant));
             }
         }
         Ok(None)
+    }
+
+    /// The tenant that is reached by a host or origin.
+    pub(crate) async fn tenant_at(&self, desk: &Desk, place: &str) -> Result<Option<Uuid>, Error> {
+        self.tenant(desk, (&self.remembered.hosts, "$name in hosts"), place).await
     }
 
     async fn tenant(

@@ -24,7 +24,7 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 /// What a page of a session proves itself with.
-fn csrf(key: &hmac::Key, session: &Value) -> String {
+pub(crate) fn csrf(key: &hmac::Key, session: &Value) -> String {
     URL_SAFE_NO_PAD.encode(hmac::sign(key, session.to_string().as_bytes()))
 }
 

@@ -6,6 +6,7 @@ use aws_lc_rs::hmac;
 use mainstay_engine::sealed::{Sealer, derive_key};
 
 use crate::access::Remembered;
+use crate::breached::Breached;
 use crate::desk::Lookups;
 use crate::keys::Keys;
 use crate::oidc::Oidc;
@@ -22,6 +23,8 @@ pub(crate) struct Identity {
     pub(crate) options: IdentityOptions,
     pub(crate) hasher: Hasher,
     pub(crate) keys: Keys,
+    /// Passwords that are known to others.
+    pub(crate) breached: Option<Breached>,
     pub(crate) remembered: Remembered,
     pub(crate) lookups: Arc<Lookups>,
     /// What mail carries and nobody else may read.
@@ -33,8 +36,12 @@ pub(crate) struct Identity {
     pub(crate) oidc: Oidc,
     /// Providers that speak SAML.
     pub(crate) saml: Saml,
+    /// Challenges to passkeys.
+    pub(crate) passkey_sealer: Sealer,
     /// Tells the successor of a refresh token.
     pub(crate) successor_key: hmac::Key,
+    /// Hashes codes that were sent by mail.
+    pub(crate) mail_code_key: hmac::Key,
     /// Ties a page's proof to its session.
     pub(crate) csrf_key: hmac::Key,
 }
@@ -48,6 +55,7 @@ impl Identity {
         Ok(Identity {
             hasher: Hasher::start(&options.password)?,
             keys: Keys::new(secret),
+            breached: options.password_list.as_deref().map(Breached::open).transpose()?,
             remembered: Remembered::new(),
             lookups: Arc::default(),
             mail_sealer: Arc::new(Sealer::new(secret, MAIL_PURPOSE)),
@@ -55,7 +63,9 @@ impl Identity {
             provider_sealer: Sealer::new(secret, "providers"),
             oidc: Oidc::new(&options, outbound.clone()),
             saml: Saml::new(&options, outbound)?,
+            passkey_sealer: Sealer::new(secret, "passkey"),
             successor_key: key("refresh tokens"),
+            mail_code_key: key("mail codes"),
             csrf_key: key("csrf"),
             options,
         })

@@ -17,6 +17,7 @@ use serde_json::{Value as Json, json};
 
 use crate::desk::{Desk, key};
 use crate::identity::Identity;
+use crate::mail_code::new_code;
 use crate::once::Once;
 use crate::token::new_token;
 
@@ -35,6 +36,8 @@ pub(crate) enum Letter {
     Magic { email: String },
     /// Somebody wants another address, which this goes to.
     Change { user: Json, email: String },
+    /// Somebody has shown one factor, and wants a code as the second.
+    Code { user: Json },
     /// A password was changed.
     Changed { user: Json },
     /// A refresh token was used twice.
@@ -97,6 +100,15 @@ impl Identity {
                     "change",
                 )?;
                 Ok((vec![kept], Some(mail)))
+            }
+            Letter::Code { user } => {
+                let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
+                let code = new_code()?;
+                let (email, name) = (user.text("email").unwrap_or_default(), user.text("name"));
+                let mail = Mail::new("identity-code", email, json!({"name": name}))
+                    .sealed(&self.mail_sealer, &json!({"code": code}))
+                    .map_err(Error::internal)?;
+                Ok((self.mail_code_keep(desk, user.key(), &code), Some(mail)))
             }
             Letter::Changed { user } => {
                 let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };

@@ -2,21 +2,26 @@
 
 mod access;
 mod attempts;
+mod breached;
 mod cookies;
 mod desk;
+mod factor;
 mod fields;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod identity;
 mod keys;
 mod letters;
+mod mail_code;
 mod merge;
 mod meters;
 mod oidc;
 mod once;
 mod options;
+mod passkey;
 mod password;
 mod plugin;
+mod policy;
 mod provider;
 mod routes;
 mod rules;
@@ -24,6 +29,7 @@ mod saml;
 mod session;
 mod token;
 mod verify;
+mod ways;
 
 pub use options::{IdentityOptions, PasswordOptions};
 pub use plugin::{IDENTITY_TABLES, IdentityPlugin};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Value as Json, json};
 
 use crate::desk::{Desk, is_race, later, time, wire};
@@ -28,6 +28,10 @@ pub(crate) enum Once {
     Vouched,
     /// What a provider has said, until the browser comes by itself.
     Arrival,
+    /// Another password in the place of one that is too old.
+    Renew,
+    /// A challenge to a passkey, kept once it was answered.
+    Passkey,
 }
 
 impl Once {
@@ -42,6 +46,8 @@ impl Once {
             Once::Started => "started",
             Once::Vouched => "vouched",
             Once::Arrival => "arrival",
+            Once::Passkey => "passkey",
+            Once::Renew => "renew",
         }
     }
 
@@ -50,8 +56,9 @@ impl Once {
         match self {
             Once::Verify | Once::Change => MINUTE * 60 * 24,
             Once::Reset => MINUTE * 60,
+            Once::Renew => MINUTE * 10,
             Once::Magic | Once::Started => MINUTE * 15,
-            Once::Second | Once::Vouched | Once::Arrival => MINUTE * 5,
+            Once::Second | Once::Passkey | Once::Vouched | Once::Arrival => MINUTE * 5,
             Once::Invitation => MINUTE * 60 * 24 * 7,
         }
     }
@@ -73,6 +80,17 @@ impl Once {
             "email": email,
             "data": data,
             "expires": later(desk.now(), self.lasts()).to_string(),
+        }})
+    }
+
+    /// The document that keeps a token as one that was used: of two, the second cannot be made.
+    pub(crate) fn used_up(self, desk: &Desk, token: &str, expires: Timestamp) -> Json {
+        json!({"OneTimeToken": {
+            "create": true,
+            "id": hash_of(token),
+            "kind": self.text(),
+            "expires": expires.to_string(),
+            "used": desk.now().to_string(),
         }})
     }
 
@@ -104,7 +122,7 @@ pub(crate) fn used(error: Error) -> Error {
     if is_race(&error) { not_valid() } else { error }
 }
 
-fn not_valid() -> Error {
+pub(crate) fn not_valid() -> Error {
     Error::new(
         Key::AuthToken,
         "This link or code was used, is too old, or was never valid: ask for a new one.",

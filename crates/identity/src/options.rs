@@ -1,6 +1,7 @@
 //! How identities are kept: what an app may choose.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::provider::options::OidcOptions;
@@ -31,8 +32,12 @@ pub struct IdentityOptions {
     pub sessions_per_user: usize,
     /// How long a credential that was shown is good for what is delicate.
     pub recent: Duration,
+    /// Whether whoever has no second factor is sent a code by mail after a password.
+    pub mail_code: bool,
     /// The path of a style sheet that the pages have beside their own.
     pub style: Option<String>,
+    /// A sorted file of passwords that nobody may take, plain or as SHA-1.
+    pub password_list: Option<PathBuf>,
     /// Passwords.
     pub password: PasswordOptions,
     /// OpenID providers, by their names.
@@ -46,6 +51,10 @@ pub struct IdentityOptions {
 pub struct PasswordOptions {
     /// Characters that one has at least.
     pub length_min: usize,
+    /// Days that one is good for; 0: for ever.
+    pub days_max: u32,
+    /// How many of the last ones, the present one included, are not taken again; 0: any is.
+    pub remembered: usize,
     /// Memory of one hash, in KiB.
     pub memory_kib: u32,
     /// Passes over it.
@@ -59,7 +68,15 @@ pub struct PasswordOptions {
 impl Default for PasswordOptions {
     fn default() -> PasswordOptions {
         // OWASP's first choice for Argon2id.
-        PasswordOptions { length_min: 8, memory_kib: 19 << 10, passes: 2, threads: 0, waiting_max: 256 }
+        PasswordOptions {
+            length_min: 8,
+            days_max: 0,
+            remembered: 0,
+            memory_kib: 19 << 10,
+            passes: 2,
+            threads: 0,
+            waiting_max: 256,
+        }
     }
 }
 
@@ -80,7 +97,9 @@ impl IdentityOptions {
             session_max: 365 * DAY,
             sessions_per_user: 50,
             recent: Duration::from_secs(10 * 60),
+            mail_code: false,
             style: None,
+            password_list: None,
             password: PasswordOptions::default(),
             oidc: BTreeMap::new(),
             saml: BTreeMap::new(),

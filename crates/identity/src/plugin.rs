@@ -40,12 +40,14 @@ macro_rules! mail_templates {
 }
 
 /// Mail as it is written where the app has no template of that name.
-const MAIL: [(&str, &str); 21] = mail_templates![
+const MAIL: [(&str, &str); 23] = mail_templates![
     "identity-layout.html",
     "identity-change.html",
     "identity-change.txt",
     "identity-changed.html",
     "identity-changed.txt",
+    "identity-code.html",
+    "identity-code.txt",
     "identity-exists.html",
     "identity-exists.txt",
     "identity-invitation.html",
@@ -101,7 +103,7 @@ impl Plugin for IdentityPlugin {
                 CallerPart::Session,
                 (
                     "Session",
-                    "scopes",
+                    "scopes, confirmed, confirmed_twice",
                     "id == $session and owner == $user and ended == null and owner.blocked == null",
                 ),
             )
@@ -165,6 +167,7 @@ async fn sweep(identity: Arc<Identity>, job: Running, at: Scheduled) -> Result<(
         desk.ask(vec![
             json!({"OneTimeToken": {"expires": {"lt": before(1)}, "delete": true}}),
             json!({"SamlAssertion": {"expires": {"lt": before(1)}, "delete": true}}),
+            json!({"MailCode": {"expires": {"lt": before(1)}, "delete": true}}),
             json!({"LoginAttempt": {"last": {"lt": before(1)}, "delete": true}}),
             json!({"Session": {"expires": {"lt": before(30)}, "delete": true}}),
             json!({"Session": {"ended": {"lt": before(30)}, "delete": true}}),

@@ -4,8 +4,10 @@ mod account;
 mod described;
 mod keys;
 mod links_page;
+mod mail_code;
 mod oidc;
 mod pages;
+mod passkey;
 mod password;
 mod providers;
 mod roles;
@@ -30,7 +32,7 @@ use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 
 use self::described as docs;
-use self::described::providers as providers_docs;
+use self::described::{factors as factor_docs, providers as providers_docs};
 use crate::cookies;
 use crate::desk::{Desk, operation, time, wire};
 use crate::fields::Fields;
@@ -60,11 +62,39 @@ pub(crate) fn table() -> RouteTable<Arc<Identity>> {
         ("POST", "/auth/password/forgot", post(password::forgot), docs::password_forgot()),
         ("POST", "/auth/password/reset", post(password::reset), docs::password_reset()),
         ("POST", "/auth/password/change", post(password::change), docs::password_change()),
+        ("POST", "/auth/password/renew", post(password::renew), factor_docs::password_renew()),
+        ("POST", "/auth/password/confirm", post(password::confirm), factor_docs::password_confirm()),
         ("POST", "/auth/totp/setup", post(second::setup), docs::totp_setup()),
         ("POST", "/auth/totp/confirm", post(second::confirm), docs::totp_confirm()),
         ("POST", "/auth/totp/verify", post(second::verify), docs::totp_verify()),
         ("POST", "/auth/totp/disable", post(second::disable), docs::totp_disable()),
         ("POST", "/auth/totp/recovery-codes", post(second::recovery_codes), docs::totp_recovery_codes()),
+        (
+            "POST",
+            "/auth/passkey/register/begin",
+            post(passkey::register_begin),
+            factor_docs::register_begin(),
+        ),
+        (
+            "POST",
+            "/auth/passkey/register/finish",
+            post(passkey::register_finish),
+            factor_docs::register_finish(),
+        ),
+        ("POST", "/auth/passkey/login/begin", post(passkey::login_begin), factor_docs::login_begin()),
+        ("POST", "/auth/passkey/login/finish", post(passkey::login_finish), factor_docs::login_finish()),
+        ("POST", "/auth/passkey/confirm/begin", post(passkey::confirm_begin), factor_docs::confirm_begin()),
+        (
+            "POST",
+            "/auth/passkey/confirm/finish",
+            post(passkey::confirm_finish),
+            factor_docs::confirm_finish(),
+        ),
+        ("GET", "/auth/passkeys", get(passkey::list), factor_docs::passkeys()),
+        ("PUT", "/auth/passkeys/{id}", put(passkey::rename), factor_docs::passkey_rename()),
+        ("DELETE", "/auth/passkeys/{id}", delete(passkey::remove), factor_docs::passkey_remove()),
+        ("POST", "/auth/mail-code/request", post(mail_code::request), factor_docs::mail_code_request()),
+        ("POST", "/auth/mail-code/verify", post(mail_code::verify), factor_docs::mail_code_verify()),
         ("GET", "/auth/sessions", get(sessions::list), docs::sessions()),
         ("DELETE", "/auth/sessions/{id}", delete(sessions::end), docs::session_end()),
         ("PUT", "/auth/device", put(sessions::device), docs::device()),
@@ -107,6 +137,7 @@ pub fn identity_routes() -> Vec<(&'static str, &'static str)> {
 }
 
 /// A request whose credentials are not looked at: it comes to prove who it is.
+#[derive(Clone)]
 pub(crate) struct Open {
     pub(crate) request: RequestCtx,
     headers: HeaderMap,
@@ -124,6 +155,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Open {
 }
 
 /// A request of somebody who has signed in, with the session.
+#[derive(Clone)]
 pub(crate) struct SignedIn {
     pub(crate) request: RequestCtx,
     pub(crate) user: Value,
@@ -212,10 +244,7 @@ impl SignedIn {
         let until = time(&row, "confirmed").map(|at| crate::desk::later(at, identity.options.recent));
         match until {
             Some(until) if until > desk.now() => Ok(row),
-            _ => Err(Error::new(
-                Key::AuthRecent,
-                "Sign in once more: this asks for somebody who has just done so.",
-            )),
+            _ => Err(identity.recent_wanted(desk, &self.user).await?),
         }
     }
 }

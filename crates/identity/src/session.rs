@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use mainstay_engine::error::{Error, Key, Ticket};
+use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
 use mainstay_jobs::NewJob;
 use mainstay_lang::value::{Timestamp, Value};
@@ -83,14 +83,12 @@ impl Identity {
         along: Vec<Json>,
         jobs: Vec<NewJob>,
     ) -> Result<Tokens, Error> {
-        if let Some(ticket) = self.second_factor(desk, &new).await? {
+        if !new.is_twofold
+            && let Some(wanted) = self.second_factor(desk, &new).await?
+        {
             desk.ask_and_enqueue(along, jobs).await?;
             signed_in(new.method, SignIn::Asked);
-            let words = "Show a second factor, with this ticket.";
-            return Err(Error {
-                ticket: Some(Box::new(Ticket(ticket))),
-                ..Error::new(Key::AuthSecondFactor, words)
-            });
+            return Err(wanted.into());
         }
         self.session_begin_and_enqueue(desk, new, along, jobs).await
     }
@@ -113,6 +111,9 @@ impl Identity {
         mut along: Vec<Json>,
         jobs: Vec<NewJob>,
     ) -> Result<Tokens, Error> {
+        if new.method == "password" && self.password_is_old(desk, new.user).await? {
+            return Err(self.renewal(desk, &new, along).await?);
+        }
         let now = desk.now();
         // Whoever acts for somebody does so for an hour, and confirms nothing by that.
         let (lasts, confirmed) = match new.actor {

@@ -12,7 +12,7 @@ mod operate;
 mod scalar;
 mod step;
 
-use crate::expr::Expr;
+use crate::expr::{Confirmed, Expr};
 use crate::schema::ColumnId;
 use crate::value::{Timestamp, Value};
 
@@ -34,6 +34,9 @@ pub trait CallerView {
 
     /// `user.has_role("x")`
     fn has_role(&self, role: &str) -> bool;
+
+    /// `user.confirmed(5 minutes)` and its kin, at the time of the request.
+    fn confirmed(&self, asked: Confirmed) -> bool;
 
     /// The tenant's id.
     fn tenant(&self) -> Option<&Value>;
@@ -59,6 +62,10 @@ impl CallerView for Nobody {
     }
 
     fn has_role(&self, _: &str) -> bool {
+        false
+    }
+
+    fn confirmed(&self, _: Confirmed) -> bool {
         false
     }
 

@@ -221,6 +221,26 @@ pub enum CallerFact {
     Tenant,
     /// The session's id, or null.
     Session,
+    /// `user.confirmed(5 minutes)`, `user.confirmed_twice(5 minutes)`
+    Confirmed(Confirmed),
+}
+
+/// Whether somebody has shown who they are no longer ago than a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Confirmed {
+    /// What was shown.
+    pub factor: Factor,
+    /// How long ago at most, in microseconds.
+    pub within_us: i64,
+}
+
+/// What somebody has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Factor {
+    /// Anything that shows who they are.
+    Any,
+    /// A second factor.
+    Second,
 }
 
 /// A reading of the request's clock.

@@ -165,6 +165,8 @@ pub(crate) struct Hub {
     /// Subscriptions that are being read.
     buffering: BTreeSet<SubId>,
     wakes: BTreeSet<(Timestamp, SubId)>,
+    /// When sessions are to be read again, because what they have shown is too long ago then.
+    ends: BTreeSet<(Timestamp, SessionId)>,
     cursor: Option<Cursor>,
     next_sub: SubId,
     jobs: mpsc::UnboundedSender<Job>,
@@ -257,6 +259,7 @@ impl Hub {
             of_user: HashMap::new(),
             buffering: BTreeSet::new(),
             wakes: BTreeSet::new(),
+            ends: BTreeSet::new(),
             cursor: None,
             next_sub: 0,
             jobs,
@@ -426,7 +429,9 @@ impl Hub {
 
     fn until_wake(&self) -> Duration {
         const LONG: Duration = Duration::from_secs(3600);
-        let Some((at, _)) = self.wakes.first() else { return LONG };
+        let next = self.wakes.first().map(|(at, _)| *at);
+        let next = next.into_iter().chain(self.ends.first().map(|(at, _)| *at)).min();
+        let Some(at) = next else { return LONG };
         // A little later, so that the clock of the read is behind it.
         let us = at.0.saturating_sub(now().0).saturating_add(1000);
         u64::try_from(us).map_or(Duration::from_millis(1), Duration::from_micros).min(LONG)
@@ -435,6 +440,7 @@ impl Hub {
     /// Looks again at the subscriptions whose rows change by themselves now.
     fn wake(&mut self) {
         let now = now();
+        self.freeze_ended(now);
         let mut job = Job::default();
         while let Some((at, id)) = self.wakes.first().copied().filter(|(at, _)| *at < now) {
             self.wakes.remove(&(at, id));

@@ -8,6 +8,8 @@ use mainstay_engine::ctx::{Caller, Ctx};
 use mainstay_lang::value::{Timestamp, Value};
 use sha2::{Digest, Sha256};
 
+use crate::work::now;
+
 /// Who listens. What that one may see is read, and read again when it changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Who {
@@ -22,14 +24,14 @@ pub struct Who {
 }
 
 impl Who {
-    /// A context without a time; whoever reads gives it one.
+    /// A context of now; whoever reads later gives it another time.
     pub(crate) fn ctx(&self, caller: Arc<Caller>) -> Ctx {
         static REQUEST_ID: LazyLock<Arc<str>> = LazyLock::new(|| "live".into());
         Ctx {
             caller,
             tenant: self.tenant.clone(),
             session: self.session.clone(),
-            now: Timestamp(0),
+            now: now(),
             deadline: Instant::now() + Duration::from_secs(30),
             request_id: REQUEST_ID.clone(),
             trace: None,
@@ -39,7 +41,13 @@ impl Who {
     /// The same with what was read of the caller under the rules of one time.
     pub(crate) fn standing(&self, planning: Arc<Planning>, caller: Arc<Caller>) -> Arc<Standing> {
         let ctx = self.ctx(caller);
-        Arc::new(Standing { print: print_of(&ctx), ctx, planning })
+        let confirmed = planning.confirmed(&ctx);
+        Arc::new(Standing {
+            print: print_of(&ctx, &confirmed),
+            ends: planning.confirmed_ends(&ctx),
+            ctx,
+            planning,
+        })
     }
 }
 
@@ -50,11 +58,13 @@ pub(crate) struct Standing {
     pub(crate) ctx: Ctx,
     /// The rules that say what that one sees.
     pub(crate) planning: Arc<Planning>,
+    /// When it is to be read again though nobody has changed it: what was shown a moment ago is too long ago then.
+    pub(crate) ends: Option<Timestamp>,
     /// A hash of everything in it that a rule may read.
     pub(crate) print: [u8; 32],
 }
 
-fn print_of(ctx: &Ctx) -> [u8; 32] {
+fn print_of(ctx: &Ctx, confirmed: &[bool]) -> [u8; 32] {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_le_bytes());
@@ -70,6 +80,7 @@ fn print_of(ctx: &Ctx) -> [u8; 32] {
         add(&names.len().to_string());
         names.iter().for_each(|name| add(name));
     }
+    confirmed.iter().for_each(|is| add(if *is { "confirmed" } else { "" }));
     let values = caller.row.get().map(|row| &*row.values).unwrap_or_default();
     values.iter().for_each(|value| add(&value.to_json()));
     hash.finalize().into()

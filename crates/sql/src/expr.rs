@@ -275,7 +275,10 @@ pub(crate) fn is_never_null(schema: &Schema, expr: &Expr) -> bool {
         Node::Literal(value) => *value != Value::Null,
         Node::Clock(Clock::Now | Clock::Today) | Node::IsNull { .. } => true,
         Node::Caller(fact) => {
-            matches!(fact, CallerFact::SignedIn | CallerFact::Can(_) | CallerFact::HasRole(_))
+            matches!(
+                fact,
+                CallerFact::SignedIn | CallerFact::Can(_) | CallerFact::HasRole(_) | CallerFact::Confirmed(_)
+            )
         }
         Node::Column { row, table, column } => {
             matches!(row.root, mainstay_lang::expr::Root::Scope(_))

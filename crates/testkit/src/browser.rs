@@ -120,6 +120,14 @@ impl Browser {
         bail!("not in time: {condition}; the page shows {text}")
     }
 
+    /// A command of the browser's own, such as an authenticator that answers by itself.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn command(&mut self, method: &str, params: Value) -> Result<Value> {
+        self.call(method, params).await
+    }
+
     async fn call(&mut self, method: &str, params: Value) -> Result<Value> {
         self.next += 1;
         let id = self.next;

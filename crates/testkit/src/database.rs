@@ -345,6 +345,7 @@ impl Database {
         caller.admin = asker.admin;
         caller.permissions = Arc::new(asker.permissions.clone());
         caller.roles = Arc::new(asker.roles.clone());
+        [caller.confirmed, caller.confirmed_twice] = asker.confirmed;
         Ok(Ctx {
             caller: Arc::new(caller),
             tenant: asker.tenant.clone(),

@@ -10,10 +10,14 @@ mod scalar;
 use std::collections::{BTreeSet, HashMap};
 
 use mainstay_lang::eval::CallerView;
-use mainstay_lang::expr::{ArithmeticOp, Ask, CallerFact, Clock, CompareOp, Expr, Many, Node, Root, RowPath};
+use mainstay_lang::expr::{
+    ArithmeticOp, Ask, CallerFact, Clock, CompareOp, Confirmed, Expr, Factor, Many, Node, Root, RowPath,
+};
 use mainstay_lang::schema::{ColumnId, Operation, RelationId, RelationKind, Rule, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::{Date, Timestamp, Value};
+
+use crate::rows::NOW;
 
 pub use added::{Added, Of};
 pub use scalar::{compare, extreme, matches_text, order, sum};
@@ -71,6 +75,8 @@ pub struct Asker {
     pub roles: BTreeSet<String>,
     /// The tenant that the request is for.
     pub tenant: Option<Value>,
+    /// When they have last shown who they are, and when a second factor.
+    pub confirmed: [Option<Timestamp>; 2],
 }
 
 impl Asker {
@@ -333,6 +339,7 @@ impl<'a> Naive<'a> {
             CallerFact::HasRole(what) => Value::Bool(self.asker.roles.contains(what)),
             CallerFact::Tenant => self.asker.tenant.clone().unwrap_or(Value::Null),
             CallerFact::Session => Value::Null,
+            CallerFact::Confirmed(asked) => Value::Bool(CallerView::confirmed(self, *asked)),
         }
     }
 
@@ -518,6 +525,12 @@ impl CallerView for Naive<'_> {
 
     fn has_role(&self, role: &str) -> bool {
         self.asker.roles.contains(role)
+    }
+
+    fn confirmed(&self, asked: Confirmed) -> bool {
+        let [any, second] = self.asker.confirmed;
+        let at = if asked.factor == Factor::Any { any } else { second };
+        self.asker.user.is_some() && at.is_some_and(|at| NOW.0 - at.0 < asked.within_us)
     }
 
     fn tenant(&self) -> Option<&Value> {

@@ -12,7 +12,7 @@ use mainstay_lang::filter::{compile_aggregate, compile_filter};
 use mainstay_lang::fold::{specialise, specialise_filter};
 use mainstay_lang::schema::{Schema, TableId};
 use mainstay_lang::types::Type;
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 use mainstay_sql::plan::Images;
 use mainstay_sql::statement::{Bind, Statement};
 use mainstay_store::{Query, StoreError};
@@ -414,7 +414,10 @@ fn askers() -> Vec<Asker> {
         roles: roles.iter().map(|name| (*name).to_owned()).collect(),
         ..Asker::default()
     };
-    vec![Asker::default(), user(1, &[], &[]), user(2, &["a"], &["r"]), user(3, &["b"], &[])]
+    // One who has just shown who they are, and a second factor a while ago.
+    let shown = [1, 10].map(|minutes| Some(Timestamp(NOW.0 - minutes * 60_000_000)));
+    let confirmed = Asker { confirmed: shown, ..user(2, &["a"], &["r"]) };
+    vec![Asker::default(), user(1, &[], &[]), confirmed, user(3, &["b"], &[])]
 }
 
 /// How many expressions are asked of the rows of one database.

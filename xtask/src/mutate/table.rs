@@ -637,4 +637,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         replace: r"    if only_entry(answer)?.row_count == 1000 {",
         test: Rest,
     },
+    Mutant {
+        what: "what was shown a moment ago lasts for ever",
+        file: "crates/engine/src/ctx.rs",
+        find: r"is_some_and(|until| self.now < until)",
+        replace: r"is_some_and(|until| self.now < until || until.0 > 0)",
+        test: Reads,
+    },
+    Mutant {
+        what: "a second factor is taken for shown where the first was",
+        file: "crates/engine/src/ctx.rs",
+        find: r"            Factor::Second => self.confirmed_twice,
+",
+        replace: r"            Factor::Second => self.confirmed_twice.or(self.confirmed),
+",
+        test: Writes,
+    },
 ];

@@ -26,7 +26,8 @@ pub enum CallerPart {
     /// Each has the name of a role: `user.has_role("…")`.
     Roles,
     /// A request of a session is one only while there is such a row. Permissions in its column, where that is not null, are
-    /// all that the session has of those of its user.
+    /// all that the session has of those of its user. Two further columns, after commas, say when it has last shown who it is, and
+    /// when a second factor.
     Session,
     /// Somebody asks within a tenant only while there is such a row.
     Membership,
@@ -37,7 +38,7 @@ pub enum CallerPart {
 pub(crate) struct CallerSource {
     part: CallerPart,
     table: TableId,
-    column: ColumnId,
+    columns: Vec<ColumnId>,
     filter: Expr,
     params: Vec<Fact>,
     /// The tables that it reads, and for each the column that the filter asks to be the user.
@@ -71,11 +72,14 @@ impl CallerSource {
     pub(crate) fn compile(
         schema: &Schema,
         part: CallerPart,
-        (table, column, filter): (&str, &str, &str),
+        (table, columns, filter): (&str, &str, &str),
     ) -> Result<CallerSource, String> {
         let table = schema.table_named(table).ok_or_else(|| format!("there is no table `{table}`"))?;
-        let column =
-            table.column_named(column).ok_or_else(|| format!("{} has no column `{column}`", table.name))?.id;
+        let column = |name: &str| {
+            let column = table.column_named(name.trim()).map(|column| column.id);
+            column.ok_or_else(|| format!("{} has no column `{name}`", table.name))
+        };
+        let columns = columns.split(',').map(column).collect::<Result<Vec<ColumnId>, String>>()?;
         let compiled = compile_filter(schema, table.id, filter).map_err(|problems| {
             let words: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
             format!("`{filter}`: {}", words.join("; "))
@@ -88,7 +92,7 @@ impl CallerSource {
         let mut tables: HashMap<TableId, Option<ColumnId>> = HashMap::from([(table.id, None)]);
         tables.extend(tables_in(&compiled.condition).into_iter().map(|table| (table, None)));
         owners_in(&compiled.condition, &params, &mut tables);
-        Ok(CallerSource { part, table: table.id, column, filter: compiled.condition, params, tables })
+        Ok(CallerSource { part, table: table.id, columns, filter: compiled.condition, params, tables })
     }
 
     /// The tables that it reads. A row of one counts for a single user where a column says which; none: for any.
@@ -102,7 +106,7 @@ impl CallerSource {
 pub(super) struct Prepared {
     pub(super) part: CallerPart,
     statement: Arc<Statement>,
-    column: ColumnId,
+    columns: Vec<ColumnId>,
     params: Vec<Fact>,
 }
 
@@ -117,7 +121,7 @@ impl Prepared {
         Prepared {
             part: source.part,
             statement: Arc::new(mainstay_sql::images(schema, dialect, &images)),
-            column: source.column,
+            columns: source.columns.clone(),
             params: source.params.clone(),
         }
     }
@@ -146,9 +150,15 @@ impl Prepared {
         Query { values: self.statement.binds.iter().map(value).collect(), statement: self.statement.clone() }
     }
 
-    /// The values in its column.
+    /// The values in its column, or the first of several.
     pub(super) fn values(&self, rows: Vec<Vec<Value>>) -> Vec<Value> {
-        rows.into_iter().map(|mut row| row.swap_remove(self.column.0 as usize)).collect()
+        rows.into_iter().filter_map(|row| self.row(row).next()).collect()
+    }
+
+    /// The values in its columns of a row.
+    pub(super) fn row(&self, mut row: Vec<Value>) -> impl Iterator<Item = Value> {
+        let value = move |column: &ColumnId| std::mem::replace(&mut row[column.0 as usize], Value::Null);
+        self.columns.iter().map(value)
     }
 }
 

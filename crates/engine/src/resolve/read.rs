@@ -80,6 +80,7 @@ impl Resolver<'_> {
     /// # Errors
     /// As [`Resolver::read`].
     pub(crate) fn watched(&mut self, table: TableId, part: &Part) -> Result<Select, Error> {
+        self.guard.recent_check(table)?;
         let mut select = self.nested(&part.path, |resolver| resolver.select(table, part))?;
         select.order.clear();
         Ok(select)

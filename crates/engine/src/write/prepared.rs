@@ -411,7 +411,9 @@ fn is_steady(condition: &Expr) -> bool {
     condition.walk(&mut |expr| {
         let changes = matches!(
             expr.node,
-            Node::Clock(_) | Node::EventAt | Node::Caller(CallerFact::Tenant | CallerFact::Session)
+            Node::Clock(_)
+                | Node::EventAt
+                | Node::Caller(CallerFact::Tenant | CallerFact::Session | CallerFact::Confirmed(_))
         );
         steady &= !changes;
     });

@@ -85,6 +85,9 @@ impl<'a> Planner<'a> {
 
     /// One part at the top of a document.
     pub(super) fn top(&mut self, table: &'a Table, part: &Part) -> Result<Step, Error> {
+        if !part.create {
+            self.guard.recent_check(table.id)?;
+        }
         self.step(table, part, Role::Plain, None)
     }
 

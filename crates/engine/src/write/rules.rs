@@ -13,7 +13,10 @@ use mainstay_lang::value::Value;
 use super::prepared::Test;
 use super::rows::Image;
 use super::run::Run;
+use crate::bind::CallerEyes;
 use crate::catalog::Rule;
+use crate::confirmed::recent_required;
+use crate::ctx::Ctx;
 use crate::error::{Error, Key};
 use crate::within::within;
 
@@ -35,25 +38,38 @@ impl Run<'_> {
         row: &Image,
         change: Change<'_>,
     ) -> Result<Option<bool>, Error> {
+        self.truth_for(self.ctx, table, test, row, change).await
+    }
+
+    /// The same for the caller of a context.
+    async fn truth_for(
+        &mut self,
+        ctx: &Ctx,
+        table: TableId,
+        test: &Test,
+        row: &Image,
+        change: Change<'_>,
+    ) -> Result<Option<bool>, Error> {
         if let Some(local) = &test.local {
-            let eyes = self.eyes();
+            let eyes = CallerEyes::new(ctx);
             let env = Env {
                 row,
                 old: change.old.map(|image| &image[..]),
                 new: change.new.map(|image| &image[..]),
                 params: &[],
                 caller: &eyes,
-                now: self.ctx.now,
+                now: ctx.now,
                 event_at: None,
             };
             return local.test(&env).map_err(|error| Error::new(Key::Arithmetic, error.to_string()));
         }
-        Box::pin(self.asked_truth(table, test, row, change)).await
+        Box::pin(self.asked_truth(ctx, table, test, row, change)).await
     }
 
     /// The same, asked of the database.
     async fn asked_truth(
         &mut self,
+        ctx: &Ctx,
         table: TableId,
         test: &Test,
         row: &Image,
@@ -63,7 +79,7 @@ impl Run<'_> {
         if self.may_see_waiting(&test.condition) {
             self.settle().await?;
         }
-        let rows = self.values_as_stored(&statement, &row[..1], change).await?;
+        let rows = self.values_for(ctx, &statement, &row[..1], change).await?;
         Ok(match rows.first().and_then(|row| row.first()) {
             Some(Value::Bool(value)) => Some(*value),
             _ => None,
@@ -115,6 +131,7 @@ impl Run<'_> {
         }
         let rule = self.guard().rule(table, operation);
         if !self.allows(table, &rule, row, change).await? {
+            Box::pin(self.recent_check(table, &rule, row, change)).await?;
             Box::pin(self.note_refusal(table, operation, None, row, change, path)).await?;
             let name = &self.schema().table(table).name;
             let message = format!("you may not {} this {name}", verb(operation));
@@ -123,6 +140,7 @@ impl Run<'_> {
         for column in named {
             let Some(rule) = self.guard().column_rule(table, operation, *column) else { continue };
             if !self.allows(table, rule, row, change).await? {
+                Box::pin(self.recent_check(table, rule, row, change)).await?;
                 Box::pin(self.note_refusal(table, operation, Some(*column), row, change, path)).await?;
                 let name = &self.schema().table(table).column(*column).name;
                 let verb = if operation == Operation::Create { "give" } else { "change" };
@@ -130,6 +148,24 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Of a rule that a row does not pass: says so where it would, had the caller shown a moment ago who it is.
+    async fn recent_check(
+        &mut self,
+        table: TableId,
+        rule: &Rule,
+        row: &Image,
+        change: Change<'_>,
+    ) -> Result<(), Error> {
+        let Some(factor) = self.ctx.missing_of(rule) else { return Ok(()) };
+        let ctx = self.ctx.if_confirmed();
+        let Rule::When(condition) = rule else { return Ok(()) };
+        let test = self.prepared.test(condition);
+        match self.truth_for(&ctx, table, &test, row, change).await? {
+            Some(true) => Err(recent_required(factor)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the caller may see a row.
@@ -181,6 +217,7 @@ impl Run<'_> {
             if self.allows(table, &rule, row, Change::default()).await? {
                 return Ok(true);
             }
+            self.recent_check(table, &rule, row, Change::default()).await?;
         }
         self.note_refusal(table, operation, None, row, Change::default(), path).await?;
         let name = &self.schema().table(table).relation(relation).name;

@@ -279,9 +279,19 @@ impl<'a> Run<'a> {
         params: &[Value],
         change: Change<'_>,
     ) -> Result<Outcome, StoreError> {
+        self.query_for(self.ctx, statement, params, change).await
+    }
+
+    async fn query_for(
+        &mut self,
+        ctx: &Ctx,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        change: Change<'_>,
+    ) -> Result<Outcome, StoreError> {
         let images =
             bind::Images { old: change.old.map(|image| &image[..]), new: change.new.map(|image| &image[..]) };
-        let values = bind::values(&statement.binds, self.ctx, params, images);
+        let values = bind::values(&statement.binds, ctx, params, images);
         self.run(&Query { statement: statement.clone(), values }).await
     }
 
@@ -303,7 +313,18 @@ impl<'a> Run<'a> {
         params: &[Value],
         change: Change<'_>,
     ) -> Result<Vec<Vec<Value>>, StoreError> {
-        match self.query(statement, params, change).await? {
+        self.values_for(self.ctx, statement, params, change).await
+    }
+
+    /// The same for the caller of a context.
+    pub(super) async fn values_for(
+        &mut self,
+        ctx: &Ctx,
+        statement: &Arc<Statement>,
+        params: &[Value],
+        change: Change<'_>,
+    ) -> Result<Vec<Vec<Value>>, StoreError> {
+        match self.query_for(ctx, statement, params, change).await? {
             Outcome::Values(rows) => Ok(rows),
             _ => Err(StoreError::Other(format!("no values come back from: {}", statement.sql))),
         }

@@ -8,7 +8,7 @@ use mainstay_engine::error::Error;
 use mainstay_engine::part::{Operation, Part};
 
 use super::etag::TaggedRow;
-use super::{by_id, keep_private, not_found, only_entry, operation, shown, table, with_explanation};
+use super::{absent, by_id, keep_private, only_entry, operation, shown, table, with_explanation};
 use crate::call::{Call, json, not_modified};
 use crate::live::stream;
 
@@ -30,7 +30,8 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let explained = answer.explain.clone();
     let entry = only_entry(answer)?;
     if entry.row_count == 0 {
-        return Err(not_found(table));
+        let id = by_id(app.schema(), table, &call)?;
+        return Err(absent(&app, &call.ctx, table, id).await);
     }
     let (row, tag) = tagged.show(&app, entry.rows)?;
     if explained.is_some() {

@@ -1,7 +1,6 @@
 //! The links of an account as their owner sees them, and the end of one.
 
 use mainstay_engine::error::{Error, Key};
-use mainstay_engine::hook::Row;
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -11,6 +10,7 @@ use crate::identity::Identity;
 use crate::letters::Letter;
 use crate::provider::Provider;
 use crate::session::Place;
+use crate::ways::Ways;
 
 /// How often a link is tried to be ended beside others who write the same account.
 const TRIES: usize = 4;
@@ -43,38 +43,13 @@ impl Identity {
         let links = desk.rows("ExternalLogin", "owner == $owner", &[("owner", user.clone())]).await?;
         let not_there = || Error::new(Key::NotFound, "");
         let link = links.iter().find(|link| *link.key() == Value::Uuid(id)).ok_or_else(not_there)?;
-        let has_another_way = self.has_another_way(desk, user).await?;
-        if links.len() == 1 && !has_another_way {
-            let words = "This is the only way into the account: set a password or verify an address first.";
-            return Err(Error::new(Key::AuthLastWay, words));
-        }
-        let version = |link: &Row| link.value("updated").map(wire).unwrap_or_default();
-        let mut documents = Vec::new();
-        if !has_another_way {
-            // Of two that are ended at once one stays: whoever ends one writes the others, so that they cannot be ended as they were.
-            documents.extend(links.iter().filter(|other| other.key() != link.key()).map(|other| {
-                let set = json!({"used": desk.now().to_string()});
-                json!({"ExternalLogin": {"id": wire(other.key()), "if_updated": version(other), "set": set}})
-            }));
-        }
+        let mut documents = vec![Ways::of(desk, user).await?.hold()?];
         let provider = link.text("provider").unwrap_or_default().to_owned();
-        documents.push(
-            json!({"ExternalLogin": {"id": wire(link.key()), "if_updated": version(link), "delete": true}}),
-        );
+        documents.push(json!({"ExternalLogin": {"id": wire(link.key()), "delete": true}}));
         let detail = json!({"provider": provider});
         documents.push(event("provider.unlinked", Some(user), place.address.as_deref(), detail));
         let letter = Letter::Unlinked { user: wire(user), provider: self.label(&provider) };
         desk.ask_and_enqueue(documents, vec![letter.job()]).await.map(drop)
-    }
-
-    /// Whether somebody gets in without a provider: by a password, or by mail to an address that arrives.
-    async fn has_another_way(&self, desk: &Desk, user: &Value) -> Result<bool, Error> {
-        let values = [("owner", user.clone())];
-        if desk.row("PasswordLogin", "owner == $owner", &values).await?.is_some() {
-            return Ok(true);
-        }
-        let verified = desk.row("User", "id == $owner and email_verified != null", &values).await?;
-        Ok(verified.is_some())
     }
 
     /// The providers that somebody can sign in by who comes to a tenant, or to none.

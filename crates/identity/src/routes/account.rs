@@ -20,7 +20,7 @@ use crate::identity::Identity;
 use crate::letters::Letter;
 use crate::meters::{self, SignIn, signed_in};
 use crate::once::{Once, used};
-use crate::password::{Tested, password_check};
+use crate::password::Tested;
 use crate::session::NewSession;
 use crate::verify::verified;
 
@@ -57,7 +57,7 @@ pub(super) async fn register(State(identity): State<Arc<Identity>>, open: Open, 
     if !identity.options.registration {
         return Err(Error::new(Key::Forbidden, "Nobody can register here by themselves.").into());
     }
-    password_check(&identity.options.password, &password, &[&email, &name], "/password")?;
+    identity.password_accept(&password, &[&email, &name], "/password").await?;
     identity.hasher.has_room()?;
     let desk = identity.desk(&open.request);
     let counted = Counted::new(&format!("register {email}"), open.address().as_deref());
@@ -233,6 +233,8 @@ pub(super) async fn methods(State(identity): State<Arc<Identity>>, open: Open) -
         "anonymous": options.anonymous,
         "totp": true,
         "providers": identity.providers_shown(&desk, within).await?,
+        "passkey": true,
+        "mail_code": options.mail_code,
     });
     Ok(axum::Json(body).into_response())
 }

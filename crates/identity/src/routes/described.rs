@@ -2,6 +2,7 @@
 //!
 //! Each stands beside its handler in the table of routes, which nothing gets into without one.
 
+pub(super) mod factors;
 pub(super) mod providers;
 
 use mainstay_engine::error::Key;

@@ -15,7 +15,7 @@ use minijinja::context;
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use super::pages::{is_own_page, pairs, rendered, value};
+use super::pages::{is_own_page, pairs, value};
 use super::providers::redirect;
 use super::{Answered, SignedIn};
 use crate::cookies;
@@ -77,11 +77,10 @@ impl Identity {
         // A form may not lead elsewhere, and a page may: so it is a page that goes on.
         let shown = context! {
             app => desk.engine.schema().app.as_str(),
-            page => context! { title => "Link an account" },
-            style => self.options.style.as_deref(),
+            title => "Link an account",
             go => context! { url, label => self.label(name) },
         };
-        let mut response = rendered("links.html", shown)?;
+        let mut response = self.rendered("links.html", shown, None)?;
         response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
     }
@@ -103,14 +102,13 @@ impl Identity {
         });
         let shown = context! {
             app => desk.engine.schema().app.as_str(),
-            page => context! { title => "Linked accounts" },
-            style => self.options.style.as_deref(),
+            title => "Linked accounts",
             csrf => cookies::read(&by.headers, cookies::CSRF).unwrap_or_default(),
             own => minijinja::value::Serde(&own),
             others => minijinja::value::Serde(&others),
             problem => words,
             problem_key => problem.map(|error| error.key.text()),
         };
-        rendered("links.html", shown)
+        self.rendered("links.html", shown, None)
     }
 }

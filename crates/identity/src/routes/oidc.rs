@@ -51,9 +51,7 @@ pub(super) async fn start(
         Ok(response)
     };
     match begun.await {
-        Err(error) if is_for_people => {
-            pages::refused(&identity, &open.request.engine.schema().app, "login", &[], error)
-        }
+        Err(error) if is_for_people => pages::refused(&identity, &open, "login", (&[], None), error).await,
         done => done.map_err(Refusal),
     }
 }
@@ -73,6 +71,6 @@ pub(super) async fn callback(
             landed(&identity, open, by, (started, vouched)).await
         }
         // Who has started it, and how it was to go on, nobody can say.
-        Err(error) => providers::lost(&identity, &open, error),
+        Err(error) => providers::lost(&identity, &open, error).await,
     }
 }

@@ -54,7 +54,6 @@ pub(super) async fn landed(
 ) -> Answered {
     let desk = identity.desk(&open.request);
     let place = open.place(None);
-    let app = open.request.engine.schema().app.clone();
     if let Err(error) = &vouched {
         count(&started.provider, Some(error));
     }
@@ -84,7 +83,7 @@ pub(super) async fn landed(
             };
             match linked {
                 Ok(()) => Ok(redirect(&started.back)?),
-                Err(error) => pages::refused(identity, &app, "login", &[], error),
+                Err(error) => pages::refused(identity, &open, "login", (&[], None), error).await,
             }
         }
         (Way::Cookies, Ok(vouched)) => {
@@ -99,16 +98,16 @@ pub(super) async fn landed(
                     }
                     Ok(response)
                 }
-                Err(error) => pages::refused(identity, &app, "login", &[], error),
+                Err(error) => pages::refused(identity, &open, "login", (&[], None), error).await,
             }
         }
-        (_, Err(error)) => pages::refused(identity, &app, "login", &[], error),
+        (_, Err(error)) => pages::refused(identity, &open, "login", (&[], None), error).await,
     }
 }
 
 /// Where somebody lands of whom it is not known how their sign-in was to go on.
-pub(super) fn lost(identity: &Identity, open: &Open, error: Error) -> Answered {
-    pages::refused(identity, &open.request.engine.schema().app, "login", &[], error)
+pub(super) async fn lost(identity: &Arc<Identity>, open: &Open, error: Error) -> Answered {
+    pages::refused(identity, open, "login", (&[], None), error).await
 }
 
 /// A path with further members in its query, before what stands behind `#`.

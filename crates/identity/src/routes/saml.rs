@@ -72,7 +72,7 @@ pub(super) async fn start(
         None => Asked::AsItIs,
     };
     match begun(&identity, &open, (saml, anew), (back, way)).await {
-        Err(error) if is_for_people => shown(&identity, &open, error),
+        Err(error) if is_for_people => shown(&identity, &open, error).await,
         done => done.map_err(Refusal),
     }
 }
@@ -168,13 +168,13 @@ pub(super) async fn came(
     let desk = identity.desk(&open.request);
     match identity.arrival_back(&desk, &open.headers, (saml.name, arrival)).await {
         Ok((started, vouched)) => landed(&identity, open, by, (started, Ok(vouched))).await,
-        Err(error) => shown(&identity, &open, error),
+        Err(error) => shown(&identity, &open, error).await,
     }
 }
 
 /// Says on a page why nobody was signed in.
-fn shown(identity: &Identity, open: &Open, error: Error) -> Answered {
-    pages::refused(identity, &open.request.engine.schema().app, "login", &[], error)
+async fn shown(identity: &Arc<Identity>, open: &Open, error: Error) -> Answered {
+    pages::refused(identity, open, "login", (&[], None), error).await
 }
 
 async fn answered(identity: &Arc<Identity>, open: Open, name: &str, given: &[(String, String)]) -> Answered {
@@ -191,7 +191,7 @@ async fn answered(identity: &Arc<Identity>, open: Open, name: &str, given: &[(St
     };
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return shown(identity, &open, error),
+        Err(error) => return shown(identity, &open, error).await,
     };
     let desk = identity.desk(&open.request);
     let state = of(given, "RelayState").unwrap_or_default();
@@ -200,7 +200,7 @@ async fn answered(identity: &Arc<Identity>, open: Open, name: &str, given: &[(St
         Err(error) if error.key == Key::AuthProvider && saml.options.unsolicited => {
             return unsolicited(identity, open, saml, &answer).await;
         }
-        Err(error) => return shown(identity, &open, error),
+        Err(error) => return shown(identity, &open, error).await,
     };
     match believed(identity, &open, saml, (&started, state), &answer).await {
         Ok(arrival) => Ok(redirect(&format!("/auth/saml/{}/acs?arrival={arrival}", saml.name))?),
@@ -252,7 +252,7 @@ async fn unsolicited(
             }
             Ok(response)
         }
-        Err(error) => shown(identity, &open, error),
+        Err(error) => shown(identity, &open, error).await,
     }
 }
 

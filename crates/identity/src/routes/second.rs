@@ -11,15 +11,15 @@ use mainstay_http::Refusal;
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use totp_rs::{Algorithm, Builder, Totp};
-use uuid::Uuid;
 
 use super::{Answered, Open, SignedIn, done, fields, nothing_more};
-use crate::attempts::Counted;
 use crate::desk::{Desk, event, is_race, wire};
+use crate::factor::{Pending, counted, totp_of};
 use crate::identity::Identity;
-use crate::once::{Once, used, using};
-use crate::session::{NewSession, Place};
-use crate::token::{hash_of, new_token, random};
+use crate::once::used;
+use crate::passkey::passkeys_of;
+use crate::session::Place;
+use crate::token::{hash_of, random};
 
 /// Recovery codes that somebody has.
 const CODES: usize = 10;
@@ -27,29 +27,7 @@ const CODES: usize = 10;
 /// Bytes of a key: as many as SHA-1 yields (RFC 4226 §4).
 const KEY_BYTES: usize = 20;
 
-/// How many have a factor is asked for once, so a code is counted like a password.
-fn counted(user: &Value, place: &Place) -> Counted {
-    Counted::new(&format!("second {user}"), place.address.as_deref())
-}
-
 impl Identity {
-    /// Where somebody has a second factor: the ticket with which it is shown.
-    pub(crate) async fn second_factor(
-        &self,
-        desk: &Desk,
-        new: &NewSession<'_>,
-    ) -> Result<Option<String>, Error> {
-        if totp_of(desk, new.user).await?.is_none() {
-            return Ok(None);
-        }
-        let ticket = new_token()?;
-        let within = new.within.map(|id| id.to_string());
-        let data =
-            json!({"within": within, "device": new.place.device, "method": new.method, "via": new.place.via});
-        desk.ask(vec![Once::Second.keep(desk, &ticket, Some(new.user), None, data)]).await?;
-        Ok(Some(ticket))
-    }
-
     fn totp(&self, app: &str, row: &Row, account: &str) -> Result<Totp, Error> {
         let owner = row.value("owner")?.to_string();
         let key = row.text("key").unwrap_or_default();
@@ -106,10 +84,6 @@ fn clock_codes(app: &str, key: Vec<u8>, account: &str) -> Result<Totp, Error> {
         .map_err(|error| Error::internal(format!("codes by the clock: {error}")))
 }
 
-async fn totp_of(desk: &Desk, user: &Value) -> Result<Option<Row>, Error> {
-    desk.row("TotpLogin", "owner == $owner and confirmed != null", &[("owner", user.clone())]).await
-}
-
 async fn recovery_code_using(desk: &Desk, user: &Value, code: &str) -> Result<Option<Json>, Error> {
     let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     let hash = hash_of(&format!("{user} {}", code.to_ascii_lowercase()));
@@ -121,13 +95,19 @@ async fn recovery_code_using(desk: &Desk, user: &Value, code: &str) -> Result<Op
     Ok(Some(json!({"RecoveryCode": {"id": wire(row.key()), "if_updated": version, "set": set}})))
 }
 
-fn wrong() -> Error {
+pub(super) fn wrong() -> Error {
     Error::new(Key::AuthCode, "This code is not right, was used, or is too old.")
 }
 
 /// Of two who come with one code at once, one is refused.
-fn code_used(error: Error) -> Error {
+pub(super) fn code_used(error: Error) -> Error {
     if is_race(&error) { wrong() } else { error }
+}
+
+/// The same with a ticket, which of two who come with it one has used.
+pub(super) fn too_late(error: Error) -> Error {
+    let is_ticket = error.errors.iter().any(|field| field.path.contains("OneTimeToken"));
+    if is_ticket { used(error) } else { code_used(error) }
 }
 
 /// Makes a key that counts once a code of it was shown.
@@ -190,7 +170,7 @@ pub(super) async fn confirm(State(identity): State<Arc<Identity>>, by: SignedIn,
 }
 
 /// New codes, and the documents that put them in the place of older ones.
-fn new_codes(user: &Value) -> Result<(Vec<String>, Vec<Json>), Error> {
+pub(super) fn new_codes(user: &Value) -> Result<(Vec<String>, Vec<Json>), Error> {
     let mut codes = Vec::with_capacity(CODES);
     let mut documents = vec![json!({"RecoveryCode": {"owner": wire(user), "delete": true}})];
     for _ in 0..CODES {
@@ -209,7 +189,7 @@ fn new_codes(user: &Value) -> Result<(Vec<String>, Vec<Json>), Error> {
 pub(super) async fn recovery_codes(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
     let desk = identity.desk(&by.request);
     by.recent_session(&identity, &desk).await?;
-    if totp_of(&desk, &by.user).await?.is_none() {
+    if totp_of(&desk, &by.user).await?.is_none() && passkeys_of(&desk, &by.user, None).await?.is_empty() {
         return Err(Error::new(Key::Request, "There is no second factor yet.").into());
     }
     let (codes, mut documents) = new_codes(&by.user)?;
@@ -242,20 +222,10 @@ pub(super) async fn verify(
             .map_err(code_used)?;
         return Ok(nothing_more());
     };
-    let row = Once::Second.find(&desk, &ticket).await?;
-    let user = row.value("owner")?.clone();
-    let data: Json = row.get("data")?;
-    let mut place = open.place(data["device"].as_str().map(str::to_owned));
-    place.via = serde_json::from_value(data["via"].clone()).ok();
-    let within = data["within"].as_str().and_then(|id| Uuid::try_parse(id).ok());
-    let along = vec![using(&desk, &row), identity.code_using(&desk, &user, &code, &place).await?];
-    let method = data["method"].as_str().unwrap_or("password");
-    let new = NewSession { user: &user, method, is_twofold: true, within, actor: None, place: &place };
-    let too_late = |error: Error| {
-        let is_ticket = error.errors.iter().any(|field| field.path.contains("OneTimeToken"));
-        if is_ticket { used(error) } else { code_used(error) }
-    };
-    let tokens = identity.session_begin(&desk, new, along).await.map_err(too_late)?;
+    let pending = Pending::find(&desk, &ticket).await?;
+    let place = open.place(pending.device.clone());
+    let along = vec![identity.code_using(&desk, &pending.user, &code, &place).await?];
+    let tokens = identity.second_shown(&desk, &pending, &place, along).await.map_err(too_late)?;
     identity.welcome(&open, &tokens).await
 }
 
@@ -267,12 +237,15 @@ pub(super) async fn disable(State(identity): State<Arc<Identity>>, by: SignedIn,
     by.session_row(&desk).await?;
     let place = by.place();
     let document = identity.code_using(&desk, &by.user, &code, &place).await?;
-    let documents = vec![
+    let mut documents = vec![
         document,
         json!({"TotpLogin": {"owner": wire(&by.user), "delete": true}}),
-        json!({"RecoveryCode": {"owner": wire(&by.user), "delete": true}}),
         event("totp.disabled", Some(&by.user), place.address.as_deref(), json!({})),
     ];
+    // They stand in for passkeys as well.
+    if passkeys_of(&desk, &by.user, None).await?.is_empty() {
+        documents.push(json!({"RecoveryCode": {"owner": wire(&by.user), "delete": true}}));
+    }
     desk.ask(documents).await.map_err(code_used)?;
     Ok(nothing_more())
 }

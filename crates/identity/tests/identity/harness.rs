@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use mainstay_engine::plugin::Plugins;
+use axum::Router;
+use axum::routing::get;
+use mainstay_engine::ctx::Factor;
+use mainstay_engine::plugin::{Plugin, Plugins, Setup};
 use mainstay_engine::{Clock, Engine, MayChange, Options, limits::Limits};
-use mainstay_http::{Server, Subject, TokenSecret, issue_token};
+use mainstay_http::{Refusal, RequestCtx, Server, SetupHttp as _, Subject, TokenSecret, issue_token};
 use mainstay_identity::{IdentityOptions, IdentityPlugin, PasswordOptions};
 use mainstay_jobs::{Jobs, JobsPlugin, Worker, WorkerOptions};
 use mainstay_lang::analyse::analyse;
@@ -46,6 +49,27 @@ table Stock (tenant) {
   allow write if user.can("stock/manage")
 }
 
+/// What is only for whoever has just shown who they are.
+table Vault {
+  owner  User       immutable
+  text   text(100)
+
+  allow read, create, update if owner == user and user.confirmed(5 minutes)
+  allow delete               if owner == user and user.confirmed_twice(5 minutes)
+}
+
+/// What is partly so.
+table Letter {
+  owner    User       immutable
+  text     text(100)
+  private  bool
+
+  allow read         if owner == user and (not private or user.confirmed(5 minutes))
+  allow create       if owner == user
+  allow update(text) if user.confirmed(5 minutes)
+  allow update       if owner == user
+}
+
 extend User { allow read if id == user.id }
 "#;
 
@@ -65,6 +89,8 @@ pub(crate) struct Node {
     pub(crate) url: String,
     pub(crate) engine: Arc<Engine>,
     client: reqwest::Client,
+    /// The same, which goes nowhere by itself.
+    still: reqwest::Client,
     stops: Vec<oneshot::Sender<()>>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -113,6 +139,23 @@ pub(crate) fn options() -> IdentityOptions {
     }
 }
 
+/// A plugin with a route of its own, for whoever has just shown a second factor.
+struct Door;
+
+impl Plugin for Door {
+    fn name(&self) -> &str {
+        "door"
+    }
+
+    fn build(&self, setup: &mut Setup<'_>) {
+        let open = async |request: RequestCtx| -> Result<&'static str, Refusal> {
+            request.ctx.require_confirmed(Factor::Second, Duration::from_secs(300))?;
+            Ok("open")
+        };
+        setup.routes(Router::new().route("/door", get(open)));
+    }
+}
+
 /// A server on a database that some options name.
 pub(crate) async fn node(stored: &StoreOptions, templates: &Path, options: IdentityOptions) -> Node {
     node_at(stored, templates, (APP, options), Clock::default()).await
@@ -126,7 +169,11 @@ async fn node_at(
 ) -> Node {
     let mut plugins = Plugins::default();
     let mail = MailOptions::captured("shop@example.com".parse().unwrap(), templates);
-    plugins.add(JobsPlugin::default()).add(MailPlugin::new(mail)).add(IdentityPlugin::new(options.clone()));
+    plugins
+        .add(JobsPlugin::default())
+        .add(MailPlugin::new(mail))
+        .add(IdentityPlugin::new(options.clone()))
+        .add(Door);
     let mut sources = plugins.sources();
     sources.add("app.stay", source);
     let analysis = analyse(&sources);
@@ -158,7 +205,9 @@ async fn node_at(
         tokio::spawn(worker.run(async move { drop(worker_stopped.await) })),
     ];
     let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-    Node { url, engine, client, stops: vec![stop_server, stop_worker], tasks }
+    let still = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+    let still = still.build().unwrap();
+    Node { url, engine, client, still, stops: vec![stop_server, stop_worker], tasks }
 }
 
 impl Node {
@@ -178,6 +227,11 @@ impl Node {
 
     pub(crate) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// A request whose answer is looked at wherever it leads.
+    pub(crate) fn request_without_following(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.still.request(method, format!("{}{path}", self.url))
     }
 
     /// Nobody asks, from an address of its own each time, so that nothing is counted together.

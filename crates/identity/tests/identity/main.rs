@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by stopping")]
 
 mod accounts;
+mod authenticator;
 mod authorisation;
 mod away;
 mod crash;
@@ -12,12 +13,16 @@ mod hostile;
 mod keys;
 mod linked;
 mod live;
+mod mail_codes;
 mod merging;
 mod metrics;
 mod oidc;
 mod openapi;
 mod pages;
+mod passkeys;
 mod passwords;
+mod policy;
+mod recent;
 mod roles;
 mod saml;
 mod second;

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use mainstay_engine::sealed::Sealer;
 use mainstay_testkit::socket::{Heard, Socket};
 use reqwest::Method;
 use serde_json::{Value as Json, json};
@@ -235,6 +239,38 @@ fn a_socket_is_closed_when_its_session_ends() {
         refresh(node, &login.text("refresh")).await.expect(200);
         node.query(json!({"Session": {"ended": null, "all": true, "set": {"ended": "2026-01-01T00:00:00Z", "reason": "revoked"}}})).await;
         assert!(matches!(socket.hear_any().await, Heard::Closed(4401, _)));
+        app.node.stop().await;
+    });
+}
+
+#[test]
+fn an_access_token_that_has_ended_is_refused() {
+    on_each(async |kind| {
+        let app = App::start(kind).await;
+        let node = &app.node;
+        node.user("ann", &[]).await;
+        let access = node.login("ann").await.text("access");
+        let decoded = |part: usize| -> Json {
+            let part = access.split('.').nth(part).unwrap();
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+        };
+        let (kid, claims) = (decoded(0)["kid"].as_str().unwrap().to_owned(), decoded(1));
+        // The key that signs, as the server opens it.
+        let lookup = node.engine.lookup("SigningKey", "ends > @2000-01-01T00:00:00Z").unwrap();
+        let rows = node.engine.look_up(&lookup, Instant::now() + Duration::from_secs(10), &[]).await.unwrap();
+        let sealer = Sealer::new(&crate::harness::SECRET, "signing keys");
+        let private = sealer.open(rows[0].text("private").unwrap(), &kid).unwrap();
+        let now = mainstay_jobs::Clock::default().now().0 / 1_000_000;
+        let ending = |at: i64| {
+            let mut claims = claims.clone();
+            claims["exp"] = json!(at);
+            let header = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) };
+            encode(&header, &claims, &EncodingKey::from_ed_der(&private)).unwrap()
+        };
+        node.get_as(&ending(now + 60), "/auth/me").await.expect(200);
+        // Clocks may differ by five seconds.
+        node.get_as(&ending(now - 6), "/auth/me").await.refused(401, "auth.credentials");
+        node.get_as(&ending(0), "/auth/me").await.refused(401, "auth.credentials");
         app.node.stop().await;
     });
 }

@@ -4,12 +4,13 @@ use super::many::Relation;
 use super::path::Thing;
 use super::{CallerUse, Checker, compare};
 use crate::diagnostic::Diagnostic;
-use crate::expr::{CallerFact, Clock, Expr, Node};
+use crate::expr::{CallerFact, Clock, Confirmed, Expr, Factor, Node};
 use crate::functions::{self, Kind, Lowering, Returns, Signature};
 use crate::naming::did_you_mean;
 use crate::source::Span;
 use crate::syntax::{self, ExprKind, Name};
 use crate::types::Type;
+use crate::value::Value;
 
 impl Checker<'_> {
     pub(super) fn call(
@@ -98,7 +99,7 @@ impl Checker<'_> {
     ) -> Option<Expr> {
         if let ExprKind::Name(name) = &compare::bare(base).kind
             && name.text == "user"
-            && matches!(method.text.as_str(), "can" | "has_role")
+            && matches!(method.text.as_str(), "can" | "has_role" | "confirmed" | "confirmed_twice")
         {
             return self.caller_fact(name, method, args, span);
         }
@@ -122,6 +123,14 @@ impl Checker<'_> {
             let message = format!("{} does not know the caller", self.place.what);
             return self.error("expression.misplaced", user.span, message);
         }
+        let factor = match method.text.as_str() {
+            "confirmed" => Some(Factor::Any),
+            "confirmed_twice" => Some(Factor::Second),
+            _ => None,
+        };
+        if let Some(factor) = factor {
+            return self.confirmed(factor, user, method, args, span);
+        }
         let [syntax::Expr { kind: ExprKind::Text(text), .. }] = args else {
             let message = format!("`user.{}` takes one text, such as \"alert/read\"", method.text);
             return self.error("function.arguments", span, message);
@@ -132,5 +141,34 @@ impl Checker<'_> {
             CallerFact::HasRole(text.clone())
         };
         Some(Expr { node: Node::Caller(fact), ty: Type::Bool, span })
+    }
+
+    /// `user.confirmed(5 minutes)`: for authors alone, because whoever asks knows it anyway, and rules are what it is for.
+    fn confirmed(
+        &mut self,
+        factor: Factor,
+        user: &Name,
+        method: &Name,
+        args: &[syntax::Expr],
+        span: Span,
+    ) -> Option<Expr> {
+        if !self.place.trusted {
+            let message = format!("`user.{}` is asked by rules, not by {}", method.text, self.place.what);
+            return self.error("expression.misplaced", user.span, message);
+        }
+        let within = match args {
+            [within] => self.check(within, Some(&Type::Duration)),
+            _ => None,
+        };
+        match within.map(|within| within.node) {
+            Some(Node::Literal(Value::Duration(within))) if within.0 > 0 => {
+                let fact = CallerFact::Confirmed(Confirmed { factor, within_us: within.0 });
+                Some(Expr { node: Node::Caller(fact), ty: Type::Bool, span })
+            }
+            _ => {
+                let message = format!("`user.{}` takes one length of time, such as `5 minutes`", method.text);
+                self.error("function.arguments", span, message)
+            }
+        }
     }
 }

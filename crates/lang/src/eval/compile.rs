@@ -63,6 +63,7 @@ fn caller(fact: &CallerFact) -> Step {
         CallerFact::HasRole(role) => Step::HasRole(role.clone()),
         CallerFact::Tenant => Step::Tenant,
         CallerFact::Session => Step::Session,
+        CallerFact::Confirmed(asked) => Step::Confirmed(*asked),
     }
 }
 

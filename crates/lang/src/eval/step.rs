@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::operate;
 use super::{Env, EvalError, Scalar};
-use crate::expr::{ArithmeticOp, CompareOp, Function};
+use crate::expr::{ArithmeticOp, CompareOp, Confirmed, Function};
 use crate::ops::text;
 use crate::schema::ColumnId;
 use crate::types::EnumType;
@@ -31,6 +31,7 @@ pub(super) enum Step {
     SignedIn,
     Can(String),
     HasRole(String),
+    Confirmed(Confirmed),
     Tenant,
     Session,
     Now,
@@ -103,6 +104,7 @@ impl Step {
             Step::SignedIn
             | Step::Can(_)
             | Step::HasRole(_)
+            | Step::Confirmed(_)
             | Step::Not(_)
             | Step::And(_)
             | Step::Or(_)
@@ -119,6 +121,7 @@ impl Step {
             Step::SignedIn => Ok(Some(env.caller.signed_in())),
             Step::Can(permission) => Ok(Some(env.caller.can(permission))),
             Step::HasRole(role) => Ok(Some(env.caller.has_role(role))),
+            Step::Confirmed(asked) => Ok(Some(env.caller.confirmed(*asked))),
             Step::Not(inner) => Ok(inner.test(env)?.map(|truth| !truth)),
             Step::And(items) => decide(items, env, false),
             Step::Or(items) => decide(items, env, true),

@@ -37,6 +37,10 @@ impl CallerView for Ann {
         permission == "read"
     }
 
+    fn confirmed(&self, _: crate::expr::Confirmed) -> bool {
+        false
+    }
+
     fn has_role(&self, _: &str) -> bool {
         false
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mainstay_engine::ctx::Caller;
 use mainstay_engine::error::{Error, Key};
 use mainstay_lang::schema::TableId;
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 
 use super::{Batch, Buffer, Hub, Session, SessionId, Subscription};
 use crate::queue::{Closed, Event, EventKind, Queue};
@@ -69,7 +69,10 @@ impl Hub {
             self.remove(sub);
         }
         self.unindex(id);
-        self.sessions.remove(&id);
+        let gone = self.sessions.remove(&id);
+        if let Some(at) = gone.and_then(|session| session.standing).and_then(|standing| standing.ends) {
+            self.ends.remove(&(at, id));
+        }
         if self.sessions.is_empty() {
             self.cursor = None;
         }
@@ -137,7 +140,9 @@ impl Hub {
         session.is_loading = true;
         session.again = false;
         session.touched.clear();
-        session.standing = None;
+        if let Some(at) = session.standing.take().and_then(|standing| standing.ends) {
+            self.ends.remove(&(at, id));
+        }
         self.read(id, None, &subs);
     }
 
@@ -168,6 +173,7 @@ impl Hub {
             }
         };
         session.standing = Some(standing.clone());
+        self.ends.extend(standing.ends.map(|at| (at, id)));
         let touched = std::mem::take(&mut session.touched);
         self.index(id, Some(&standing.ctx.caller));
         let rows = self.sessions.get(&id).map(|session| session.rows.as_slice()).unwrap_or_default();
@@ -188,6 +194,14 @@ impl Hub {
         let sessions = self.sessions.iter().filter(|(_, session)| is_outdated(session));
         let outdated: Vec<SessionId> = sessions.map(|(id, _)| *id).collect();
         outdated.into_iter().for_each(|id| self.refresh(id));
+    }
+
+    /// Freezes the sessions for which it is too long ago by now that they have shown who they are.
+    pub(super) fn freeze_ended(&mut self, now: Timestamp) {
+        while let Some((at, id)) = self.ends.first().copied().filter(|(at, _)| *at < now) {
+            self.ends.remove(&(at, id));
+            self.refresh(id);
+        }
     }
 
     /// Freezes the sessions whose callers a batch may have changed; all of them where it changes the rules.

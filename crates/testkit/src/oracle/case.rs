@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mainstay_lang::schema::{RelationKind, Schema};
-use mainstay_lang::value::Value;
+use mainstay_lang::value::{Timestamp, Value};
 use serde_json::{Value as Json, json};
 
 use super::model::{App, Doc};
@@ -66,6 +66,7 @@ impl Case {
             "permissions": self.asker.permissions,
             "roles": self.asker.roles,
             "tenant": self.asker.tenant.as_ref().map(json_of),
+            "confirmed": self.asker.confirmed.map(|at| at.map(|at| at.0)),
         });
         let pretty = |json: &Json| serde_json::to_string_pretty(json).expect("JSON has a text");
         let rows = rows.as_object().into_iter().flatten().map(|(name, rows)| {
@@ -122,6 +123,7 @@ impl Case {
                         admin: caller["admin"] == true,
                         permissions: names("permissions"),
                         roles: names("roles"),
+                        confirmed: [0, 1].map(|at| caller["confirmed"][at].as_i64().map(Timestamp)),
                     };
                 }
                 "request" => case.request = Doc::of(&read()),

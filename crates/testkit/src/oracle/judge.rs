@@ -67,6 +67,9 @@ pub async fn read(
         (Ok(_), Err(error)) if error.key == Key::Arithmetic && database.kind == DatabaseKind::Postgres => {
             Verdict::Undecided
         }
+        (_, Err(error)) if error.key == Key::AuthRecent && sees_nothing(&oracle.naive, request) => {
+            Verdict::Refused(error.key)
+        }
         _ => compare(&expected, &oracle.refused(request), &found),
     };
     match (&verdict, &found) {
@@ -96,6 +99,23 @@ pub async fn execute(
     Ok(match database.engine.execute(&ctx, &operation).await {
         Ok(response) => Ok(serde_json::from_str(&render(&response, false))?),
         Err(error) => Err(error),
+    })
+}
+
+/// Whether somebody may be told that all they lack is to have shown a moment ago who they are: of a table that they name they see no
+/// row as it is.
+fn sees_nothing(naive: &Naive<'_>, request: &Json) -> bool {
+    let documents = match request {
+        Json::Array(documents) => documents.iter().collect(),
+        document => vec![document],
+    };
+    let mut names =
+        documents.iter().filter_map(|document| document.as_object()).flat_map(|document| document.keys());
+    names.any(|name| {
+        let table = naive.schema.table_named(name);
+        table.is_some_and(|table| {
+            !naive.world.rows(table.id).iter().any(|row| naive.readable(table.id, row).unwrap_or(true))
+        })
     })
 }
 
@@ -173,6 +193,15 @@ async fn judged_write(
         let is_open = |key| (key == Key::Check && !said.open_checks.is_empty()) || key == Key::Warnings;
         match (&expected, &found) {
             (Err(Stop::Undecided), _) => return Ok(Verdict::Undecided),
+            // In the place of another refusal, or of finding nothing.
+            (_, Err(error)) if error.key == Key::AuthRecent => {
+                let added = added::read(&schema, world);
+                let naive = Naive { schema: &schema, world, at_start: world, asker, now: NOW, added: &added };
+                return match expected.is_err() || sees_nothing(&naive, request) {
+                    true => Ok(Verdict::Refused(error.key)),
+                    false => Ok(differs(format!("{expected:?}"), &found, "")),
+                };
+            }
             (_, Err(error)) if error.key == Key::Warnings && said.has_warnings() => {
                 let told: BTreeSet<String> = error.warnings.iter().map(|w| w.message.clone()).collect();
                 let is_complete = said.is_told(&told, &said.warnings, &said.open_warnings);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use mainstay_lang::value::Timestamp;
+
 use super::case::{AppText, Case};
 use super::generate;
 use super::judge::{self, Verdict};
@@ -14,7 +16,7 @@ use crate::cases::{cases, first_seed, shrinking};
 use crate::database::{Database, DatabaseKind};
 use crate::dice::Dice;
 use crate::naive::Asker;
-use crate::rows::{self, key};
+use crate::rows::{self, NOW, key};
 
 /// How many requests are made on one database.
 const REQUESTS: usize = 30;
@@ -167,6 +169,13 @@ pub(super) fn asker(dice: &mut Dice, users: usize) -> Asker {
     }
     if dice.one_in(3) {
         asker.roles.insert("r".to_owned());
+    }
+    // Just now, too long ago for what rules ask, or never.
+    for at in &mut asker.confirmed {
+        *at = match dice.below(3) {
+            0 => None,
+            minutes => Some(Timestamp(NOW.0 - 60_000_000 * if minutes == 1 { 1 } else { 10 })),
+        };
     }
     asker
 }

@@ -40,6 +40,8 @@ fn names_and_paths() {
         ("user.code == title", "(Eq user.code title)"),
         ("signed_in and user != null", "(and SignedIn (some User))"),
         ("user.can(\"a/b\") or user.has_role(\"x\")", "(or Can(\"a/b\") HasRole(\"x\"))"),
+        ("user.confirmed(5 minutes)", "Confirmed(Confirmed { factor: Any, within_us: 300000000 })"),
+        ("user.confirmed_twice(1 hour)", "Confirmed(Confirmed { factor: Second, within_us: 3600000000 })"),
         ("owner.boss == user", "(Eq owner.boss User)"),
         ("data.address.city == \"Bern\"", "(Eq (json data address.city) \"Bern\":text)"),
         (

@@ -280,6 +280,10 @@ fn names_in_expressions() {
             "E expression.misplaced [this] `this` is the outer row inside `any(…)` and its kin · leave `this.` away: a bare name is a column of the row itself",
         ),
         (
+            "user.confirmed(5)",
+            "E function.arguments [user.confirmed(5)] `user.confirmed` takes one length of time, such as `5 minutes`",
+        ),
+        (
             "user.can(title)",
             "E function.arguments [user.can(title)] `user.can` takes one text, such as \"alert/read\"",
         ),

@@ -238,6 +238,18 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "identity.mail_code",
+        flag: "identity-mail-code",
+        placeholder: "yes|no",
+        default: "no",
+        help: "Whether a code is sent by mail after the password of whoever has no second factor of their own.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.mail_code = yes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "identity.sessions",
         flag: "identity-sessions",
         placeholder: "N",
@@ -273,6 +285,44 @@ pub(super) const SETTINGS: &[Setting] = &[
         secret: false,
         apply: |config, text| {
             config.identity.password.length_min = size(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_days",
+        flag: "identity-password-days",
+        placeholder: "N",
+        default: "0",
+        help: "Days that a password is good for; whoever signs in with an older one has to choose another. 0: for ever.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password.days_max = small(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_remembered",
+        flag: "identity-password-remembered",
+        placeholder: "N",
+        default: "0",
+        help: "How many of somebody's last passwords, the present one included, are not taken again: at most 24. 0: any is.",
+        secret: false,
+        apply: |config, text| {
+            // Each is a hash to be made, which takes a while by design.
+            config.identity.password.remembered =
+                size(text).ok().filter(|last| *last <= 24).ok_or("at most 24")?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.password_list",
+        flag: "identity-password-list",
+        placeholder: "FILE",
+        default: "",
+        help: "A file of passwords that nobody may take, sorted by bytes: plain, or SHA-1 in hexadecimal as lists of breached passwords are. None unless said.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.password_list = Some(text.into());
             Ok(())
         },
     },
