@@ -43,7 +43,7 @@ pub(crate) fn prepare(folder: &Path, database: Option<&str>) -> Result<Data> {
     let app = folder.join("app");
     fs::create_dir_all(&app)?;
     fs::copy(root.join("bench/app/bench.stay"), app.join("bench.stay"))?;
-    let secret = "a secret of the benchmark, good for nothing".to_owned();
+    let secret = "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU".to_owned();
 
     let run = |words: &[&str]| -> Result<String> {
         let mut command = Command::new(&binary);

@@ -18,7 +18,7 @@ use crate::servers::{Server, free_port};
 
 const APP: &str =
     "app people\nuse identity\n\ntable Item {\n  title text(200)\n  allow read if signed_in\n}\n";
-const SECRET: &str = "a secret of the benchmark, good for nothing";
+const SECRET: &str = "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU";
 const PASSWORD: &str = "a boat that sings by night";
 
 /// Accounts that are tried once each, and as many that are none.

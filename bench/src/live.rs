@@ -86,7 +86,7 @@ fn mainstay(folder: &Path, name: &str) -> Result<Subject> {
     command.arg("serve").arg(&app).args(["--listen", &format!("127.0.0.1:{port}"), "--env", "production"]);
     command
         .args(["--log-level", "warn"])
-        .env("MAINSTAY_AUTH_SECRET", "a secret of the benchmark, good for nothing");
+        .env("MAINSTAY_AUTH_SECRET", "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU");
     Ok(Subject { server: Server::start(command, port)?, way: Way::Mainstay })
 }
 

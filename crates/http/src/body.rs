@@ -8,7 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
@@ -17,6 +20,7 @@ use tokio::time::{Sleep, sleep};
 use tower::BoxError;
 
 use crate::limits::{BodyRoom, InFlight};
+use crate::mount::Refusal;
 use crate::options::Limits;
 
 /// A body with the room that it takes, which is given back when this is dropped.
@@ -125,6 +129,17 @@ fn too_large(limits: &Limits) -> Error {
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Around a handler that reads JSON: a form of another site's page is turned away, which browsers send without asking first.
+pub(crate) async fn json_alone(request: Request, next: Next) -> Response {
+    let is_empty = request.body().size_hint().exact() == Some(0);
+    if !is_empty || request.headers().contains_key(header::CONTENT_TYPE) {
+        if let Err(error) = expect_json(request.headers()) {
+            return Refusal(error).into_response();
+        }
+    }
+    next.run(request).await
 }
 
 /// A body without a media type is refused too: browsers send such ones across origins without asking first.

@@ -23,7 +23,7 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use crate::admit::Admission;
 use crate::app::App;
-use crate::body::PacedBody;
+use crate::body::{PacedBody, json_alone};
 use crate::observe::Observation;
 use crate::openapi::{Described, RouteDocs};
 use crate::router::NO_ROUTE;
@@ -70,7 +70,8 @@ pub trait SetupHttp {
     /// Adds routes. Two plugins may not take the same path.
     fn routes(&mut self, router: axum::Router) -> &mut Self;
 
-    /// Adds routes with what is said of each: method, path, handler, description. `{name}` is a place in a path.
+    /// Adds routes with what is said of each: method, path, handler, description. `{name}` is a place in a path. Those that change
+    /// something take JSON alone, unless their description says otherwise ([`RouteDocs::any_media`]).
     fn route_table<S: Clone + Send + Sync + 'static>(&mut self, table: RouteTable<S>, state: S) -> &mut Self;
 
     /// Says what a route is that was added by [`SetupHttp::routes`]: it stands in the app's OpenAPI document then.
@@ -99,6 +100,8 @@ impl SetupHttp for Setup<'_> {
     fn route_table<S: Clone + Send + Sync + 'static>(&mut self, table: RouteTable<S>, state: S) -> &mut Self {
         let mut router = axum::Router::new();
         for (method, path, handler, docs) in table {
+            let takes_json_alone = method != "GET" && !docs.takes_any_media();
+            let handler = if takes_json_alone { handler.layer(from_fn(json_alone)) } else { handler };
             router = router.route(path, handler);
             self.describe(method, path, docs);
         }

@@ -285,16 +285,17 @@ impl Identity {
         in_cookies: bool,
         merged: Option<Json>,
     ) -> Answered {
-        let mut body = json!({
-            "expires": tokens.access_ends.to_string(),
-            "user": user_json(request, tokens).await?,
-        });
+        let mut body = json!({});
+        if !in_cookies {
+            body["access"] = json!(tokens.access);
+            body["refresh"] = json!(tokens.refresh);
+        }
+        body["expires"] = json!(tokens.access_ends.to_string());
+        body["user"] = user_json(request, tokens).await?;
         if let Some(merged) = merged {
             body["merged"] = merged;
         }
         if !in_cookies {
-            body["access"] = json!(tokens.access);
-            body["refresh"] = json!(tokens.refresh);
             return Ok(private(axum::Json(body).into_response()));
         }
         let mut response = private(axum::Json(body).into_response());

@@ -35,7 +35,7 @@ impl Ways {
     ///
     /// # Errors
     /// [`Key::AuthLastWay`] when there is no other.
-    pub(crate) fn hold(&self) -> Result<Json, Error> {
+    pub(crate) fn hold(&self, desk: &Desk) -> Result<Json, Error> {
         if self.count < 2 {
             let words =
                 "This is the last way to sign in: set a password, verify an address or add a passkey first.";
@@ -44,7 +44,7 @@ impl Ways {
         Ok(json!({"User": {
             "id": wire(self.user.key()),
             "if_updated": wire(self.user.value("updated")?),
-            "set": {"name": wire(self.user.value("name")?)},
+            "set": {"way_ended": desk.now().to_string()},
         }}))
     }
 }

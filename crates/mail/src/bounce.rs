@@ -48,6 +48,7 @@ pub(crate) fn table() -> RouteTable<String> {
     let docs = RouteDocs::new("mailBounces", "Mail that has come back")
         .about("Asks for `mail.bounce_secret` as a token or a password.")
         .open()
+        .any_media()
         .body(
             json!({"anyOf": [bounce, several]}),
             json!({"message_id": "<1@example.com>", "reason": "no such mailbox"}),

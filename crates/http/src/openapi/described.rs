@@ -34,6 +34,8 @@ pub struct RouteDocs {
     parameters: Vec<Value>,
     /// Its schema, an example, and whether it may be left out.
     body: Option<(Value, Value, bool)>,
+    /// Whether what is sent need not be JSON.
+    any_media: bool,
     answers: Vec<(StatusCode, String, Option<Content>)>,
     refusals: Vec<Key>,
 }
@@ -48,6 +50,7 @@ impl RouteDocs {
             who: Who::default(),
             parameters: Vec::new(),
             body: None,
+            any_media: false,
             answers: Vec::new(),
             refusals: Vec::new(),
         }
@@ -112,6 +115,17 @@ impl RouteDocs {
         RouteDocs { body: Some((schema, example, false)), ..self }
     }
 
+    /// What is sent may be anything, such as a form. Then the handler sees to it that no page of another site can send it for somebody
+    /// who has cookies here.
+    #[must_use]
+    pub fn any_media(self) -> RouteDocs {
+        RouteDocs { any_media: true, ..self }
+    }
+
+    pub(crate) fn takes_any_media(&self) -> bool {
+        self.any_media
+    }
+
     /// An answer of JSON, as JSON Schema.
     ///
     /// # Panics
@@ -161,6 +175,9 @@ impl RouteDocs {
         }
         if self.body.is_some() {
             failures.extend([413, 422]);
+        }
+        if self.body.is_some() && !self.any_media {
+            failures.push(415);
         }
         if has_places {
             failures.push(404);

@@ -43,7 +43,7 @@ impl Identity {
         let links = desk.rows("ExternalLogin", "owner == $owner", &[("owner", user.clone())]).await?;
         let not_there = || Error::new(Key::NotFound, "");
         let link = links.iter().find(|link| *link.key() == Value::Uuid(id)).ok_or_else(not_there)?;
-        let mut documents = vec![Ways::of(desk, user).await?.hold()?];
+        let mut documents = vec![Ways::of(desk, user).await?.hold(desk)?];
         let provider = link.text("provider").unwrap_or_default().to_owned();
         documents.push(json!({"ExternalLogin": {"id": wire(link.key()), "delete": true}}));
         let detail = json!({"provider": provider});

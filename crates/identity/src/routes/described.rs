@@ -452,6 +452,7 @@ pub(super) fn page_show() -> RouteDocs {
 
 pub(super) fn page_send() -> RouteDocs {
     page("authPageSend", "The form of such a page")
+        .any_media()
         .answers_empty(303, "It is done; the app or another page is shown.")
         .answers_as(422, "The page again, with what was wrong.", "text/html", json!({}))
 }

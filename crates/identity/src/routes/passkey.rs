@@ -278,7 +278,7 @@ pub(super) async fn remove(
     let Some(gone) = gone.first() else { return Err(not_there().into()) };
     let place = by.place();
     let mut documents = vec![
-        Ways::of(&desk, &by.user).await?.hold()?,
+        Ways::of(&desk, &by.user).await?.hold(&desk)?,
         json!({"Passkey": {"id": id, "delete": true}}),
         event(
             "passkey.removed",

@@ -1,8 +1,9 @@
 //! Coming: registering, verifying, signing in, other addresses.
 
+use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{App, PASSWORD, on_each};
+use crate::harness::{App, DatabaseKind, PASSWORD, on_each, run};
 
 #[test]
 fn registering_tells_nobody_whether_there_is_an_account() {
@@ -75,6 +76,28 @@ fn who_may_not_sign_in_is_told_the_same_whatever_the_reason() {
         assert_eq!(try_as("cat@example.com", PASSWORD).await, unknown, "an account without a password");
         node.query(json!({"User": {"id": ann, "set": {"email_verified": null}}})).await;
         assert_eq!(try_as("ann@example.com", PASSWORD).await, unknown, "an address that is not verified");
+        app.node.stop().await;
+    });
+}
+
+/// What a browser sends across origins without asking first.
+#[test]
+fn no_form_of_another_site_signs_a_browser_in() {
+    run(async {
+        let app = App::start(DatabaseKind::Sqlite).await;
+        let node = &app.node;
+        node.user("ann", &[]).await;
+        let body = format!(r#"{{"email": "ann@example.com", "password": "{PASSWORD}", "device": "="}}"#);
+        let ask = || node.request(Method::POST, "/auth/login?cookies").body(body.clone());
+        for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+            node.send(ask().header("content-type", media)).await.refused(415, "body.media_type");
+        }
+        node.send(ask()).await.refused(415, "body.media_type");
+        node.send(ask().header("content-type", "application/json")).await.expect(200);
+        // Nor does one without a body.
+        let form = node.request(Method::POST, "/auth/anonymous?cookies");
+        let form = form.header("content-type", "application/x-www-form-urlencoded");
+        node.send(form).await.refused(415, "body.media_type");
         app.node.stop().await;
     });
 }

@@ -419,7 +419,7 @@ fn values_are_filled_in_by_pieces_and_gone_on_with() {
         "--env",
         "production",
         "--auth-secret",
-        &"s".repeat(40),
+        "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU",
         "--database",
         shop.url.as_deref().unwrap(),
     ]);

@@ -58,7 +58,7 @@ pub(in crate::routes) fn saml_came() -> RouteDocs {
 }
 
 pub(in crate::routes) fn saml_posted() -> RouteDocs {
-    came("authSamlAnswer", "What a SAML provider has a browser send its answer to")
+    came("authSamlAnswer", "What a SAML provider has a browser send its answer to").any_media()
 }
 
 pub(in crate::routes) fn links() -> RouteDocs {
@@ -109,5 +109,5 @@ pub(in crate::routes) fn page_links() -> RouteDocs {
 }
 
 pub(in crate::routes) fn page_links_send() -> RouteDocs {
-    page("authPageLinksSend", "Its form").answers_empty(303, "It is done.")
+    page("authPageLinksSend", "Its form").any_media().answers_empty(303, "It is done.")
 }
