@@ -134,10 +134,10 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 /// Around a handler that reads JSON: a form of another site's page is turned away, which browsers send without asking first.
 pub(crate) async fn json_alone(request: Request, next: Next) -> Response {
     let is_empty = request.body().size_hint().exact() == Some(0);
-    if !is_empty || request.headers().contains_key(header::CONTENT_TYPE) {
-        if let Err(error) = expect_json(request.headers()) {
-            return Refusal(error).into_response();
-        }
+    if (!is_empty || request.headers().contains_key(header::CONTENT_TYPE))
+        && let Err(error) = expect_json(request.headers())
+    {
+        return Refusal(error).into_response();
     }
     next.run(request).await
 }
