@@ -28,8 +28,8 @@ use identity, flags, mail, push
 flag new_page = false
 """
 
-# Pages are forms for browsers, whose answers are pages as well.
-NOT_TRIED = "^/(auth/pages|_dev)/"
+# Pages are forms for browsers, and so are the ways to providers and back: their answers are pages as well.
+NOT_TRIED = "^/(auth/(pages|oidc|saml)|_dev)/"
 
 
 def main() -> int:

@@ -81,7 +81,7 @@ fn tokens() -> Json {
 /// A route that answers with tokens.
 fn signs_in(id: &str, summary: &str) -> RouteDocs {
     let docs = "Tokens go into cookies instead of the answer; present or not.";
-    RouteDocs::new(id, summary).query("cookies", json!({"type": "string", "const": ""}), docs).answers(
+    RouteDocs::new(id, summary).query("cookies", text(), docs).answers(
         200,
         "The tokens of the session.",
         tokens(),

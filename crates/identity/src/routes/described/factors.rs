@@ -16,7 +16,7 @@ fn begun(id: &str, summary: &str) -> RouteDocs {
     let asked = json!({"type": "object"});
     let with_ceremony = answered(&[("publicKey", asked.clone()), ("ceremony", text())]);
     let docs = "The ceremony is bound by a cookie instead of `ceremony`; present or not.";
-    RouteDocs::new(id, summary).query("cookies", json!({"type": "string", "const": ""}), docs).answers(
+    RouteDocs::new(id, summary).query("cookies", text(), docs).answers(
         200,
         "What the browser is asked (WebAuthn).",
         json!({"anyOf": [with_ceremony, answered(&[("publicKey", asked)])]}),

@@ -16,7 +16,7 @@ fn start(id: &str, summary: &str) -> RouteDocs {
     provider(id, summary)
         .about("The browser comes back to `return` signed in, or with a code for the program that made the challenge.")
         .query("return", text(), "A path of the app's own; `/` when there is none.")
-        .query("cookies", json!({"type": "string", "const": ""}), "Tokens go into cookies; present or not.")
+        .query("cookies", text(), "Tokens go into cookies; present or not.")
         .query("challenge", text(), "The SHA-256 of a program's verifier, in base64url.")
         .answers_empty(303, "To the provider.")
         .answers_as(200, "A page, with a form to the provider or with why nobody can sign in.", "text/html", json!({}))
@@ -48,7 +48,7 @@ pub(in crate::routes) fn saml_metadata() -> RouteDocs {
 pub(in crate::routes) fn saml_start() -> RouteDocs {
     start("authSamlStart", "Sign in by a SAML provider").query(
         "anew",
-        json!({"type": "string", "const": ""}),
+        text(),
         "The provider asks once more; present or not.",
     )
 }
