@@ -38,7 +38,8 @@ pub(crate) fn table() -> RouteTable<Flags> {
     });
     // What the server says before anybody has read the request.
     let problem = json!({"$ref": "#/components/schemas/Problem"});
-    let context = json!({"targetingKey": {"type": "string"}, "tenant": {"type": "string"}});
+    // A context is whatever a client has; a tenant counts only for whoever may see those of others.
+    let context = json!({"targetingKey": {"type": "string"}, "tenant": {}});
     let body = json!({
         "type": "object",
         "properties": {"context": {"type": ["object", "null"], "properties": context}},
