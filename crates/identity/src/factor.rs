@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::attempts::Counted;
-use crate::desk::Desk;
+use crate::desk::{Desk, wire};
 use crate::identity::Identity;
 use crate::once::{Once, using};
 use crate::passkey::passkeys_of;
@@ -22,6 +22,12 @@ use crate::token::new_token;
 /// How many have a factor is asked for once, so a code is counted like a password.
 pub(crate) fn counted(user: &Value, place: &Place) -> Counted {
     Counted::new(&format!("second {user}"), place.address.as_deref())
+}
+
+/// The document by which a session has just shown a second factor.
+pub(crate) fn confirming(desk: &Desk, session: &Row) -> Json {
+    let now = desk.now().to_string();
+    json!({"Session": {"id": wire(session.key()), "set": {"confirmed": now, "confirmed_twice": now}}})
 }
 
 /// What somebody is asked for who has shown one factor.

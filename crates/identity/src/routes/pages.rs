@@ -336,11 +336,11 @@ fn see(path: &'static str) -> Response {
 
 /// Shows the app, with the cookies of an answer.
 fn to_app(answered: Response) -> Response {
-    with_cookies("/", &answered)
+    with_cookies(see("/"), &answered)
 }
 
-fn with_cookies(path: &'static str, answered: &Response) -> Response {
-    let mut response = see(path);
+/// A response with the cookies of an answer.
+pub(super) fn with_cookies(mut response: Response, answered: &Response) -> Response {
     for cookie in answered.headers().get_all(header::SET_COOKIE) {
         response.headers_mut().append(header::SET_COOKIE, cookie.clone());
     }

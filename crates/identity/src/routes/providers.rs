@@ -83,7 +83,7 @@ pub(super) async fn landed(
             };
             match linked {
                 Ok(()) => Ok(redirect(&started.back)?),
-                Err(error) => pages::refused(identity, &open, "login", (&[], None), error).await,
+                Err(error) => lost(identity, &open, error).await,
             }
         }
         (Way::Cookies, Ok(vouched)) => {
@@ -92,20 +92,16 @@ pub(super) async fn landed(
                 Ok(tokens) => {
                     open.wants_cookies = true;
                     let answered = identity.welcome(&open, &tokens).await?;
-                    let mut response = redirect(&started.back)?;
-                    for cookie in answered.headers().get_all(header::SET_COOKIE) {
-                        response.headers_mut().append(header::SET_COOKIE, cookie.clone());
-                    }
-                    Ok(response)
+                    Ok(pages::with_cookies(redirect(&started.back)?, &answered))
                 }
-                Err(error) => pages::refused(identity, &open, "login", (&[], None), error).await,
+                Err(error) => lost(identity, &open, error).await,
             }
         }
-        (_, Err(error)) => pages::refused(identity, &open, "login", (&[], None), error).await,
+        (_, Err(error)) => lost(identity, &open, error).await,
     }
 }
 
-/// Where somebody lands of whom it is not known how their sign-in was to go on.
+/// Where somebody lands who was not signed in, or of whom it is not known how their sign-in was to go on: a page says why.
 pub(super) async fn lost(identity: &Arc<Identity>, open: &Open, error: Error) -> Answered {
     pages::refused(identity, open, "login", (&[], None), error).await
 }

@@ -16,7 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use mainstay_engine::error::{Error, Key};
 use mainstay_http::Refusal;
 
-use super::providers::{asked, landed, redirect};
+use super::providers::{asked, landed, lost, redirect};
 use super::{Answered, Open, SignedIn, pages, private};
 use crate::desk::is_race;
 use crate::identity::Identity;
@@ -72,7 +72,7 @@ pub(super) async fn start(
         None => Asked::AsItIs,
     };
     match begun(&identity, &open, (saml, anew), (back, way)).await {
-        Err(error) if is_for_people => shown(&identity, &open, error).await,
+        Err(error) if is_for_people => lost(&identity, &open, error).await,
         done => done.map_err(Refusal),
     }
 }
@@ -168,13 +168,8 @@ pub(super) async fn came(
     let desk = identity.desk(&open.request);
     match identity.arrival_back(&desk, &open.headers, (saml.name, arrival)).await {
         Ok((started, vouched)) => landed(&identity, open, by, (started, Ok(vouched))).await,
-        Err(error) => shown(&identity, &open, error).await,
+        Err(error) => lost(&identity, &open, error).await,
     }
-}
-
-/// Says on a page why nobody was signed in.
-async fn shown(identity: &Arc<Identity>, open: &Open, error: Error) -> Answered {
-    pages::refused(identity, open, "login", (&[], None), error).await
 }
 
 async fn answered(identity: &Arc<Identity>, open: Open, name: &str, given: &[(String, String)]) -> Answered {
@@ -191,7 +186,7 @@ async fn answered(identity: &Arc<Identity>, open: Open, name: &str, given: &[(St
     };
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return shown(identity, &open, error).await,
+        Err(error) => return lost(identity, &open, error).await,
     };
     let desk = identity.desk(&open.request);
     let state = of(given, "RelayState").unwrap_or_default();
@@ -200,7 +195,7 @@ async fn answered(identity: &Arc<Identity>, open: Open, name: &str, given: &[(St
         Err(error) if error.key == Key::AuthProvider && saml.options.unsolicited => {
             return unsolicited(identity, open, saml, &answer).await;
         }
-        Err(error) => return shown(identity, &open, error).await,
+        Err(error) => return lost(identity, &open, error).await,
     };
     match believed(identity, &open, saml, (&started, state), &answer).await {
         Ok(arrival) => Ok(redirect(&format!("/auth/saml/{}/acs?arrival={arrival}", saml.name))?),
@@ -246,13 +241,9 @@ async fn unsolicited(
     match signed_in.await {
         Ok(tokens) => {
             let answered = identity.answer(&open.request, &tokens, true).await?;
-            let mut response = redirect("/")?;
-            for cookie in answered.headers().get_all(header::SET_COOKIE) {
-                response.headers_mut().append(header::SET_COOKIE, cookie.clone());
-            }
-            Ok(response)
+            Ok(pages::with_cookies(redirect("/")?, &answered))
         }
-        Err(error) => shown(identity, &open, error).await,
+        Err(error) => lost(identity, &open, error).await,
     }
 }
 

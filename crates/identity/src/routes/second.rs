@@ -14,7 +14,7 @@ use totp_rs::{Algorithm, Builder, Totp};
 
 use super::{Answered, Open, SignedIn, done, fields, nothing_more};
 use crate::desk::{Desk, event, is_race, wire};
-use crate::factor::{Pending, counted, totp_of};
+use crate::factor::{Pending, confirming, counted, totp_of};
 use crate::identity::Identity;
 use crate::once::used;
 use crate::passkey::passkeys_of;
@@ -215,11 +215,7 @@ pub(super) async fn verify(
         let session = by.session_row(&desk).await?;
         let place = by.place();
         let document = identity.code_using(&desk, &by.user, &code, &place).await?;
-        let now = desk.now().to_string();
-        let set = json!({"confirmed": now, "confirmed_twice": now});
-        desk.ask(vec![document, json!({"Session": {"id": wire(session.key()), "set": set}})])
-            .await
-            .map_err(code_used)?;
+        desk.ask(vec![document, confirming(&desk, &session)]).await.map_err(code_used)?;
         return Ok(nothing_more());
     };
     let pending = Pending::find(&desk, &ticket).await?;

@@ -3,7 +3,7 @@
 //! The rows that stand in one row follow each other, so a level is told by its key alone: where that changes, or the level above
 //! has changed, an object ends and another begins.
 
-use mainstay_sql::statement::{Below, JsonMember, JsonShape, Level};
+use mainstay_sql::statement::{Below, JsonMember, Level};
 use tokio_postgres::Row;
 
 use super::json::{Written, get, write_object};
@@ -11,7 +11,8 @@ use crate::StoreError;
 
 /// The objects that are open.
 #[derive(Debug)]
-pub(super) struct Nest {
+pub(super) struct Nest<'q> {
+    below: &'q Below,
     /// One for the top level, then one for each below.
     levels: Vec<Open>,
 }
@@ -27,31 +28,32 @@ struct Open {
     follows: bool,
 }
 
-impl Nest {
-    pub(super) fn new(below: &Below) -> Nest {
-        Nest { levels: std::iter::repeat_with(Open::default).take(below.levels.len() + 1).collect() }
+impl<'q> Nest<'q> {
+    pub(super) fn new(below: &'q Below) -> Nest<'q> {
+        let levels = std::iter::repeat_with(Open::default).take(below.levels.len() + 1).collect();
+        Nest { below, levels }
     }
 
     /// Whether a row is of another top-level object than the one before.
-    pub(super) fn begins(&self, row: &Row, below: &Below) -> Result<bool, StoreError> {
-        Ok(self.levels[0].key.as_deref() != get(row, below.key)?.1)
+    pub(super) fn begins(&self, row: &Row) -> Result<bool, StoreError> {
+        Ok(self.levels[0].key.as_deref() != get(row, self.below.key)?.1)
     }
 
-    /// Appends what a row brings that those before did not. `behind` of what is answered is that of the top level, if that
-    /// is what begins.
+    /// Appends what a row brings that those before did not: an object of the top level, with these members, where it
+    /// begins one. `behind` of what is answered is then that of the top level.
     pub(super) fn take(
         &mut self,
         out: &mut Vec<u8>,
         row: &Row,
-        shape: &JsonShape,
-        below: &Below,
+        members: &[JsonMember],
+        begins: bool,
     ) -> Result<Written, StoreError> {
         let mut written = Written::default();
-        if self.begins(row, below)? {
+        if begins {
             self.close(out, 0);
-            written = self.open(out, row, 0, (below.key, &shape.members, 0))?;
+            written = self.open(out, row, 0, (self.below.key, members, 0))?;
         }
-        for (depth, Level { key, first, members }) in (1..).zip(&below.levels) {
+        for (depth, Level { key, first, members }) in (1..).zip(&self.below.levels) {
             let Some(found) = get(row, *key)?.1 else { break };
             if self.levels[depth].key.as_deref() != Some(found) {
                 self.close(out, depth);

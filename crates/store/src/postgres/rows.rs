@@ -78,7 +78,7 @@ struct Objects<'q> {
     page: Option<u64>,
     out: Vec<u8>,
     rows: JsonRows,
-    nest: Option<Nest>,
+    nest: Option<Nest<'q>>,
 }
 
 impl Reading<'_> {
@@ -134,18 +134,17 @@ impl Reading<'_> {
 
 impl Objects<'_> {
     fn take(&mut self, row: &Row, budget: &mut Budget) -> Result<(), StoreError> {
-        let below = self.shape.below.as_ref();
-        let begins = match (&self.nest, below) {
-            (Some(nest), Some(below)) => nest.begins(row, below)?,
-            _ => true,
+        let begins = match &self.nest {
+            Some(nest) => nest.begins(row)?,
+            None => true,
         };
         if self.rows.more || begins && self.page == Some(self.rows.rows) {
             self.rows.more = true;
             return Ok(());
         }
-        let written = match (&mut self.nest, below) {
-            (Some(nest), Some(below)) => nest.take(&mut self.out, row, self.shape, below)?,
-            _ => self.append(row)?,
+        let written = match &mut self.nest {
+            Some(nest) => nest.take(&mut self.out, row, &self.shape.members, begins)?,
+            None => self.append(row)?,
         };
         self.rows.rows += u64::from(begins);
         self.rows.nested_rows += written.nested;

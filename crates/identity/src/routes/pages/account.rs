@@ -101,7 +101,7 @@ pub(super) async fn send(
         _ => Err(no_session()),
     };
     let answer = match answered {
-        Ok(answer) if name == "sign-out" => return Ok(with_cookies("/auth/pages/login", &answer)),
+        Ok(answer) if name == "sign-out" => return Ok(with_cookies(see("/auth/pages/login"), &answer)),
         Ok(answer) => body_of(answer).await?,
         Err(Refusal(error)) => return refused(identity, &again, error).await,
     };
