@@ -39,7 +39,7 @@ pub(crate) fn table() -> RouteTable<Flags> {
     // What the server says before anybody has read the request.
     let problem = json!({"$ref": "#/components/schemas/Problem"});
     // A context is whatever a client has; a tenant counts only for whoever may see those of others.
-    let context = json!({"targetingKey": {"type": "string"}, "tenant": {}});
+    let context = json!({"targetingKey": {"type": ["string", "null"]}, "tenant": {}});
     let body = json!({
         "type": "object",
         "properties": {"context": {"type": ["object", "null"], "properties": context}},
