@@ -47,6 +47,8 @@ pub(crate) fn table() -> RouteTable<Flags> {
     let evaluates = |id: &str, what: &str| {
         RouteDocs::new(id, what)
             .about("OpenFeature's remote evaluation protocol.")
+            // Nothing is changed here, and the protocol's clients get its own errors.
+            .any_media()
             .body_or_none(body.clone(), json!({"context": {"targetingKey": "ann"}}))
             .answers(400, "The body or the context cannot be read.", fault.clone())
             .answers_as(400, "", PROBLEM, problem.clone())
