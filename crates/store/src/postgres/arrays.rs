@@ -29,6 +29,11 @@ impl<'r> Array<'r> {
         let (sent, raw) = get(row, column)?;
         let wrong = || mismatch(sent, &Type::Json);
         let Kind::Array(item) = sent.kind() else { return Err(wrong()) };
+        let mut item = item;
+        // A domain's values are sent as its base's; a column of one is told as its base already, an array's items are not.
+        while let Kind::Domain(base) = item.kind() {
+            item = base;
+        }
         let Some(raw) = raw else { return Ok(Array { item, len: 0, rest: &[] }) };
         if raw.len() < HEADER_BYTES {
             return Ok(Array { item, len: 0, rest: &[] });

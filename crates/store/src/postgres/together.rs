@@ -3,13 +3,16 @@
 //! The server carries them out in their order, each on what it finds when its turn comes, and none behind one that failed.
 //! BEGIN is an exception: where it fails, those behind it are transactions of their own, and nobody can say any more that
 //! nothing was done.
+//!
+//! Answers are taken off a connection in the order of the statements, each as it comes: the connection reads on only as far as
+//! whoever asked has taken what is there, so that waiting for a later answer alone would be waiting for ever.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join, try_join_all};
 
 use super::connection::Connection;
 use super::error::{Failure, is_fatal, with_source};
@@ -51,12 +54,13 @@ pub(super) async fn run(
     let begins = begin.is_some();
     let earlier = send(connection, begin, later).await?;
     let Some(query) = query else {
-        answers(earlier, begins, false).await?;
+        answers(earlier, begins).await.and(false)?;
         return Ok(Outcome::Nothing { affected: 0 });
     };
     // Sent when this is first polled, behind those above.
-    let stream = connection.start(query, prepared.as_ref(), limits.rows).await;
-    answers(earlier, begins, stream.is_ok()).await?;
+    let last = connection.start(query, prepared.as_ref(), limits.rows);
+    let (earlier, stream) = join(answers(earlier, begins), last).await;
+    earlier.and(stream.is_ok())?;
     let mut budget = Budget::new(limits);
     let outcome = rows::read(Box::pin(stream?), query, &mut budget).await;
     // What rows are left are taken off the connection before its next answer.
@@ -92,29 +96,42 @@ async fn send(
     Ok(sent)
 }
 
-/// Waits for all of them. `begins`: the first one is BEGIN; `is_last_done`: the one that was sent behind them was carried out.
-///
-/// Only a cancel request from outside can make BEGIN fail. Then those behind it may have been carried out as transactions of
-/// their own.
-async fn answers(sent: Earlier, begins: bool, is_last_done: bool) -> Result<(), Stopped> {
-    let mut stopped: Option<Stopped> = None;
-    let mut done_behind = is_last_done;
+/// What statements that were sent together have come to.
+struct Answers {
+    stopped: Option<Stopped>,
+    /// One behind that was carried out all the same.
+    done_behind: bool,
+}
+
+/// Waits for all of them. `begins`: the first one is BEGIN.
+async fn answers(sent: Earlier, begins: bool) -> Answers {
+    let mut answers = Answers { stopped: None, done_behind: false };
     for (at, sent) in sent.into_iter().enumerate() {
-        match (sent.answer().await, &stopped) {
+        match (sent.answer().await, &answers.stopped) {
             (Ok(()), None) | (Err(_), Some(_)) => {}
-            (Ok(()), Some(_)) => done_behind = true,
+            (Ok(()), Some(_)) => answers.done_behind = true,
             (Err(failure), None) => {
-                stopped = Some(Stopped { failure, at: at.checked_sub(usize::from(begins)) });
+                answers.stopped = Some(Stopped { failure, at: at.checked_sub(usize::from(begins)) });
             }
         }
     }
-    match stopped {
-        None => Ok(()),
-        Some(Stopped { failure, at: None }) if done_behind => {
-            let detail = format!("the transaction did not begin: {}", failure.into_error());
-            Err(Failure::Refused(StoreError::OutcomeUnknown { detail }).into())
+    answers
+}
+
+impl Answers {
+    /// Whether all were carried out. `is_last_done`: the one that was sent behind them was.
+    ///
+    /// Only a cancel request from outside can make BEGIN fail. Then those behind it may have been carried out as transactions of
+    /// their own.
+    fn and(self, is_last_done: bool) -> Result<(), Stopped> {
+        match self.stopped {
+            None => Ok(()),
+            Some(Stopped { failure, at: None }) if self.done_behind || is_last_done => {
+                let detail = format!("the transaction did not begin: {}", failure.into_error());
+                Err(Failure::Refused(StoreError::OutcomeUnknown { detail }).into())
+            }
+            Some(stopped) => Err(stopped),
         }
-        Some(stopped) => Err(stopped),
     }
 }
 
@@ -141,8 +158,8 @@ pub(super) async fn commit(
         Ok(earlier) => earlier,
         Err(failure) => return Committed::Open(failure),
     };
-    let ended = connection.client.batch_execute("COMMIT").await;
-    match answers(earlier, begins, false).await {
+    let (earlier, ended) = join(answers(earlier, begins), connection.client.batch_execute("COMMIT")).await;
+    match earlier.and(false) {
         Ok(()) => {}
         Err(stopped) => return stopped.ended(),
     }
@@ -161,7 +178,7 @@ pub(super) async fn run_and_keep(connection: &Arc<Connection>, query: Query) -> 
         Ok(sent) => sent,
         Err(failure) => return Committed::Open(failure),
     };
-    match answers(sent, false, false).await {
+    match answers(sent, false).await.and(false) {
         Ok(()) => kept(connection),
         Err(stopped) => stopped.ended(),
     }

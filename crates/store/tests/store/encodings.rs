@@ -7,7 +7,7 @@ use mainstay_store::{Outcome, StoreOptions, Synchronous};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::support::{On, TestStore, change, job, json, query, wide};
+use super::support::{On, TestStore, change, job, json, query, shape, wide};
 
 fn text() -> impl Strategy<Value = String> {
     // Databases do not keep U+0000, and no value has it.
@@ -108,4 +108,21 @@ async fn check(on: On, test: &TestStore, ty: Type, value: Value) -> Result<(), T
     prop_assert_eq!(&rows[..], &[vec![value.clone()]]);
     prop_assert_eq!(&rows_as_json.text, &format!("{{\"v\":{}}}", value.to_json()));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_a_domain_are_lists_of_its_base() {
+    let script = [
+        "CREATE DOMAIN small AS integer CHECK (VALUE < 1000)",
+        "CREATE DOMAIN smaller AS small CHECK (VALUE < 100)",
+        "CREATE TABLE measured (n smaller)",
+        "INSERT INTO measured VALUES (1), (NULL), (7)",
+    ];
+    let test = TestStore::new(On::Postgres, &script).await;
+    let member = ("n", Encoding::Typed(Type::Int));
+    let list = Encoding::Arrays(shape(&[member]).members);
+    let query = json("SELECT array_agg(n) FROM measured", vec![], &[("lines", list)]);
+    let outcomes = test.store.read(vec![query], wide()).await.unwrap();
+    let Outcome::Json(rows) = &outcomes[0] else { panic!("{outcomes:?}") };
+    assert_eq!(rows.text, r#"{"lines":[{"n":1},{"n":null},{"n":7}]}"#);
 }

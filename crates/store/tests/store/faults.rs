@@ -340,6 +340,31 @@ async fn a_job_that_passes_over_a_failure_is_not_kept() {
     assert_eq!(test.read_ints("SELECT count(*) FROM twin").await, [0]);
 }
 
+/// Each row of it is an answer of its own, because the server remarks something before it.
+const REMARKING: &str = "CREATE FUNCTION remarking(n BIGINT) RETURNS BIGINT LANGUAGE plpgsql AS
+    $$ BEGIN RAISE NOTICE 'row %', n; RETURN n; END $$";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_answer_to_an_earlier_statement_does_not_stand_in_the_way() {
+    let test = TestStore::new(On::Postgres, &[NUMBERS, REMARKING]).await;
+    let many = || ints("SELECT remarking(n) FROM generate_series(1, 20) AS n", vec![]);
+    let before_another: WriteJob<(), StoreError> = Box::new(move |tx| {
+        Box::pin(async move {
+            tx.later(many()).await?;
+            tx.query(&change("INSERT INTO number (n) VALUES (1)", vec![])).await.map(drop)
+        })
+    });
+    test.write(before_another).await.unwrap();
+    let before_the_commit: WriteJob<(), StoreError> = Box::new(move |tx| {
+        Box::pin(async move {
+            tx.later(many()).await?;
+            tx.later(change("INSERT INTO number (n) VALUES (2)", vec![])).await
+        })
+    });
+    test.write(before_the_commit).await.unwrap();
+    assert_eq!(test.all_numbers().await, [1, 2]);
+}
+
 /// How many transactions of the test's database wait for their next statement.
 fn idle_in_transaction(test: &TestStore) -> String {
     let sql = "SELECT count(*) FROM pg_stat_activity
