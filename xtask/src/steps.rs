@@ -75,9 +75,9 @@ pub(crate) fn tests() -> Result<()> {
     oidc_provider()?;
     saml()?;
     if has("cargo-nextest") {
-        run("cargo", &["nextest", "run", "--workspace"])
+        run("cargo", &["nextest", "run", "--workspace", "--no-fail-fast"])
     } else {
-        run("cargo", &["test", "--workspace", "--all-targets"])
+        run("cargo", &["test", "--workspace", "--all-targets", "--no-fail-fast"])
     }
 }
 
