@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::data;
+use crate::postgres::server::Postgres;
 use crate::scenario::{Request, Scenario, measure};
 use crate::servers::{Server, free_port};
 
@@ -27,6 +28,8 @@ const ACCOUNTS: usize = 150;
 const FLOOD: usize = 1_000;
 /// Sessions that are made; the memory of half of them is measured.
 const SESSIONS: usize = 20_000;
+/// As many of them are made at once.
+const AT_ONCE: usize = 50;
 
 /// An answer: its status, its body, and how long it took.
 struct Answer {
@@ -142,7 +145,14 @@ pub(crate) fn run(parts: &[&str]) -> Result<()> {
     }
     drop(server);
     if is_asked("sessions") {
-        sessions(&tokio, &start, &item)?;
+        let postgres = Postgres::start()?;
+        postgres.psql("CREATE DATABASE people")?;
+        let start = || -> Result<Server> {
+            let mut command = serve()?;
+            command.env("MAINSTAY_DATABASE", postgres.url("people"));
+            Server::start(command, port)
+        };
+        sessions(&tokio, &start, &admin)?;
     }
     Ok(())
 }
@@ -281,19 +291,25 @@ fn joined(reading: std::thread::JoinHandle<Result<f64>>) -> Result<f64> {
     reading.join().map_err(|_| anyhow::anyhow!("the thread that reads has panicked"))?
 }
 
-/// What a session takes while it is in use. All of them are made first, by a server that ends then: what a database keeps in memory of
-/// its rows is none of theirs.
-fn sessions(tokio: &tokio::runtime::Runtime, start: &dyn Fn() -> Result<Server>, item: &str) -> Result<()> {
+/// What a session takes while it is in use. On PostgreSQL, whose server keeps the pages of its tables: what an embedded database keeps
+/// of its rows is none of a session's.
+fn sessions(tokio: &tokio::runtime::Runtime, start: &dyn Fn() -> Result<Server>, admin: &str) -> Result<()> {
     let server = start()?;
-    let tokens = tokio.block_on(async {
+    let (tokens, item) = tokio.block_on(async {
+        let item = ask(server.port, "POST", "/api/Item", (admin, 0), &json!({"title": "Item"})).await?;
+        let item = item.body["id"].as_str().context("an item without an id")?.to_owned();
         let mut tokens = Vec::with_capacity(SESSIONS);
-        for number in 0..SESSIONS {
-            let made =
-                ask(server.port, "POST", "/auth/anonymous", ("", 100_000 + number), &json!({})).await?;
-            let access = made.body["access"].as_str();
-            tokens.push(access.with_context(|| format!("{} {}", made.status, made.body))?.to_owned());
+        for first in (0..SESSIONS).step_by(AT_ONCE) {
+            let made = join_all((first..first + AT_ONCE).map(async |number| {
+                ask(server.port, "POST", "/auth/anonymous", ("", 100_000 + number), &json!({})).await
+            }));
+            for made in made.await {
+                let made = made?;
+                let access = made.body["access"].as_str();
+                tokens.push(access.with_context(|| format!("{} {}", made.status, made.body))?.to_owned());
+            }
         }
-        anyhow::Ok(tokens)
+        anyhow::Ok((tokens, item))
     })?;
     drop(server);
     let server = start()?;
@@ -307,7 +323,7 @@ fn sessions(tokio: &tokio::runtime::Runtime, start: &dyn Fn() -> Result<Server>,
         }
         anyhow::Ok(())
     };
-    // The first half of them lets the server come to its size: the pages that its connections keep are no session's.
+    // The first half of them lets the server come to its size: its connections, statements and buffers are no session's.
     let (first, others) = tokens.split_at(SESSIONS / 2);
     tokio.block_on(used(first))?;
     let before = server.own_memory_mib()?;
