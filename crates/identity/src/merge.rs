@@ -16,7 +16,7 @@ use mainstay_lang::schema::{Column, ColumnId, RelationKind, Schema, Table};
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 
-use crate::cookies;
+use crate::cookies::Cookie;
 use crate::desk::{Desk, event, is_race, operation, wire};
 use crate::identity::Identity;
 use crate::session::{Place, ending};
@@ -87,7 +87,7 @@ impl Identity {
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
         // Browsers send their cookies along from pages of ours alone (`SameSite`), so nobody else gives somebody's rows away.
-        let Some(token) = bearer.or_else(|| cookies::read(headers, cookies::ACCESS)) else { return Ok(None) };
+        let Some(token) = bearer.or_else(|| self.cookie(headers, Cookie::Access)) else { return Ok(None) };
         let Some(session) = self.session_by(desk, token.trim()).await? else { return Ok(None) };
         let filter = "id == $id and ended == null and method == anonymous and owner.anonymous and owner.blocked == null";
         let row = desk.row("Session", filter, &[("id", session)]).await?;

@@ -94,7 +94,11 @@ pub(super) async fn landed(
                     let answered = identity.welcome(&open, &tokens).await?;
                     Ok(pages::with_cookies(redirect(&started.back)?, &answered))
                 }
-                Err(error) => lost(identity, &open, error).await,
+                // A second factor may be all that is missing: then they go on from there.
+                Err(error) => {
+                    let given = [(pages::RETURN.to_owned(), started.back)];
+                    pages::refused(identity, &open, "login", (&given, None), error).await
+                }
             }
         }
         (_, Err(error)) => lost(identity, &open, error).await,
@@ -143,9 +147,7 @@ pub(super) async fn merge(
     let mut read = fields(&body, &["from"])?;
     let from = read.text("from");
     read.done()?;
-    if !by.request.ctx.caller.permissions.contains(MERGE) {
-        return Err(Error::new(Key::Forbidden, format!("This asks for the permission `{MERGE}`.")).into());
-    }
+    by.permission_check(&identity, MERGE)?;
     let desk = identity.desk(&by.request);
     by.recent_session(&identity, &desk).await?;
     let merged = identity.merge(&desk, (&key(&json!(from)), &key(&json!(into))), &by.place()).await?;
