@@ -265,6 +265,16 @@ impl SignedIn {
             _ => Err(identity.recent_wanted(desk, &self.user).await?),
         }
     }
+
+    /// The tables, for somebody who has shown a credential a short while ago.
+    ///
+    /// # Errors
+    /// As [`SignedIn::recent_session`].
+    async fn recent_desk(&self, identity: &Identity) -> Result<Desk, Error> {
+        let desk = identity.desk(&self.request);
+        self.recent_session(identity, &desk).await?;
+        Ok(desk)
+    }
 }
 
 impl Identity {

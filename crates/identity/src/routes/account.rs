@@ -302,8 +302,7 @@ pub(super) async fn email_change(
     read.done()?;
     let email = plain(&email);
     email_check(&email)?;
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let letter = Letter::Change { user: wire(&by.user), email };
     desk.ask_and_enqueue(Vec::new(), vec![letter.job()]).await?;
     Ok(done(StatusCode::ACCEPTED, json!({"sent": true})))

@@ -38,8 +38,7 @@ pub(super) async fn make(State(identity): State<Arc<Identity>>, by: SignedIn, bo
     let (name, scopes) = (read.text("name"), read.texts_or_none("scopes"));
     let expires = read.text_or_none("expires");
     read.done()?;
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let own = &by.request.ctx.caller.permissions;
     let scopes = scopes.unwrap_or_default();
     if let Some(place) = scopes.iter().position(|scope| !own.contains(scope)) {

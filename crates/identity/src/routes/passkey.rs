@@ -54,8 +54,7 @@ enum Whose<'a> {
 }
 
 pub(super) async fn register_begin(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let party = identity.party(&desk, &by.headers).await?;
     let known = passkeys_of(&desk, &by.user, None).await?;
     if known.len() >= PASSKEYS_MAX {
@@ -269,8 +268,7 @@ pub(super) async fn remove(
     by: SignedIn,
     Path(id): Path<String>,
 ) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let id = id_of(&id)?;
     let known = passkeys_of(&desk, &by.user, None).await?;
     let (gone, left): (Vec<&Row>, Vec<&Row>) = known.iter().partition(|row| wire(row.key()) == id);

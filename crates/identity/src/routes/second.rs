@@ -132,8 +132,7 @@ pub(super) fn too_late(error: Error) -> Error {
 
 /// Makes a key that counts once a code of it was shown.
 pub(super) async fn setup(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     if totp_of(&desk, &by.user).await?.is_some() {
         let words = "There is a second factor already; disable it first.";
         return Err(Error::new(Key::Request, words).into());
@@ -208,8 +207,7 @@ pub(super) fn new_codes(user: &Value) -> Result<(Vec<String>, Vec<Json>), Error>
 }
 
 pub(super) async fn recovery_codes(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     if totp_of(&desk, &by.user).await?.is_none() && passkeys_of(&desk, &by.user, None).await?.is_empty() {
         return Err(Error::new(Key::Request, "There is no second factor yet.").into());
     }
