@@ -36,6 +36,18 @@ impl Engine {
     /// # Errors
     /// When there is no such table, or the filter cannot be read: a mistake of the plugin.
     pub fn lookup(&self, table: &str, filter: &str) -> Result<Lookup, Error> {
+        self.lookup_of(table, filter, Some(ROWS_MAX))
+    }
+
+    /// The same about all of them, as many as one request may read; where there are more, looking them up is refused.
+    ///
+    /// # Errors
+    /// When there is no such table, or the filter cannot be read: a mistake of the plugin.
+    pub fn lookup_all(&self, table: &str, filter: &str) -> Result<Lookup, Error> {
+        self.lookup_of(table, filter, None)
+    }
+
+    fn lookup_of(&self, table: &str, filter: &str, rows_max: Option<i64>) -> Result<Lookup, Error> {
         let schema = self.schema();
         let declared = schema
             .table_named(table)
@@ -44,11 +56,10 @@ impl Engine {
             let words: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
             Error::internal(format!("a look-up of {table} by `{filter}`: {}", words.join("; ")))
         })?;
-        let limit = crate::expression::int(ROWS_MAX);
         let images = plan::Images {
             table: declared.id,
             filter: vec![filter.condition],
-            limit: Some(limit),
+            limit: rows_max.map(crate::expression::int),
             lock: None,
         };
         let statement = Arc::new(mainstay_sql::images(schema, self.dialect, &images));

@@ -19,7 +19,7 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::cookies;
+use crate::cookies::{self, Cookie};
 use crate::desk::{Desk, time};
 use crate::identity::Identity;
 use crate::token::{TOKEN_CHARS, hash_of};
@@ -235,7 +235,7 @@ impl Identity {
         let desk = self.desk_at(engine, presented.now);
         let cookie = match presented.token {
             Some(_) => None,
-            None => cookies::read(presented.headers, cookies::ACCESS),
+            None => self.cookie(presented.headers, Cookie::Access),
         };
         let known = match presented.token.or(cookie) {
             None => None,
@@ -279,7 +279,10 @@ impl Identity {
         if said.is_some_and(|said| cookies::is_csrf(&self.csrf_key, session, said)) {
             return Ok(());
         }
-        let words = "Send the value of the cookie `csrf` in the header `X-CSRF-Token`.";
+        let words = format!(
+            "Send the value of the cookie `{}` in the header `X-CSRF-Token`.",
+            Cookie::Csrf.name(self.options.secure_cookies)
+        );
         Err(Error::new(Key::AuthCsrf, words))
     }
 

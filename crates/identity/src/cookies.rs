@@ -8,10 +8,52 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mainstay_lang::value::{Timestamp, Value};
 
-/// The cookies of the access token, of the refresh token, and of the proof that a page is ours.
-pub(crate) const ACCESS: &str = "access";
-pub(crate) const REFRESH: &str = "refresh";
-pub(crate) const CSRF: &str = "csrf";
+use crate::identity::Identity;
+
+/// A cookie of ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cookie {
+    /// The access token.
+    Access,
+    /// The refresh token.
+    Refresh,
+    /// The proof that a page is ours.
+    Csrf,
+    /// A browser that has started a sign-in by a provider.
+    Started,
+}
+
+impl Cookie {
+    /// Its name. Over TLS it begins with `__Host-`: no page of a neighbour's below the same domain, and nobody who is on the way to one
+    /// without TLS, can plant one that we would read. Browsers take no such cookie without TLS, where there is the plain name.
+    pub(crate) fn name(self, is_over_tls: bool) -> &'static str {
+        match (self, is_over_tls) {
+            (Cookie::Access, true) => "__Host-access",
+            (Cookie::Access, false) => "access",
+            (Cookie::Refresh, true) => "__Host-refresh",
+            (Cookie::Refresh, false) => "refresh",
+            (Cookie::Csrf, true) => "__Host-csrf",
+            (Cookie::Csrf, false) => "csrf",
+            (Cookie::Started, true) => "__Host-started",
+            (Cookie::Started, false) => "started",
+        }
+    }
+
+    /// Where it is sent to. What begins with `__Host-` has to be for the whole host.
+    fn path(self, is_over_tls: bool) -> &'static str {
+        match (self, is_over_tls) {
+            (Cookie::Refresh, false) => "/auth",
+            _ => "/",
+        }
+    }
+}
+
+impl Identity {
+    /// The value of a cookie of ours.
+    pub(crate) fn cookie<'h>(&self, headers: &'h HeaderMap, cookie: Cookie) -> Option<&'h str> {
+        read(headers, cookie.name(self.options.secure_cookies))
+    }
+}
 
 /// Where a page proves that it can read its cookie.
 pub(crate) const CSRF_HEADER: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -47,18 +89,19 @@ pub(crate) struct Tokens<'a> {
 /// The headers that set the cookies of a session.
 pub(crate) fn set(key: &hmac::Key, secure: bool, now: Timestamp, tokens: &Tokens<'_>) -> Vec<HeaderValue> {
     let age = |ends: Timestamp| ((ends.0 - now.0) / 1_000_000).max(0);
-    let secure = if secure { "; Secure" } else { "" };
-    let cookie = |name: &str, value: &str, path: &str, flags: &str, age: i64| {
-        let text = format!("{name}={value}; Path={path}; Max-Age={age}; SameSite=Lax{flags}{secure}");
+    let only = if secure { "; Secure" } else { "" };
+    let cookie = |cookie: Cookie, value: &str, flags: &str, age: i64| {
+        let (name, path) = (cookie.name(secure), cookie.path(secure));
+        let text = format!("{name}={value}; Path={path}; Max-Age={age}; SameSite=Lax{flags}{only}");
         HeaderValue::from_str(&text).ok()
     };
     let csrf = csrf(key, tokens.session);
     let access_age = age(tokens.access_ends);
     let refresh_age = age(tokens.refresh_ends);
     [
-        cookie(ACCESS, tokens.access, "/", "; HttpOnly", access_age),
-        cookie(REFRESH, tokens.refresh, "/auth", "; HttpOnly", refresh_age),
-        cookie(CSRF, &csrf, "/", "", refresh_age),
+        cookie(Cookie::Access, tokens.access, "; HttpOnly", access_age),
+        cookie(Cookie::Refresh, tokens.refresh, "; HttpOnly", refresh_age),
+        cookie(Cookie::Csrf, &csrf, "", refresh_age),
     ]
     .into_iter()
     .flatten()
@@ -67,12 +110,12 @@ pub(crate) fn set(key: &hmac::Key, secure: bool, now: Timestamp, tokens: &Tokens
 
 /// The headers that end them.
 pub(crate) fn clear(secure: bool) -> Vec<HeaderValue> {
-    let secure = if secure { "; Secure" } else { "" };
-    let gone = |name: &str, path: &str| {
-        HeaderValue::from_str(&format!("{name}=; Path={path}; Max-Age=0; SameSite=Lax; HttpOnly{secure}"))
-            .ok()
+    let only = if secure { "; Secure" } else { "" };
+    let gone = |cookie: Cookie| {
+        let (name, path) = (cookie.name(secure), cookie.path(secure));
+        HeaderValue::from_str(&format!("{name}=; Path={path}; Max-Age=0; SameSite=Lax; HttpOnly{only}")).ok()
     };
-    [gone(ACCESS, "/"), gone(REFRESH, "/auth"), gone(CSRF, "/")].into_iter().flatten().collect()
+    [Cookie::Access, Cookie::Refresh, Cookie::Csrf].into_iter().filter_map(gone).collect()
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@
 use mainstay_engine::error::{Error, Key, Ticket};
 use mainstay_engine::factors::Factors;
 use mainstay_engine::hook::Row;
+use mainstay_jobs::NewJob;
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::attempts::Counted;
-use crate::desk::{Desk, wire};
+use crate::desk::Desk;
 use crate::identity::Identity;
 use crate::once::{Once, using};
 use crate::passkey::passkeys_of;
@@ -22,12 +23,6 @@ use crate::token::new_token;
 /// How many have a factor is asked for once, so a code is counted like a password.
 pub(crate) fn counted(user: &Value, place: &Place) -> Counted {
     Counted::new(&format!("second {user}"), place.address.as_deref())
-}
-
-/// The document by which a session has just shown a second factor.
-pub(crate) fn confirming(desk: &Desk, session: &Row) -> Json {
-    let now = desk.now().to_string();
-    json!({"Session": {"id": wire(session.key()), "set": {"confirmed": now, "confirmed_twice": now}}})
 }
 
 /// What somebody is asked for who has shown one factor.
@@ -56,6 +51,11 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    /// The sign-in that it is the ticket of.
+    pub(crate) fn request(&self) -> String {
+        self.row.key().to_string()
+    }
+
     /// Whom a ticket is for.
     ///
     /// # Errors
@@ -136,13 +136,13 @@ impl Identity {
         Ok(factors)
     }
 
-    /// Begins the session of somebody who has shown the second factor, too; `along` is what uses it up.
+    /// Begins the session of somebody who has shown the second factor, too; `along` is what uses it up, `jobs` what follows from that.
     pub(crate) async fn second_shown(
         &self,
         desk: &Desk,
-        pending: &Pending,
-        place: &Place,
+        (pending, place): (&Pending, &Place),
         mut along: Vec<Json>,
+        jobs: Vec<NewJob>,
     ) -> Result<Tokens, Error> {
         along.insert(0, using(desk, &pending.row));
         let place = &Place { via: pending.via.clone(), ..place.clone() };
@@ -154,7 +154,7 @@ impl Identity {
             actor: None,
             place,
         };
-        self.session_begin(desk, new, along).await
+        self.session_begin_and_enqueue(desk, new, along, jobs).await
     }
 
     /// Why somebody is refused who has shown a factor too long ago, with what would do.

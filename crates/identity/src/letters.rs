@@ -18,6 +18,7 @@ use serde_json::{Value as Json, json};
 use crate::desk::{Desk, key};
 use crate::identity::Identity;
 use crate::mail_code::new_code;
+use crate::notice::Notice;
 use crate::once::Once;
 use crate::token::new_token;
 
@@ -37,15 +38,9 @@ pub(crate) enum Letter {
     /// Somebody wants another address, which this goes to.
     Change { user: Json, email: String },
     /// Somebody has shown one factor, and wants a code as the second.
-    Code { user: Json },
-    /// A password was changed.
-    Changed { user: Json },
-    /// A refresh token was used twice.
-    Reused { user: Json, device: Option<String> },
-    /// A provider can sign somebody in from now on.
-    Linked { user: Json, provider: String },
-    /// It cannot any more.
-    Unlinked { user: Json, provider: String },
+    Code { user: Json, request: String },
+    /// Something has changed of what lets somebody in; to their own address unless another is said.
+    Notice { notice: Notice, user: Json, to: Option<String>, detail: Json },
     /// Somebody is asked to join a tenant.
     Invitation { email: String, tenant: Json, by: Option<Json> },
 }
@@ -101,30 +96,28 @@ impl Identity {
                 )?;
                 Ok((vec![kept], Some(mail)))
             }
-            Letter::Code { user } => {
+            Letter::Code { user, request } => {
                 let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
                 let code = new_code()?;
                 let (email, name) = (user.text("email").unwrap_or_default(), user.text("name"));
                 let mail = Mail::new("identity-code", email, json!({"name": name}))
                     .sealed(&self.mail_sealer, &json!({"code": code}))
                     .map_err(Error::internal)?;
-                Ok((self.mail_code_keep(desk, user.key(), &code), Some(mail)))
+                Ok((self.mail_code_keep(desk, (user.key(), &request), &code), Some(mail)))
             }
-            Letter::Changed { user } => {
+            Letter::Notice { notice, user, to, mut detail } => {
                 let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
-                Ok((Vec::new(), Some(self.notice("identity-changed", &user, json!({})))))
-            }
-            Letter::Reused { user, device } => {
-                let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
-                Ok((Vec::new(), Some(self.notice("identity-reused", &user, json!({"device": device})))))
-            }
-            Letter::Linked { user, provider } => {
-                let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
-                Ok((Vec::new(), Some(self.notice("identity-linked", &user, json!({"provider": provider})))))
-            }
-            Letter::Unlinked { user, provider } => {
-                let Some(user) = user_by(desk, &user).await? else { return Ok(nothing()) };
-                Ok((Vec::new(), Some(self.notice("identity-unlinked", &user, json!({"provider": provider})))))
+                let to = to.as_deref().or_else(|| user.text("email")).unwrap_or_default();
+                // Whom a provider knows by no address, or who has not said who they are, has one where there can be no mail.
+                if to.ends_with(".invalid") {
+                    return Ok(nothing());
+                }
+                if let Some(provider) = detail["provider"].as_str() {
+                    detail["provider"] = json!(self.label(provider));
+                }
+                // The name in a mail is that of its reader.
+                detail["of"] = detail["name"].take();
+                Ok((Vec::new(), Some(self.notice(notice.template(), &user, to, detail))))
             }
             Letter::Invitation { email, tenant, by } => self.invitation(desk, &email, &tenant, by).await,
         }
@@ -134,7 +127,7 @@ impl Identity {
     /// who was earlier with an address that is not theirs.
     async fn registration(&self, desk: &Desk, email: &str, name: &str, hash: &str) -> Result<Written, Error> {
         if let Some(user) = user_of(desk, email).await? {
-            return Ok((Vec::new(), Some(self.notice("identity-exists", &user, json!({})))));
+            return Ok((Vec::new(), Some(self.notice("identity-exists", &user, email, json!({})))));
         }
         let token = new_token()?;
         let kept = Once::Verify.keep(desk, &token, None, Some(email), json!({"name": name, "hash": hash}));
@@ -176,10 +169,10 @@ impl Identity {
             .map_err(Error::internal)
     }
 
-    fn notice(&self, template: &str, user: &Row, mut data: Json) -> Mail {
+    fn notice(&self, template: &str, user: &Row, to: &str, mut data: Json) -> Mail {
         data["name"] = json!(user.text("name"));
         data["url"] = json!(self.options.url);
-        Mail::new(template, user.text("email").unwrap_or_default(), data)
+        Mail::new(template, to, data)
     }
 }
 

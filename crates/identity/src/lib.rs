@@ -15,6 +15,7 @@ mod letters;
 mod mail_code;
 mod merge;
 mod meters;
+mod notice;
 mod oidc;
 mod once;
 mod options;

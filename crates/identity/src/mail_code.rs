@@ -1,7 +1,8 @@
 //! Codes by mail: six digits, for whoever has no second factor of their own, where an app asks for one.
 //!
 //! A million codes are soon tried, so each is good for few tries, which are counted before they are looked at, and what is kept is a
-//! hash under a key of the server's: whoever has the database alone can try none.
+//! hash under a key of the server's: whoever has the database alone can try none. What it was asked for is hashed along: a code is good
+//! for that one sign-in, or that one session, and for no other of its owner's.
 
 use std::time::Duration;
 
@@ -30,19 +31,20 @@ pub(crate) fn new_code() -> Result<String, Error> {
 }
 
 impl Identity {
-    fn mail_code_hash(&self, user: &Value, code: &str) -> String {
-        URL_SAFE_NO_PAD.encode(hmac::sign(&self.mail_code_key, format!("{user} {code}").as_bytes()))
+    fn mail_code_hash(&self, (user, request): (&Value, &str), code: &str) -> String {
+        let said = format!("{user} {request} {code}");
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.mail_code_key, said.as_bytes()))
     }
 
-    /// The documents that keep a code in the place of one before it.
-    pub(crate) fn mail_code_keep(&self, desk: &Desk, user: &Value, code: &str) -> Vec<Json> {
-        let owner = wire(user);
+    /// The documents that keep a code in the place of one before it: for a user, and for what it was asked for.
+    pub(crate) fn mail_code_keep(&self, desk: &Desk, asked: (&Value, &str), code: &str) -> Vec<Json> {
+        let owner = wire(asked.0);
         vec![
             json!({"MailCode": {"owner": owner, "delete": true}}),
             json!({"MailCode": {
                 "create": true,
                 "owner": owner,
-                "hash": self.mail_code_hash(user, code),
+                "hash": self.mail_code_hash(asked, code),
                 "tries": 0,
                 "expires": later(desk.now(), LASTS).to_string(),
             }}),
@@ -53,7 +55,7 @@ impl Identity {
     pub(crate) async fn mail_code_using(
         &self,
         desk: &Desk,
-        user: &Value,
+        (user, request): (&Value, &str),
         code: &str,
     ) -> Result<Option<Json>, Error> {
         for _ in 0..WRITES {
@@ -76,7 +78,7 @@ impl Identity {
                 Err(error) if is_race(&error) => continue,
                 Err(error) => return Err(error),
             };
-            let hash = self.mail_code_hash(user, code.trim());
+            let hash = self.mail_code_hash((user, request), code.trim());
             let is_right = row.text("hash").is_some_and(|known| {
                 aws_lc_rs::constant_time::verify_slices_are_equal(known.as_bytes(), hash.as_bytes()).is_ok()
             });

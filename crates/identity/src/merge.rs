@@ -16,7 +16,7 @@ use mainstay_lang::schema::{Column, ColumnId, RelationKind, Schema, Table};
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 
-use crate::cookies;
+use crate::cookies::Cookie;
 use crate::desk::{Desk, event, is_race, operation, wire};
 use crate::identity::Identity;
 use crate::session::{Place, ending};
@@ -36,8 +36,9 @@ const STAYS: [&str; 11] = [
     "TotpLogin",
 ];
 
-/// Rows of one table that are looked at one by one, at most: as many as a look-up finds.
-const ROWS_MAX: usize = 1000;
+/// Rows that one document names: a statement has so many places, and a list so many rows. What a transaction may write in all is the
+/// app's own limit.
+const BATCH: usize = 500;
 
 /// How often it is tried beside others who write the same.
 const TRIES: usize = 4;
@@ -87,7 +88,7 @@ impl Identity {
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let bearer = bearer.and_then(|value| value.strip_prefix("Bearer "));
         // Browsers send their cookies along from pages of ours alone (`SameSite`), so nobody else gives somebody's rows away.
-        let Some(token) = bearer.or_else(|| cookies::read(headers, cookies::ACCESS)) else { return Ok(None) };
+        let Some(token) = bearer.or_else(|| self.cookie(headers, Cookie::Access)) else { return Ok(None) };
         let Some(session) = self.session_by(desk, token.trim()).await? else { return Ok(None) };
         let filter = "id == $id and ended == null and method == anonymous and owner.anonymous and owner.blocked == null";
         let row = desk.row("Session", filter, &[("id", session)]).await?;
@@ -242,7 +243,9 @@ async fn references(
     for (changed, keys) in alike {
         let set: serde_json::Map<String, Json> =
             changed.iter().map(|name| ((*name).to_owned(), into.clone())).collect();
-        moves.push(table, json!({"id": keys, "get": [], "set": set}));
+        for keys in keys.chunks(BATCH) {
+            moves.push(table, json!({"id": keys, "get": [], "set": set}));
+        }
     }
     Ok(())
 }
@@ -272,24 +275,13 @@ async fn links(
             moves.push(table, part);
         }
         if table.id == users.id {
-            let listed = json!({"User": {"id": from, "get": [], name: {"get": [], "limit": ROWS_MAX}}});
-            let answers = desk.ask(vec![listed]).await?;
-            let keys = answers
-                .first()
-                .and_then(|answer| answer["User"][0][name].as_array().cloned())
-                .unwrap_or_default();
             let is_other =
                 |key: &Json| schema.table(relation.target).id != users.id || (*key != from && *key != into);
-            let keys: Vec<Json> = keys
-                .iter()
-                .map(|row| row["id"].clone())
-                .filter(is_other)
-                .map(|id| json!({"id": id}))
-                .collect();
-            if !keys.is_empty() {
-                moves
-                    .documents
-                    .push(json!({"User": {"id": into, "get": [], name: {"add": keys, "get": []}}}));
+            let keys = listed(desk, &from, name).await?;
+            let keys: Vec<Json> = keys.into_iter().filter(is_other).map(|id| json!({"id": id})).collect();
+            for keys in keys.chunks(BATCH) {
+                let add = json!({"id": into, "get": [], name: {"add": keys, "get": []}});
+                moves.documents.push(json!({"User": add}));
                 // The user itself does not move.
                 moves.tables.push(String::new());
             }
@@ -298,14 +290,23 @@ async fn links(
     Ok(())
 }
 
-async fn rows(desk: &Desk, table: &Table, filter: &str, user: &Value) -> Result<Vec<Row>, Error> {
-    let lookup = desk.engine.lookup(&table.name, filter)?;
-    let rows = desk.engine.look_up(&lookup, desk.deadline(), &[("user", user.clone())]).await?;
-    match rows.len() < ROWS_MAX {
-        true => Ok(rows),
-        false => Err(Error::new(
-            Key::Limit,
-            format!("{} has too many rows of theirs to look at each.", table.name),
-        )),
+/// The keys of the rows in a list of a user's.
+async fn listed(desk: &Desk, user: &Json, name: &str) -> Result<Vec<Json>, Error> {
+    let mut keys = Vec::new();
+    loop {
+        let page = json!({"get": [], "order": ["id"], "limit": BATCH, "offset": keys.len()});
+        let answers = desk.ask(vec![json!({"User": {"id": user, "get": [], name: page}})]).await?;
+        let found = answers.first().and_then(|answer| answer["User"][0][name].as_array().cloned());
+        let found = found.unwrap_or_default();
+        keys.extend(found.iter().map(|row| row["id"].clone()));
+        if found.len() < BATCH {
+            return Ok(keys);
+        }
     }
+}
+
+/// The rows of a table that belong to a user, all of them.
+async fn rows(desk: &Desk, table: &Table, filter: &str, user: &Value) -> Result<Vec<Row>, Error> {
+    let lookup = desk.engine.lookup_all(&table.name, filter)?;
+    desk.engine.look_up(&lookup, desk.deadline(), &[("user", user.clone())]).await
 }

@@ -56,8 +56,8 @@ impl Once {
         match self {
             Once::Verify | Once::Change => MINUTE * 60 * 24,
             Once::Reset => MINUTE * 60,
-            Once::Renew => MINUTE * 10,
-            Once::Magic | Once::Started => MINUTE * 15,
+            Once::Renew | Once::Magic => MINUTE * 10,
+            Once::Started => MINUTE * 15,
             Once::Second | Once::Passkey | Once::Vouched | Once::Arrival => MINUTE * 5,
             Once::Invitation => MINUTE * 60 * 24 * 7,
         }

@@ -32,6 +32,13 @@ pub struct IdentityOptions {
     pub sessions_per_user: usize,
     /// How long a credential that was shown is good for what is delicate.
     pub recent: Duration,
+    /// Whether somebody is told by mail of a sign-in on a device that is new to their account.
+    pub mail_new_device: bool,
+    /// Whether a link in mail signs in.
+    pub magic: bool,
+    /// How long ago at most whoever uses a permission of this capability's (`identity/…`) has shown a second factor; zero: it is not
+    /// asked for.
+    pub admin_second_factor: Duration,
     /// Whether whoever has no second factor is sent a code by mail after a password.
     pub mail_code: bool,
     /// The path of a style sheet that the pages have beside their own.
@@ -69,7 +76,7 @@ impl Default for PasswordOptions {
     fn default() -> PasswordOptions {
         // OWASP's first choice for Argon2id.
         PasswordOptions {
-            length_min: 8,
+            length_min: 12,
             days_max: 0,
             remembered: 0,
             memory_kib: 19 << 10,
@@ -97,6 +104,9 @@ impl IdentityOptions {
             session_max: 365 * DAY,
             sessions_per_user: 50,
             recent: Duration::from_secs(10 * 60),
+            mail_new_device: true,
+            magic: true,
+            admin_second_factor: Duration::ZERO,
             mail_code: false,
             style: None,
             password_list: None,

@@ -17,7 +17,7 @@ use serde_json::{Value as Json, json};
 use crate::desk::{Desk, is_race};
 use crate::identity::Identity;
 use crate::options::IdentityOptions;
-use crate::{letters, routes, rules};
+use crate::{letters, notice, routes, rules};
 
 /// The tables of the capability.
 pub const IDENTITY_TABLES: &str = include_str!("identity.stay");
@@ -40,7 +40,7 @@ macro_rules! mail_templates {
 }
 
 /// Mail as it is written where the app has no template of that name.
-const MAIL: [(&str, &str); 23] = mail_templates![
+const MAIL: [(&str, &str); 45] = mail_templates![
     "identity-layout.html",
     "identity-change.html",
     "identity-change.txt",
@@ -48,18 +48,40 @@ const MAIL: [(&str, &str); 23] = mail_templates![
     "identity-changed.txt",
     "identity-code.html",
     "identity-code.txt",
+    "identity-email-changed.html",
+    "identity-email-changed.txt",
     "identity-exists.html",
     "identity-exists.txt",
     "identity-invitation.html",
     "identity-invitation.txt",
+    "identity-key-made.html",
+    "identity-key-made.txt",
     "identity-linked.html",
     "identity-linked.txt",
     "identity-magic.html",
     "identity-magic.txt",
+    "identity-new-device.html",
+    "identity-new-device.txt",
+    "identity-passkey-added.html",
+    "identity-passkey-added.txt",
+    "identity-passkey-copied.html",
+    "identity-passkey-copied.txt",
+    "identity-passkey-removed.html",
+    "identity-passkey-removed.txt",
+    "identity-recovery-codes.html",
+    "identity-recovery-codes.txt",
+    "identity-recovery-used.html",
+    "identity-recovery-used.txt",
     "identity-reset.html",
     "identity-reset.txt",
     "identity-reused.html",
     "identity-reused.txt",
+    "identity-totp-disabled.html",
+    "identity-totp-disabled.txt",
+    "identity-totp-enabled.html",
+    "identity-totp-enabled.txt",
+    "identity-totp-reused.html",
+    "identity-totp-reused.txt",
     "identity-unlinked.html",
     "identity-unlinked.txt",
     "identity-verify.html",
@@ -69,12 +91,13 @@ const MAIL: [(&str, &str); 23] = mail_templates![
 /// The capability.
 pub struct IdentityPlugin {
     options: IdentityOptions,
+    schema: String,
 }
 
 impl IdentityPlugin {
     /// Identities that are kept so.
     pub fn new(options: IdentityOptions) -> IdentityPlugin {
-        IdentityPlugin { options }
+        IdentityPlugin { schema: tables(&options), options }
     }
 }
 
@@ -84,7 +107,7 @@ impl Plugin for IdentityPlugin {
     }
 
     fn schema(&self) -> &str {
-        IDENTITY_TABLES
+        &self.schema
     }
 
     fn build(&self, setup: &mut Setup<'_>) {
@@ -110,6 +133,7 @@ impl Plugin for IdentityPlugin {
             .caller(CallerPart::Membership, ("Membership", "id", "member == $user and of == $tenant"))
             .caller_table("Tenant");
         rules::build(setup);
+        setup.table("User").on_update(notice::address_changed);
         setup.on_open(permissions_declare);
         setup.part::<BroughtTemplates>().0.extend(MAIL);
         setup.keep(MailSealer(identity.mail_sealer.clone()));
@@ -125,6 +149,19 @@ impl Plugin for IdentityPlugin {
             Err(words) => setup.problem(words),
         }
     }
+}
+
+/// The tables, whose rules ask for a second factor beside each permission of the capability's own where that is set: so it is asked for
+/// on every way to the rows, and told as by any other rule.
+fn tables(options: &IdentityOptions) -> String {
+    let seconds = options.admin_second_factor.as_secs();
+    if seconds == 0 {
+        return IDENTITY_TABLES.to_owned();
+    }
+    PERMISSIONS.iter().fold(IDENTITY_TABLES.to_owned(), |text, name| {
+        let asked = format!("user.can(\"{name}\")");
+        text.replace(&asked, &format!("({asked} and user.confirmed_twice({seconds} seconds))"))
+    })
 }
 
 /// The permissions that an app's rules ask for, and the capability's own.

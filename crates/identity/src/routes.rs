@@ -14,8 +14,10 @@ mod roles;
 mod saml;
 mod second;
 mod sessions;
+mod showing;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::FromRequestParts;
@@ -23,7 +25,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
-use mainstay_engine::ctx::{Claims, Ctx};
+use mainstay_engine::ctx::{Claims, Ctx, Factor};
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
 use mainstay_engine::render;
@@ -231,6 +233,22 @@ impl SignedIn {
         row.ok_or_else(refused)
     }
 
+    /// Refuses whoever has not a permission of the capability's own; and, where that is set, whoever has it and has not shown a second
+    /// factor of late.
+    ///
+    /// # Errors
+    /// [`Key::Forbidden`], or [`Key::AuthRecent`] with the factors that would do.
+    fn permission_check(&self, identity: &Identity, name: &str) -> Result<(), Error> {
+        let ctx = &self.request.ctx;
+        if !ctx.caller.permissions.contains(name) {
+            return Err(Error::new(Key::Forbidden, format!("This asks for the permission `{name}`.")));
+        }
+        match identity.options.admin_second_factor {
+            Duration::ZERO => Ok(()),
+            within => ctx.require_confirmed(Factor::Second, within),
+        }
+    }
+
     /// The session, of somebody who has shown a credential a short while ago.
     ///
     /// # Errors
@@ -246,6 +264,16 @@ impl SignedIn {
             Some(until) if until > desk.now() => Ok(row),
             _ => Err(identity.recent_wanted(desk, &self.user).await?),
         }
+    }
+
+    /// The tables, for somebody who has shown a credential a short while ago.
+    ///
+    /// # Errors
+    /// As [`SignedIn::recent_session`].
+    async fn recent_desk(&self, identity: &Identity) -> Result<Desk, Error> {
+        let desk = identity.desk(&self.request);
+        self.recent_session(identity, &desk).await?;
+        Ok(desk)
     }
 }
 

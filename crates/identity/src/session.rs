@@ -18,8 +18,8 @@ use uuid::Uuid;
 use crate::access::Bearer;
 use crate::desk::{Desk, event, is_race, later, time, wire};
 use crate::identity::Identity;
-use crate::letters::Letter;
 use crate::meters::{SignIn, signed_in};
+use crate::notice::Notice;
 use crate::token::{TOKEN_CHARS, hash_of, new_token, successor_of};
 
 /// For so long a refresh token that was used is answered as it was the first time.
@@ -46,6 +46,9 @@ pub(crate) struct Via {
     pub(crate) provider: String,
     /// Whether it vouches for people in its tenant alone.
     pub(crate) is_bound: bool,
+    /// When it wants the session to end at the latest, in microseconds; what is shown in between delays that by nothing.
+    #[serde(default)]
+    pub(crate) session_ends: Option<i64>,
 }
 
 /// A session that is about to begin.
@@ -104,12 +107,12 @@ impl Identity {
     }
 
     /// The same, and enqueues jobs in it.
-    async fn session_begin_and_enqueue(
+    pub(crate) async fn session_begin_and_enqueue(
         &self,
         desk: &Desk,
         new: NewSession<'_>,
         mut along: Vec<Json>,
-        jobs: Vec<NewJob>,
+        mut jobs: Vec<NewJob>,
     ) -> Result<Tokens, Error> {
         if new.method == "password" && self.password_is_old(desk, new.user).await? {
             return Err(self.renewal(desk, &new, along).await?);
@@ -120,7 +123,12 @@ impl Identity {
             Some(_) => (IMPERSONATED, Timestamp(0)),
             None => (self.options.session_max, now),
         };
-        let ends = later(now, lasts.min(self.options.session_max));
+        let vouched_until = new.place.via.as_ref().and_then(|via| via.session_ends).map(Timestamp);
+        let lasts_until = later(now, lasts.min(self.options.session_max));
+        let ends = vouched_until.map_or(lasts_until, |until| until.min(lasts_until));
+        if ends <= now {
+            return Err(ended());
+        }
         let refresh = new_token()?;
         let at = now.to_string();
         let via = new.place.via.as_ref();
@@ -142,6 +150,10 @@ impl Identity {
         });
         let token = json!({"create": true, "id": hash_of(&refresh), "of": session});
         along.extend(self.supernumerary(desk, new.user).await?);
+        if let Some((line, letter)) = self.new_device(desk, &new).await? {
+            along.push(line);
+            jobs.push(letter);
+        }
         along.push(event(
             "session.begin",
             Some(new.user),
@@ -158,20 +170,21 @@ impl Identity {
         self.tokens(desk, (session, new.user.clone(), new.within, is_bound), (refresh, ends)).await
     }
 
-    /// Has a session that has just begun end earlier, where somebody else says so.
-    pub(crate) async fn session_shorten(
-        &self,
-        desk: &Desk,
-        mut tokens: Tokens,
-        ends: Option<Timestamp>,
-    ) -> Result<Tokens, Error> {
-        let Some(ends) = ends else { return Ok(tokens) };
-        let id = wire(&tokens.session);
-        let part =
-            json!({"id": id, "expires": {"gt": ends.to_string()}, "set": {"expires": ends.to_string()}});
-        desk.ask(vec![json!({"Session": part})]).await?;
-        tokens.refresh_ends = tokens.refresh_ends.min(ends);
-        Ok(tokens)
+    /// What is noted and told of a session on a device with which its owner has none among those that are remembered. It goes by what a device
+    /// says of itself, which whoever wants to can say as well: a hint for the owner, and nothing that anything else depends on.
+    async fn new_device(&self, desk: &Desk, new: &NewSession<'_>) -> Result<Option<(Json, NewJob)>, Error> {
+        if !self.options.mail_new_device || new.actor.is_some() || new.method == "anonymous" {
+            return Ok(None);
+        }
+        let filter = "owner == $owner and method != key and method != impersonation";
+        let known = desk.rows("Session", filter, &[("owner", new.user.clone())]).await?;
+        let model = device_model(new.place.device.as_deref());
+        if known.is_empty() || known.iter().any(|row| device_model(row.text("device")) == model) {
+            return Ok(None);
+        }
+        let address = new.place.address.as_deref();
+        let detail = json!({"device": new.place.device, "address": address});
+        Ok(Some(Notice::NewDevice.told(new.user, address, detail)))
     }
 
     /// Ends the sessions of a user that are too many with another one.
@@ -273,12 +286,10 @@ impl Identity {
     async fn reused(&self, desk: &Desk, session: &Row, owner: &Value, place: &Place) -> Result<Error, Error> {
         let address = place.address.as_deref();
         let id = wire(session.key());
-        let documents = vec![
-            ending(&json!({"id": id}), desk.now(), "reused"),
-            event("session.reused", Some(owner), address, json!({"session": id})),
-        ];
-        let letter = Letter::Reused { user: wire(owner), device: session.text("device").map(str::to_owned) };
-        desk.ask_and_enqueue(documents, vec![letter.job()]).await?;
+        let detail = json!({"session": id, "device": session.text("device")});
+        let (line, letter) = Notice::SessionReused.told(owner, address, detail);
+        let documents = vec![ending(&json!({"id": id}), desk.now(), "reused"), line];
+        desk.ask_and_enqueue(documents, vec![letter]).await?;
         let words = "This token was used before, so its session was ended: sign in again.";
         Ok(Error::new(Key::AuthReused, words))
     }
@@ -298,6 +309,12 @@ impl Identity {
         let answers = desk.ask(documents).await?;
         Ok(answers.first().and_then(|answer| answer["Session"].as_array()).map_or(0, Vec::len))
     }
+}
+
+/// What a device says of itself, without the numbers that another version changes.
+fn device_model(device: Option<&str>) -> String {
+    let said = device.unwrap_or_default().chars();
+    said.filter(|c| !c.is_ascii_digit() && !"._".contains(*c)).collect()
 }
 
 /// The document that ends the sessions that a constraint names, and that have not ended yet.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use mainstay_engine::ctx::{Caller, Claims, Ctx};
+use mainstay_engine::plugin::Plugins;
 use mainstay_engine::{Engine, MayChange, Options, limits::Limits, prelude};
 use mainstay_lang::analyse::analyse;
 use mainstay_lang::diagnostic::Diagnostic;
@@ -188,10 +189,23 @@ impl Database {
     /// # Errors
     /// When the database cannot be made or the schema's tables cannot.
     pub async fn open(kind: DatabaseKind, schema: Arc<Schema>) -> anyhow::Result<Database> {
+        Database::open_with(kind, schema, &Plugins::default()).await
+    }
+
+    /// The same of an app with plugins, whose tables are in the schema already.
+    ///
+    /// # Errors
+    /// When the database cannot be made, the schema's tables cannot, or a plugin does not fit.
+    pub async fn open_with(
+        kind: DatabaseKind,
+        schema: Arc<Schema>,
+        plugins: &Plugins,
+    ) -> anyhow::Result<Database> {
         let place = Place::new(kind)?;
         let store = Store::open(&place.options)?;
         let options = Options { may_change: MayChange::IN_DEVELOPMENT, limits: Limits::default() };
-        Ok(Database { kind, engine: Arc::new(Engine::open(schema, store, options).await?), place })
+        let engine = Engine::open_with(schema, store, options, plugins).await?;
+        Ok(Database { kind, engine: Arc::new(engine), place })
     }
 
     /// A new database that others made by a script, and an app on it.

@@ -4,7 +4,7 @@
 //! the text here.
 
 use super::Mutant;
-use super::Test::{Agreement, Reads, Rest, Writes};
+use super::Test::{Agreement, Live, Reads, Rest, Writes};
 
 /// Every mutant, in the order in which requests meet them.
 pub(super) const MUTANTS: &[Mutant] = &[
@@ -643,6 +643,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: r"is_some_and(|until| self.now < until)",
         replace: r"is_some_and(|until| self.now < until || until.0 > 0)",
         test: Reads,
+    },
+    Mutant {
+        what: "nobody who listens is read again when what was shown is too long ago",
+        file: "crates/live/src/who.rs",
+        find: r"ends: planning.confirmed_ends(&ctx),",
+        replace: r"ends: None,",
+        test: Live,
     },
     Mutant {
         what: "a second factor is taken for shown where the first was",

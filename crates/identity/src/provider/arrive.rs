@@ -2,7 +2,8 @@
 
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
-use mainstay_lang::value::{Timestamp, Value};
+use mainstay_jobs::NewJob;
+use mainstay_lang::value::Value;
 use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
@@ -10,7 +11,7 @@ use super::decide::{Decision, Facts, Known, decide, is_believed};
 use super::{Address, Provider, SUBJECT_CHARS_MAX, Vouched, count};
 use crate::desk::{Desk, event, is_race, wire};
 use crate::identity::Identity;
-use crate::letters::Letter;
+use crate::notice::Notice;
 use crate::session::{NewSession, Place, Tokens, Via};
 
 /// How often the decision is made anew beside somebody who arrives as the same.
@@ -34,27 +35,30 @@ impl Identity {
         let vouched = &vouched.with_plain_address();
         let provider = self.provider(&vouched.provider)?;
         let within = self.provider_tenant(desk, provider, named).await?;
-        let via = Via { provider: vouched.provider.clone(), is_bound: provider.options.tenant.is_some() };
+        let via = Via {
+            provider: vouched.provider.clone(),
+            is_bound: provider.options.tenant.is_some(),
+            session_ends: vouched.session_ends,
+        };
         let place = &Place { via: Some(via), ..place.clone() };
         for _ in 0..TRIES {
             let (facts, link) = self.facts(desk, provider, vouched, None).await?;
             let decision = decide(&facts).inspect_err(|error| count(provider.name, Some(error)))?;
             let own = provider.options.tenant.as_ref().and(within);
-            let (user, mut documents, is_new_link) = match &decision {
+            let mut letters = Vec::new();
+            let (user, mut documents) = match &decision {
                 Decision::Is(user) => {
                     let link =
                         link.as_ref().ok_or_else(|| Error::internal("a link that is not there was found"))?;
                     let kept = self.kept(provider, vouched);
                     let set = json!({"used": desk.now().to_string(), "email": kept.email, "attributes": kept.attributes});
-                    (
-                        user.clone(),
-                        vec![json!({"ExternalLogin": {"id": wire(link.key()), "set": set}})],
-                        false,
-                    )
+                    (user.clone(), vec![json!({"ExternalLogin": {"id": wire(link.key()), "set": set}})])
                 }
                 Decision::Link(user) => {
                     let document = self.linking(desk, provider, vouched, user);
-                    (user.clone(), vec![document, self.linked_event(vouched, user, place)], true)
+                    let (line, letter) = linked(vouched, user, place);
+                    letters.push(letter);
+                    (user.clone(), vec![document, line])
                 }
                 Decision::Make(email) => {
                     let user = Value::Uuid(Uuid::now_v7());
@@ -68,7 +72,7 @@ impl Identity {
                     documents.extend(own.map(|own| {
                         json!({"Membership": {"create": true, "of": own.to_string(), "member": wire(&user)}})
                     }));
-                    (user, documents, false)
+                    (user, documents)
                 }
             };
             if let (Some(own), Decision::Is(_) | Decision::Link(_)) = (own, &decision) {
@@ -77,14 +81,12 @@ impl Identity {
             documents.extend(along.iter().cloned());
             let new =
                 NewSession { user: &user, method: "provider", is_twofold: false, within, actor: None, place };
-            let letters = is_new_link
-                .then(|| Letter::Linked { user: wire(&user), provider: provider.label().to_owned() });
-            match self.sign_in(desk, new, documents, letters.iter().map(Letter::job).collect()).await {
+            match self.sign_in(desk, new, documents, letters).await {
                 // Somebody was faster with the same: what is known now is looked at again.
                 Err(error) if is_race(&error) && is_of_link(&error) => {}
                 done => {
                     count(provider.name, done.as_ref().err());
-                    return self.session_shorten(desk, done?, vouched.session_ends.map(Timestamp)).await;
+                    return done;
                 }
             }
         }
@@ -122,8 +124,9 @@ impl Identity {
         let mut letters = Vec::new();
         if let Decision::Link(user) = decide(&facts)? {
             documents.push(self.linking(desk, provider, vouched, &user));
-            documents.push(self.linked_event(vouched, &user, place));
-            letters.push(Letter::Linked { user: wire(&user), provider: provider.label().to_owned() }.job());
+            let (line, letter) = linked(vouched, &user, place);
+            documents.push(line);
+            letters.push(letter);
         }
         desk.ask_and_enqueue(documents, letters).await.map(drop).map_err(|error| {
             let words = "Another account is linked with this one of the provider's.";
@@ -201,11 +204,12 @@ impl Identity {
             "used": desk.now().to_string(),
         }})
     }
+}
 
-    fn linked_event(&self, vouched: &Vouched, user: &Value, place: &Place) -> Json {
-        let detail = json!({"provider": vouched.provider});
-        event("provider.linked", Some(user), place.address.as_deref(), detail)
-    }
+/// What is noted and told of a new link.
+fn linked(vouched: &Vouched, user: &Value, place: &Place) -> (Json, NewJob) {
+    let detail = json!({"provider": vouched.provider});
+    Notice::ProviderLinked.told(user, place.address.as_deref(), detail)
 }
 
 /// What is kept of what a provider tells.

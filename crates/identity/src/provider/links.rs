@@ -5,9 +5,9 @@ use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
-use crate::desk::{Desk, event, is_race, wire};
+use crate::desk::{Desk, is_race, wire};
 use crate::identity::Identity;
-use crate::letters::Letter;
+use crate::notice::Notice;
 use crate::provider::Provider;
 use crate::session::Place;
 use crate::ways::Ways;
@@ -47,9 +47,9 @@ impl Identity {
         let provider = link.text("provider").unwrap_or_default().to_owned();
         documents.push(json!({"ExternalLogin": {"id": wire(link.key()), "delete": true}}));
         let detail = json!({"provider": provider});
-        documents.push(event("provider.unlinked", Some(user), place.address.as_deref(), detail));
-        let letter = Letter::Unlinked { user: wire(user), provider: self.label(&provider) };
-        desk.ask_and_enqueue(documents, vec![letter.job()]).await.map(drop)
+        let (line, letter) = Notice::ProviderUnlinked.told(user, place.address.as_deref(), detail);
+        documents.push(line);
+        desk.ask_and_enqueue(documents, vec![letter]).await.map(drop)
     }
 
     /// The providers that somebody can sign in by who comes to a tenant, or to none.

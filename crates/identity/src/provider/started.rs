@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use super::Vouched;
-use crate::cookies;
+use crate::cookies::Cookie;
 use crate::desk::Desk;
 use crate::identity::Identity;
 use crate::once::{Once, used, using};
@@ -109,9 +109,8 @@ impl Identity {
         (provider, back, way): (&str, String, Way),
         (within, own): (Option<Uuid>, Json),
     ) -> Result<Ticket, Error> {
-        let name = self.browser_cookie();
         // A browser keeps its cookie, so that two of its windows do not get in each other's way.
-        let browser = match cookies::read(headers, name).filter(|known| known.len() == TOKEN_CHARS) {
+        let browser = match self.cookie(headers, Cookie::Started).filter(|known| known.len() == TOKEN_CHARS) {
             Some(known) => known.to_owned(),
             None => new_token()?,
         };
@@ -121,6 +120,7 @@ impl Identity {
         let data = self.sealed_once(&state, &started)?;
         desk.ask(vec![Once::Started.keep(desk, &state, None, None, data)]).await?;
         let secure = if self.options.secure_cookies { "; Secure" } else { "" };
+        let name = Cookie::Started.name(self.options.secure_cookies);
         let cookie = format!("{name}={browser}; Path=/; Max-Age={SECONDS}; HttpOnly; SameSite=Lax{secure}");
         let cookie = HeaderValue::from_str(&cookie).map_err(Error::internal)?;
         Ok(Ticket { state, cookie })
@@ -138,7 +138,7 @@ impl Identity {
     ) -> Result<Started, Error> {
         let row = Once::Started.find(desk, state).await.map_err(unknown)?;
         let started: Started = self.opened_once(state, &row.get("data")?)?;
-        let browser = cookies::read(headers, self.browser_cookie()).map(hash_of).unwrap_or_default();
+        let browser = self.cookie(headers, Cookie::Started).map(hash_of).unwrap_or_default();
         let is_same = verify_slices_are_equal(browser.as_bytes(), started.browser.as_bytes()).is_ok();
         // Whoever has caught the token elsewhere does not use it up.
         if started.provider != provider || !is_same {
@@ -183,11 +183,6 @@ impl Identity {
                 Err(Error::new(Key::AuthToken, "This code is for another provider, or another program."))
             }
         }
-    }
-
-    /// `__Host-`: a neighbour's page cannot plant it.
-    fn browser_cookie(&self) -> &'static str {
-        if self.options.secure_cookies { "__Host-started" } else { "started" }
     }
 
     pub(super) fn sealed_once(&self, token: &str, kept: &impl Serialize) -> Result<Json, Error> {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Answered, Open, SignedIn, done, fields, nothing_more, providers, user_of};
 use crate::attempts::Counted;
-use crate::cookies;
+use crate::cookies::{self, Cookie};
 use crate::desk::{Desk, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
@@ -165,7 +165,7 @@ pub(super) async fn refresh(State(identity): State<Arc<Identity>>, open: Open, b
     let (given, tenant) = (read.text_or_none("refresh"), read.text_or_none("tenant"));
     let device = read.text_or_none("device");
     read.done()?;
-    let cookie = cookies::read(&open.headers, cookies::REFRESH).filter(|_| given.is_none());
+    let cookie = identity.cookie(&open.headers, Cookie::Refresh).filter(|_| given.is_none());
     let in_cookies = cookie.is_some() || open.wants_cookies;
     let token = given.or_else(|| cookie.map(str::to_owned));
     let Some(token) = token else {
@@ -229,7 +229,7 @@ pub(super) async fn methods(State(identity): State<Arc<Identity>>, open: Open) -
     let within = identity.named_tenant(&desk, &open.headers).await?;
     let body = json!({
         "password": {"register": options.registration, "length_min": options.password.length_min},
-        "magic": true,
+        "magic": options.magic,
         "anonymous": options.anonymous,
         "totp": true,
         "providers": identity.providers_shown(&desk, within).await?,
@@ -302,8 +302,7 @@ pub(super) async fn email_change(
     read.done()?;
     let email = plain(&email);
     email_check(&email)?;
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let letter = Letter::Change { user: wire(&by.user), email };
     desk.ask_and_enqueue(Vec::new(), vec![letter.job()]).await?;
     Ok(done(StatusCode::ACCEPTED, json!({"sent": true})))
@@ -317,7 +316,16 @@ pub(super) async fn magic_request(
     let mut read = fields(&body, &["email"])?;
     let email = read.text("email");
     read.done()?;
+    magic_check(&identity)?;
     letter_for(&identity, &open, &email, |email| Letter::Magic { email }).await
+}
+
+/// Refuses where a link in mail does not sign in.
+fn magic_check(identity: &Identity) -> Result<(), Error> {
+    match identity.options.magic {
+        true => Ok(()),
+        false => Err(Error::new(Key::Forbidden, "No link in mail signs in here.")),
+    }
 }
 
 /// Enqueues a letter to an address, whoever has it, not too often.
@@ -341,6 +349,7 @@ pub(super) async fn magic_redeem(State(identity): State<Arc<Identity>>, open: Op
     let mut read = fields(&body, &["token", "device"])?;
     let (token, device) = (read.text("token"), read.text_or_none("device"));
     read.done()?;
+    magic_check(&identity)?;
     let desk = identity.desk(&open.request);
     let row = Once::Magic.find(&desk, &token).await?;
     let owner = row.value("owner")?.clone();

@@ -184,14 +184,14 @@ fn letter(id: &str, summary: &str) -> RouteDocs {
 }
 
 pub(super) fn magic_request() -> RouteDocs {
-    letter("authMagicRequest", "Ask for a link to sign in by")
+    letter("authMagicRequest", "Ask for a link to sign in by").refuses(&[Key::Forbidden])
 }
 
 pub(super) fn magic_redeem() -> RouteDocs {
     signs_in("authMagicRedeem", "Sign in by the token of a link")
         .open()
         .body(sent(&[("token", text())], &[("device", text())]), json!({"token": "A token"}))
-        .refuses(&[Key::AuthToken, Key::AuthSecondFactor, Key::TenantRefused])
+        .refuses(&[Key::AuthToken, Key::AuthSecondFactor, Key::Forbidden, Key::TenantRefused])
 }
 
 pub(super) fn password_forgot() -> RouteDocs {
@@ -290,6 +290,7 @@ pub(super) fn session_end() -> RouteDocs {
         .signed_in()
         .place("id", id())
         .answers_empty(204, "It has ended.")
+        .refuses(&[Key::AuthRecent])
 }
 
 pub(super) fn device() -> RouteDocs {
@@ -404,7 +405,7 @@ pub(super) fn invite() -> RouteDocs {
         .place("id", id())
         .body(sent(&[("email", text())], &[]), json!({"email": "ann@example.com"}))
         .answers(202, "A mail was sent.", was_sent())
-        .refuses(&[Key::Forbidden])
+        .refuses(&[Key::AuthRecent, Key::Forbidden])
 }
 
 pub(super) fn join() -> RouteDocs {

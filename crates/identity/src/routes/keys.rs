@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use super::{Answered, SignedIn, done, fields, nothing_more};
 use crate::access::KEY_PREFIX;
-use crate::desk::{event, later, wire};
+use crate::desk::{later, wire};
 use crate::identity::Identity;
+use crate::notice::Notice;
 use crate::token::{hash_of, new_token};
 
 /// How long a key lasts that says nothing.
@@ -37,8 +38,7 @@ pub(super) async fn make(State(identity): State<Arc<Identity>>, by: SignedIn, bo
     let (name, scopes) = (read.text("name"), read.texts_or_none("scopes"));
     let expires = read.text_or_none("expires");
     read.done()?;
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let own = &by.request.ctx.caller.permissions;
     let scopes = scopes.unwrap_or_default();
     if let Some(place) = scopes.iter().position(|scope| !own.contains(scope)) {
@@ -66,16 +66,10 @@ pub(super) async fn make(State(identity): State<Arc<Identity>>, by: SignedIn, bo
         "expires": expires.to_string(),
         "within": within,
     });
-    let documents = vec![
-        json!({"SessionToken": {"create": true, "id": hash_of(&key), "of": session}}),
-        event(
-            "key.made",
-            Some(&by.user),
-            by.place().address.as_deref(),
-            json!({"name": name, "scopes": scopes}),
-        ),
-    ];
-    let answers = desk.ask(documents).await?;
+    let detail = json!({"name": name, "scopes": scopes});
+    let (line, letter) = Notice::KeyMade.told(&by.user, by.place().address.as_deref(), detail);
+    let documents = vec![json!({"SessionToken": {"create": true, "id": hash_of(&key), "of": session}}), line];
+    let answers = desk.ask_and_enqueue(documents, vec![letter]).await?;
     let id = answers.first().map_or(Json::Null, |answer| answer["SessionToken"][0]["of"]["id"].clone());
     let body = json!({"id": id, "key": key, "name": name, "scopes": scopes, "expires": expires.to_string()});
     Ok(done(StatusCode::CREATED, body))

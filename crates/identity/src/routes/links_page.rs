@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::pages::{is_own_page, pairs, value};
 use super::providers::redirect;
 use super::{Answered, SignedIn};
-use crate::cookies;
+use crate::cookies::{self, Cookie};
 use crate::desk::{Desk, wire};
 use crate::identity::Identity;
 use crate::provider::started::Way;
@@ -103,7 +103,7 @@ impl Identity {
         let shown = context! {
             app => desk.engine.schema().app.as_str(),
             title => "Linked accounts",
-            csrf => cookies::read(&by.headers, cookies::CSRF).unwrap_or_default(),
+            csrf => self.cookie(&by.headers, Cookie::Csrf).unwrap_or_default(),
             own => minijinja::value::Serde(&own),
             others => minijinja::value::Serde(&others),
             problem => words,

@@ -26,9 +26,11 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::table::{PAGES, Page, page_of};
+use super::providers::redirect;
 use super::{Answered, Open, SignedIn, account as coming, mail_code, password, roles, second};
 use crate::cookies;
 use crate::identity::Identity;
+use crate::provider::started::back;
 use crate::token::random;
 
 /// Nothing but the page itself, and a style of the app's: no frame, no form to elsewhere, no script but the one that has the number
@@ -49,6 +51,10 @@ fn policy(nonce: Option<&str>) -> String {
     )
 }
 
+/// The field of a page to come back to, and that page where there is none.
+pub(super) const RETURN: &str = "return";
+const APP: &str = "/";
+
 /// What the button for a passkey does.
 #[derive(Debug, Serialize)]
 pub(super) struct PasskeyButton<'a> {
@@ -56,7 +62,7 @@ pub(super) struct PasskeyButton<'a> {
     button: &'static str,
     ticket: &'a str,
     /// Where to go then.
-    to: &'static str,
+    to: &'a str,
 }
 
 pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
@@ -104,15 +110,24 @@ impl Identity {
             fields.push(context! { name => "csrf", kind => "hidden", value => csrf });
         }
         let ticket = value(given, "ticket");
+        // The page that somebody was on the way to stays with them from form to form.
+        let to = app_page(given);
+        if to != APP {
+            fields.push(context! { name => RETURN, kind => "hidden", value => to.as_str() });
+        }
         let may_show_key = said.factors.is_empty() || said.factors.has(Factors::PASSKEY);
         let passkey = match page.name {
-            "login" => Some(("login", "Sign in with a passkey", "/")),
-            "code" if may_show_key => Some(("login", "Show a passkey", "/")),
+            "login" => Some(("login", "Sign in with a passkey", to.as_str())),
+            "code" if may_show_key => Some(("login", "Show a passkey", to.as_str())),
             "confirm" => Some(("confirm", "Show a passkey", "/auth/pages/account")),
             _ => None,
         };
         let passkey = passkey.map(|(kind, button, to)| PasskeyButton { kind, button, ticket, to });
-        let is_offered = |name: &&&str| **name != "register" || self.options.registration;
+        let is_offered = |name: &&&str| match **name {
+            "register" => self.options.registration,
+            "magic-request" => self.options.magic,
+            _ => true,
+        };
         let links: Vec<minijinja::Value> = page
             .links
             .iter()
@@ -128,6 +143,7 @@ impl Identity {
             links,
             problem => said.problem,
             problem_key => said.key,
+            back => (to != APP).then_some(to.as_str()),
             providers => minijinja::Value::from(minijinja::value::Serde(&said.providers)),
             done => said.done,
             show_form => said.done.is_none(),
@@ -264,12 +280,14 @@ pub(super) async fn send(
         _ => return Err(Error::new(Key::RouteUnknown, "").into()),
     };
     match (answered, page.done) {
-        (Ok(response), _) if response.headers().contains_key(header::SET_COOKIE) => Ok(to_app(response)),
+        (Ok(response), _) if response.headers().contains_key(header::SET_COOKIE) => {
+            Ok(to_app(&response, &given)?)
+        }
         (Ok(_), Some(done)) => {
             Ok(identity.page(&app, page, &given, &Said { done: Some(done), ..Said::default() })?)
         }
         (Ok(_), None) if page.name.starts_with("confirm") => Ok(see("/auth/pages/account")),
-        (Ok(response), None) => Ok(to_app(response)),
+        (Ok(response), None) => Ok(to_app(&response, &given)?),
         (Err(Refusal(error)), _) => {
             refused(&identity, &again, page.name, (&given, csrf.as_deref()), error).await
         }
@@ -298,7 +316,8 @@ pub(super) async fn refused(
             _ => "code",
         })?;
         let said = Said { factors, ..Said::default() };
-        return Ok(identity.page(app, page, &[("ticket".to_owned(), ticket.0)], &said)?);
+        let given = [("ticket".to_owned(), ticket.0), (RETURN.to_owned(), app_page(given))];
+        return Ok(identity.page(app, page, &given, &said)?);
     }
     let words = match error.detail.as_str() {
         "" => error.key.title(),
@@ -334,9 +353,15 @@ fn see(path: &'static str) -> Response {
     response
 }
 
-/// Shows the app, with the cookies of an answer.
-fn to_app(answered: Response) -> Response {
-    with_cookies(see("/"), &answered)
+/// Shows the page of the app that somebody was on the way to, with the cookies of an answer.
+fn to_app(answered: &Response, given: &[(String, String)]) -> Result<Response, Error> {
+    Ok(with_cookies(redirect(&app_page(given))?, answered))
+}
+
+/// The page of the app that somebody was on the way to; its first where they have named none, or one that is elsewhere.
+fn app_page(given: &[(String, String)]) -> String {
+    let named = value(given, RETURN);
+    back(Some(named)).unwrap_or_else(|_| APP.to_owned())
 }
 
 /// A response with the cookies of an answer.

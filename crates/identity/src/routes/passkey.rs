@@ -20,10 +20,11 @@ use super::second::new_codes;
 use super::{Answered, Open, SignedIn, done, fields, nothing_more};
 use crate::attempts::Counted;
 use crate::cookies;
-use crate::desk::{Desk, event, is_race, wire};
+use crate::desk::{Desk, is_race, wire};
 use crate::factor::{Pending, counted, recovery_codes_left, totp_of};
 use crate::fields::Fields;
 use crate::identity::Identity;
+use crate::notice::Notice;
 use crate::once::not_valid;
 use crate::passkey::{
     Algorithm, Assertion, CEREMONY_LASTS, Ceremony, Expected, Flags, PASSKEYS_MAX, Purpose, Refused,
@@ -53,8 +54,7 @@ enum Whose<'a> {
 }
 
 pub(super) async fn register_begin(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let party = identity.party(&desk, &by.headers).await?;
     let known = passkeys_of(&desk, &by.user, None).await?;
     if known.len() >= PASSKEYS_MAX {
@@ -104,6 +104,8 @@ pub(super) async fn register_finish(
         let words = format!("the passkey was not taken: {refused}");
         Error::at(Key::Invalid, "/credential", "passkey", words)
     })?;
+    let detail = json!({"name": name, "verified": made.flags.is_verified()});
+    let (line, letter) = Notice::PasskeyAdded.told(&by.user, by.place().address.as_deref(), detail);
     let mut documents = vec![
         ceremony.using(&desk),
         json!({"Passkey": {
@@ -118,12 +120,7 @@ pub(super) async fn register_finish(
             "may_be_copied": made.flags.may_be_copied(),
             "is_copied": made.flags.is_copied(),
         }}),
-        event(
-            "passkey.added",
-            Some(&by.user),
-            by.place().address.as_deref(),
-            json!({"name": name, "verified": made.flags.is_verified()}),
-        ),
+        line,
     ];
     // From now on a password alone does not do, so there is something for when the key is lost.
     let mut body = json!({"name": name});
@@ -132,11 +129,12 @@ pub(super) async fn register_finish(
         documents.extend(kept);
         body["recovery_codes"] = json!(codes);
     }
-    let answers = desk.ask(documents).await.map_err(|error| match is_race(&error) {
-        // Either the challenge was used, or an authenticator has a key twice, which none has.
-        true => not_valid(),
-        false => error,
-    })?;
+    let answers =
+        desk.ask_and_enqueue(documents, vec![letter]).await.map_err(|error| match is_race(&error) {
+            // Either the challenge was used, or an authenticator has a key twice, which none has.
+            true => not_valid(),
+            false => error,
+        })?;
     body["id"] = answers.get(1).map_or(Json::Null, |answer| answer["Passkey"][0]["id"].clone());
     Ok(done(StatusCode::CREATED, body))
 }
@@ -178,7 +176,7 @@ pub(super) async fn login_finish(State(identity): State<Arc<Identity>>, open: Op
             _ => Whose::Of(&pending.user),
         };
         let shown = shown(&desk, (&ceremony, &credential), whose, (&counted, &place)).await?;
-        let tokens = identity.second_shown(&desk, &pending, &place, shown.documents).await;
+        let tokens = identity.second_shown(&desk, (&pending, &place), shown.documents, Vec::new()).await;
         return identity.welcome(&open, &tokens.map_err(too_late)?).await;
     }
     let place = open.place(device);
@@ -270,27 +268,22 @@ pub(super) async fn remove(
     by: SignedIn,
     Path(id): Path<String>,
 ) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let id = id_of(&id)?;
     let known = passkeys_of(&desk, &by.user, None).await?;
     let (gone, left): (Vec<&Row>, Vec<&Row>) = known.iter().partition(|row| wire(row.key()) == id);
     let Some(gone) = gone.first() else { return Err(not_there().into()) };
-    let place = by.place();
+    let detail = json!({"name": gone.text("name")});
+    let (line, letter) = Notice::PasskeyRemoved.told(&by.user, by.place().address.as_deref(), detail);
     let mut documents = vec![
         Ways::of(&desk, &by.user).await?.hold(&desk)?,
         json!({"Passkey": {"id": id, "delete": true}}),
-        event(
-            "passkey.removed",
-            Some(&by.user),
-            place.address.as_deref(),
-            json!({"name": gone.text("name")}),
-        ),
+        line,
     ];
     if left.is_empty() && totp_of(&desk, &by.user).await?.is_none() {
         documents.push(json!({"RecoveryCode": {"owner": wire(&by.user), "delete": true}}));
     }
-    desk.ask(documents).await?;
+    desk.ask_and_enqueue(documents, vec![letter]).await?;
     Ok(nothing_more())
 }
 
@@ -398,11 +391,8 @@ async fn shown(
     if (counter > 0 || known > 0) && counter <= known {
         let owner = passkey.value("owner")?;
         let detail = json!({"name": passkey.text("name"), "counter": counter, "known": known});
-        let noted = vec![
-            ceremony.using(desk),
-            event("passkey.counter", Some(owner), place.address.as_deref(), detail),
-        ];
-        desk.ask(noted).await.map_err(too_late)?;
+        let (line, letter) = Notice::PasskeyCopied.told(owner, place.address.as_deref(), detail);
+        desk.ask_and_enqueue(vec![ceremony.using(desk), line], vec![letter]).await.map_err(too_late)?;
         return Err(refused());
     }
     let set = json!({"counter": counter, "is_copied": flags.is_copied(), "used": desk.now().to_string()});

@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::account::letter_for;
 use super::{Answered, Open, SignedIn, fields, nothing_more};
 use crate::attempts::Counted;
-use crate::desk::{event, later, time, wire};
+use crate::desk::{later, time, wire};
 use crate::identity::Identity;
 use crate::letters::Letter;
+use crate::notice::Notice;
 use crate::once::{Once, not_valid, used, using};
 use crate::password::Tested;
 use crate::session::{NewSession, ending};
@@ -39,15 +40,15 @@ pub(super) async fn reset(State(identity): State<Arc<Identity>>, open: Open, bod
     let last = identity.options.password.remembered;
     let mut documents = identity.password_setting(&desk, &owner, &password, last).await?;
     documents.insert(0, using(&desk, &row));
+    let (line, letter) = Notice::PasswordReset.told(&owner, open.address().as_deref(), json!({}));
     documents.extend([
         // Whoever has the mail has the address.
         json!({"User": {"id": wire(&owner), "set": {"email_verified": now.to_string()}}}),
         ending(&json!({"owner": wire(&owner)}), now, "password"),
         Counted::new(&email, None).forget(),
-        event("password.reset", Some(&owner), open.address().as_deref(), json!({})),
+        line,
     ]);
-    let letter = Letter::Changed { user: wire(&owner) };
-    desk.ask_and_enqueue(documents, vec![letter.job()]).await.map_err(used)?;
+    desk.ask_and_enqueue(documents, vec![letter]).await.map_err(used)?;
     Ok(nothing_more())
 }
 
@@ -68,9 +69,9 @@ pub(super) async fn renew(State(identity): State<Arc<Identity>>, open: Open, bod
     let mut documents = identity.password_setting(&desk, &owner, &password, last).await?;
     documents.insert(0, using(&desk, &row));
     documents.push(ending(&json!({"owner": wire(&owner)}), desk.now(), "password"));
-    documents.push(event("password.changed", Some(&owner), open.address().as_deref(), json!({})));
-    let letter = Letter::Changed { user: wire(&owner) };
-    desk.ask_and_enqueue(documents, vec![letter.job()]).await.map_err(used)?;
+    let (line, letter) = Notice::PasswordChanged.told(&owner, open.address().as_deref(), json!({}));
+    documents.push(line);
+    desk.ask_and_enqueue(documents, vec![letter]).await.map_err(used)?;
     let place = open.place(data["device"].as_str().map(str::to_owned));
     let new = NewSession {
         user: &owner,
@@ -147,8 +148,8 @@ pub(super) async fn change(State(identity): State<Arc<Identity>>, by: SignedIn, 
     let last = identity.options.password.remembered;
     let mut documents = identity.password_setting(&desk, &by.user, &password, last).await?;
     documents.push(ending(&others, now, "password"));
-    documents.push(event("password.changed", Some(&by.user), place.address.as_deref(), json!({})));
-    let letter = Letter::Changed { user: wire(&by.user) };
-    desk.ask_and_enqueue(documents, vec![letter.job()]).await?;
+    let (line, letter) = Notice::PasswordChanged.told(&by.user, place.address.as_deref(), json!({}));
+    documents.push(line);
+    desk.ask_and_enqueue(documents, vec![letter]).await?;
     Ok(nothing_more())
 }

@@ -94,7 +94,11 @@ pub(super) async fn landed(
                     let answered = identity.welcome(&open, &tokens).await?;
                     Ok(pages::with_cookies(redirect(&started.back)?, &answered))
                 }
-                Err(error) => lost(identity, &open, error).await,
+                // A second factor may be all that is missing: then they go on from there.
+                Err(error) => {
+                    let given = [(pages::RETURN.to_owned(), started.back)];
+                    pages::refused(identity, &open, "login", (&given, None), error).await
+                }
             }
         }
         (_, Err(error)) => lost(identity, &open, error).await,
@@ -143,11 +147,8 @@ pub(super) async fn merge(
     let mut read = fields(&body, &["from"])?;
     let from = read.text("from");
     read.done()?;
-    if !by.request.ctx.caller.permissions.contains(MERGE) {
-        return Err(Error::new(Key::Forbidden, format!("This asks for the permission `{MERGE}`.")).into());
-    }
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    by.permission_check(&identity, MERGE)?;
+    let desk = by.recent_desk(&identity).await?;
     let merged = identity.merge(&desk, (&key(&json!(from)), &key(&json!(into))), &by.place()).await?;
     Ok(done(StatusCode::OK, merged.to_json()))
 }
@@ -167,8 +168,7 @@ pub(super) async fn link(
     let mut read = fields(&body, &["provider", "code", "verifier"])?;
     let (provider, code, verifier) = (read.text("provider"), read.text("code"), read.text("verifier"));
     read.done()?;
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let (vouched, _, using) = identity.code_redeem(&desk, (&provider, &code, &verifier)).await?;
     identity.provider_link(&desk, &vouched, (&by.user, &by.place()), vec![using]).await.map_err(used)?;
     Ok(nothing_more())
@@ -179,8 +179,7 @@ pub(super) async fn unlink(
     by: SignedIn,
     Path(id): Path<String>,
 ) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     let id = Uuid::try_parse(&id).map_err(|_| Error::new(Key::NotFound, ""))?;
     identity.provider_unlink(&desk, (&by.user, id), &by.place()).await?;
     Ok(nothing_more())

@@ -122,11 +122,14 @@ pub(super) async fn invite(
     read.done()?;
     let ctx = &by.request.ctx;
     let is_own = ctx.tenant.as_ref().is_some_and(|tenant| wire(tenant) == json!(id));
-    let may = |permission: &str| ctx.caller.permissions.contains(permission);
-    if !(may("identity/tenants") || is_own && may("identity/members")) {
+    let may = |permission: &&&str| ctx.caller.permissions.contains(**permission);
+    let asked: &[&str] =
+        if is_own { &["identity/tenants", "identity/members"] } else { &["identity/tenants"] };
+    let Some(permission) = asked.iter().find(may) else {
         let words = "This asks for the permission `identity/members` in that tenant.";
         return Err(Error::new(Key::Forbidden, words).into());
-    }
+    };
+    by.permission_check(&identity, permission)?;
     let desk = identity.desk(&by.request);
     let email = email.trim().to_lowercase();
     let letter = Letter::Invitation { email: email.clone(), tenant: json!(id), by: Some(wire(&by.user)) };

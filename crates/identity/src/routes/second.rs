@@ -8,14 +8,17 @@ use axum::http::StatusCode;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::hook::Row;
 use mainstay_http::Refusal;
+use mainstay_jobs::Unique;
 use mainstay_lang::value::Value;
 use serde_json::{Value as Json, json};
 use totp_rs::{Algorithm, Builder, Totp};
 
+use super::showing::{Showing, Using};
 use super::{Answered, Open, SignedIn, done, fields, nothing_more};
-use crate::desk::{Desk, event, is_race, wire};
-use crate::factor::{Pending, confirming, counted, totp_of};
+use crate::desk::{Desk, is_race, wire};
+use crate::factor::{counted, totp_of};
 use crate::identity::Identity;
+use crate::notice::Notice;
 use crate::once::used;
 use crate::passkey::passkeys_of;
 use crate::session::Place;
@@ -35,19 +38,19 @@ impl Identity {
         clock_codes(app, key, account)
     }
 
-    /// The document that uses a code up.
+    /// What uses a code up.
     ///
     /// # Errors
     /// [`Key::AuthCode`] when it is not right, or was used.
-    async fn code_using(&self, desk: &Desk, user: &Value, code: &str, place: &Place) -> Result<Json, Error> {
+    async fn code_using(&self, desk: &Desk, user: &Value, code: &str, place: &Place) -> Result<Using, Error> {
         let counted = counted(user, place);
         counted.check(desk).await?;
-        let document = match code.trim() {
-            digits if digits.len() == 6 => self.clock_code_using(desk, user, digits).await?,
-            code => recovery_code_using(desk, user, code).await?,
+        let using = match code.trim() {
+            digits if digits.len() == 6 => self.clock_code_using(desk, (user, place), digits).await?,
+            code => recovery_code_using(desk, (user, place), code).await?,
         };
-        match document {
-            Some(document) => Ok(document),
+        match using {
+            Some(using) => Ok(using),
             None => {
                 counted.fail(desk).await?;
                 Err(wrong())
@@ -55,17 +58,28 @@ impl Identity {
         }
     }
 
-    async fn clock_code_using(&self, desk: &Desk, user: &Value, digits: &str) -> Result<Option<Json>, Error> {
+    async fn clock_code_using(
+        &self,
+        desk: &Desk,
+        (user, place): (&Value, &Place),
+        digits: &str,
+    ) -> Result<Option<Using>, Error> {
         let Some(row) = totp_of(desk, user).await? else { return Ok(None) };
         let seconds = u64::try_from(desk.now().0 / 1_000_000).unwrap_or_default();
         let step = self.totp(&desk.engine.schema().app, &row, "")?.check(digits, seconds);
         let Some(step) = step.and_then(|step| i64::try_from(step).ok()) else { return Ok(None) };
         let is_used = matches!(row.value("step")?, Value::Int(last) if *last >= step);
         if is_used {
+            // Its owner may have sent a form twice; somebody who has looked over their shoulder comes with the same. Each step is told of once at a time.
+            let (line, letter) = Notice::TotpReused.told(user, place.address.as_deref(), json!({}));
+            let letter = letter.unique(format!("totp {user}"), Unique::Ignore);
+            desk.ask_and_enqueue(vec![line], vec![letter]).await?;
             return Ok(None);
         }
         let version = wire(row.value("updated")?);
-        Ok(Some(json!({"TotpLogin": {"id": wire(row.key()), "if_updated": version, "set": {"step": step}}})))
+        let using =
+            json!({"TotpLogin": {"id": wire(row.key()), "if_updated": version, "set": {"step": step}}});
+        Ok(Some((vec![using], Vec::new())))
     }
 }
 
@@ -84,7 +98,11 @@ fn clock_codes(app: &str, key: Vec<u8>, account: &str) -> Result<Totp, Error> {
         .map_err(|error| Error::internal(format!("codes by the clock: {error}")))
 }
 
-async fn recovery_code_using(desk: &Desk, user: &Value, code: &str) -> Result<Option<Json>, Error> {
+async fn recovery_code_using(
+    desk: &Desk,
+    (user, place): (&Value, &Place),
+    code: &str,
+) -> Result<Option<Using>, Error> {
     let code: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     let hash = hash_of(&format!("{user} {}", code.to_ascii_lowercase()));
     let values = [("owner", user.clone()), ("hash", Value::Text(hash))];
@@ -92,7 +110,9 @@ async fn recovery_code_using(desk: &Desk, user: &Value, code: &str) -> Result<Op
     let Some(row) = row else { return Ok(None) };
     let set = json!({"used": desk.now().to_string()});
     let version = wire(row.value("updated")?);
-    Ok(Some(json!({"RecoveryCode": {"id": wire(row.key()), "if_updated": version, "set": set}})))
+    let using = json!({"RecoveryCode": {"id": wire(row.key()), "if_updated": version, "set": set}});
+    let (line, letter) = Notice::RecoveryCodeUsed.told(user, place.address.as_deref(), json!({}));
+    Ok(Some((vec![using, line], vec![letter])))
 }
 
 pub(super) fn wrong() -> Error {
@@ -112,8 +132,7 @@ pub(super) fn too_late(error: Error) -> Error {
 
 /// Makes a key that counts once a code of it was shown.
 pub(super) async fn setup(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     if totp_of(&desk, &by.user).await?.is_some() {
         let words = "There is a second factor already; disable it first.";
         return Err(Error::new(Key::Request, words).into());
@@ -164,8 +183,9 @@ pub(super) async fn confirm(State(identity): State<Arc<Identity>>, by: SignedIn,
         }}),
     );
     documents.push(json!({"Session": {"id": wire(session.key()), "set": {"confirmed_twice": now}}}));
-    documents.push(event("totp.enabled", Some(&by.user), place.address.as_deref(), json!({})));
-    desk.ask(documents).await.map_err(code_used)?;
+    let (line, letter) = Notice::TotpEnabled.told(&by.user, place.address.as_deref(), json!({}));
+    documents.push(line);
+    desk.ask_and_enqueue(documents, vec![letter]).await.map_err(code_used)?;
     Ok(done(StatusCode::OK, json!({"recovery_codes": codes})))
 }
 
@@ -187,15 +207,15 @@ pub(super) fn new_codes(user: &Value) -> Result<(Vec<String>, Vec<Json>), Error>
 }
 
 pub(super) async fn recovery_codes(State(identity): State<Arc<Identity>>, by: SignedIn) -> Answered {
-    let desk = identity.desk(&by.request);
-    by.recent_session(&identity, &desk).await?;
+    let desk = by.recent_desk(&identity).await?;
     if totp_of(&desk, &by.user).await?.is_none() && passkeys_of(&desk, &by.user, None).await?.is_empty() {
         return Err(Error::new(Key::Request, "There is no second factor yet.").into());
     }
     let (codes, mut documents) = new_codes(&by.user)?;
     let place = by.place();
-    documents.push(event("totp.recovery_codes", Some(&by.user), place.address.as_deref(), json!({})));
-    desk.ask(documents).await?;
+    let (line, letter) = Notice::RecoveryCodesMade.told(&by.user, place.address.as_deref(), json!({}));
+    documents.push(line);
+    desk.ask_and_enqueue(documents, vec![letter]).await?;
     Ok(done(StatusCode::OK, json!({"recovery_codes": codes})))
 }
 
@@ -210,19 +230,10 @@ pub(super) async fn verify(
     let (ticket, code) = (read.text_or_none("ticket"), read.text("code"));
     read.done()?;
     let desk = identity.desk(&open.request);
-    let Some(ticket) = ticket else {
-        let by = by?;
-        let session = by.session_row(&desk).await?;
-        let place = by.place();
-        let document = identity.code_using(&desk, &by.user, &code, &place).await?;
-        desk.ask(vec![document, confirming(&desk, &session)]).await.map_err(code_used)?;
-        return Ok(nothing_more());
-    };
-    let pending = Pending::find(&desk, &ticket).await?;
-    let place = open.place(pending.device.clone());
-    let along = vec![identity.code_using(&desk, &pending.user, &code, &place).await?];
-    let tokens = identity.second_shown(&desk, &pending, &place, along).await.map_err(too_late)?;
-    identity.welcome(&open, &tokens).await
+    let showing = Showing::find(&desk, ticket, by).await?;
+    let place = showing.place(&open);
+    let using = identity.code_using(&desk, showing.user(), &code, &place).await?;
+    showing.shown(&identity, (&desk, &open, &place), using).await
 }
 
 pub(super) async fn disable(State(identity): State<Arc<Identity>>, by: SignedIn, body: Bytes) -> Answered {
@@ -232,16 +243,14 @@ pub(super) async fn disable(State(identity): State<Arc<Identity>>, by: SignedIn,
     let desk = identity.desk(&by.request);
     by.session_row(&desk).await?;
     let place = by.place();
-    let document = identity.code_using(&desk, &by.user, &code, &place).await?;
-    let mut documents = vec![
-        document,
-        json!({"TotpLogin": {"owner": wire(&by.user), "delete": true}}),
-        event("totp.disabled", Some(&by.user), place.address.as_deref(), json!({})),
-    ];
+    let (mut documents, mut letters) = identity.code_using(&desk, &by.user, &code, &place).await?;
+    let (line, letter) = Notice::TotpDisabled.told(&by.user, place.address.as_deref(), json!({}));
+    documents.extend([json!({"TotpLogin": {"owner": wire(&by.user), "delete": true}}), line]);
+    letters.push(letter);
     // They stand in for passkeys as well.
     if passkeys_of(&desk, &by.user, None).await?.is_empty() {
         documents.push(json!({"RecoveryCode": {"owner": wire(&by.user), "delete": true}}));
     }
-    desk.ask(documents).await.map_err(code_used)?;
+    desk.ask_and_enqueue(documents, letters).await.map_err(code_used)?;
     Ok(nothing_more())
 }

@@ -15,6 +15,9 @@ use crate::desk::{event, wire};
 use crate::identity::Identity;
 use crate::session::NewSession;
 
+/// What may end sessions of others.
+const SESSIONS: &str = "identity/sessions";
+
 /// What may act for somebody else.
 const IMPERSONATE: &str = "identity/impersonate";
 
@@ -44,10 +47,14 @@ pub(super) async fn end(
 ) -> Answered {
     let desk = identity.desk(&by.request);
     let id = Uuid::try_parse(&id).map_err(|_| not_there())?;
-    let mut which = json!({"id": id.to_string()});
-    let is_any = by.request.ctx.caller.permissions.contains("identity/sessions");
-    if !is_any {
-        which["owner"] = wire(&by.user);
+    let mut which = json!({"id": id.to_string(), "owner": wire(&by.user)});
+    if by.request.ctx.caller.permissions.contains(SESSIONS) {
+        let own = [("id", Value::Uuid(id)), ("owner", by.user.clone())];
+        let is_own = desk.row("Session", "id == $id and owner == $owner", &own).await?.is_some();
+        if !is_own {
+            by.permission_check(&identity, SESSIONS)?;
+            which = json!({"id": id.to_string()});
+        }
     }
     match identity.sessions_end(&desk, (&which, &by.user), "revoked", &by.place()).await? {
         0 => Err(not_there().into()),
@@ -95,11 +102,7 @@ pub(super) async fn impersonate(
         identity.sessions_end(&desk, (&which, &by.user), "logout", &by.place()).await?;
         return Ok(nothing_more());
     }
-    if !ctx.caller.permissions.contains(IMPERSONATE) {
-        return Err(
-            Error::new(Key::Forbidden, format!("This asks for the permission `{IMPERSONATE}`.")).into()
-        );
-    }
+    by.permission_check(&identity, IMPERSONATE)?;
     let session = by.recent_session(&identity, &desk).await?;
     if session.text("method") == Some("impersonation") {
         return Err(Error::new(Key::Forbidden, "Whoever acts for somebody acts for nobody further.").into());

@@ -147,3 +147,36 @@ fn nobody_is_sent_one_after_a_link_or_beside_a_factor_of_their_own_or_unless_set
         app.node.stop().await;
     });
 }
+
+#[test]
+fn a_code_is_good_for_the_sign_in_that_it_was_asked_for_alone() {
+    on_each(async |kind| {
+        let app = start(kind).await;
+        let node = &app.node;
+        let (first, second) = (ticket(node).await, ticket(node).await);
+        let sent = code(node, json!({"ticket": first})).await;
+        // Whoever knows the password and sees the code, and has begun by themselves, has nothing by that.
+        show(node, &second, &sent).await.refused(401, "auth.code");
+        let access = show(node, &first, &sent).await.expect(200).text("access");
+        let sent = code(node, json!({"ticket": second})).await;
+        let verify = "/auth/mail-code/verify";
+        node.post_as(&access, verify, json!({"code": sent})).await.refused(401, "auth.code");
+        show(node, &second, &sent).await.expect(200);
+        app.node.stop().await;
+    });
+}
+
+#[test]
+fn no_link_in_mail_signs_in_where_an_app_says_so() {
+    on_each(async |kind| {
+        let app = App::start_with(kind, |options| options.magic = false).await;
+        let node = &app.node;
+        node.user("ann", &[]).await;
+        let request = json!({"email": "ann@example.com"});
+        node.post("/auth/magic/request", request).await.refused(403, "rule.refused");
+        node.post("/auth/magic/redeem", json!({"token": "x"})).await.refused(403, "rule.refused");
+        let methods = node.send(node.request(reqwest::Method::GET, "/auth/methods")).await.expect(200);
+        assert_eq!(methods.body["magic"], false);
+        app.node.stop().await;
+    });
+}

@@ -16,6 +16,7 @@ mod live;
 mod mail_codes;
 mod merging;
 mod metrics;
+mod notices;
 mod oidc;
 mod openapi;
 mod pages;

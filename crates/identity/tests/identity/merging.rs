@@ -269,6 +269,41 @@ fn lists_and_users_themselves_move_too_and_change_is_told() {
 }
 
 #[test]
+fn however_many_rows_somebody_has_all_of_them_move_at_once() {
+    on_each(async |kind| {
+        const ROWS: usize = 1300;
+        let app = start(kind).await;
+        let node = &app.node;
+        let ann = node.user("ann", &[]).await;
+        let (nobody, token) = anonymous(node).await;
+        let favourite = |who: &str, item: usize| json!({"create": true, "who": who, "item": item, "get": []});
+        let theirs: Vec<Json> = (0..ROWS).map(|item| favourite(&nobody, item)).collect();
+        node.query(json!({"Favourite": theirs})).await;
+        // Both have these.
+        let own: Vec<Json> = (0..7).map(|item| favourite(&ann, item)).collect();
+        node.query(json!({"Favourite": own})).await;
+        let friend =
+            |n: usize| json!({"create": true, "email": format!("f{n}@example.com"), "name": "F", "get": []});
+        let friends: Vec<Json> = (0..ROWS).map(friend).collect();
+        node.query(json!({"User": {"id": nobody, "get": [], "friends": {"add": friends, "get": []}}})).await;
+        let answer = login_from(node, &token).await;
+        let merged = &answer["merged"];
+        assert_eq!(merged["moved"]["Favourite"], json!(ROWS - 7), "{merged}");
+        assert_eq!(merged["kept"]["Favourite"].as_array().unwrap().len(), 7);
+        let aggregate = async |who: &str| {
+            let part = json!({"who": who, "get": [], "limit": 1, "count": true});
+            node.query(json!({"Favourite": part})).await["Favourite@"]["count"].clone()
+        };
+        assert_eq!((aggregate(&ann).await, aggregate(&nobody).await), (json!(ROWS), json!(7)));
+        let listed =
+            json!({"User": {"id": ann, "get": [], "friends": {"get": [], "order": ["id"], "limit": 2000}}});
+        let listed = node.query(listed).await;
+        assert_eq!(listed["User"][0]["friends"].as_array().unwrap().len(), ROWS);
+        app.node.stop().await;
+    });
+}
+
+#[test]
 fn nobody_is_merged_who_has_a_name_and_no_right_moves() {
     on_each(async |kind| {
         let app = start(kind).await;

@@ -148,6 +148,48 @@ fn whom_a_provider_vouches_for_is_signed_in_and_goes_where_they_wanted() {
 }
 
 #[test]
+fn whoever_shows_a_second_factor_behind_a_provider_goes_where_they_wanted() {
+    on_each(async |kind| {
+        let (app, hostile) = with_hostile(kind, |_| {}).await;
+        let node = &app.node;
+        let (visitor, _) = comes(node, &hostile, "ann").await;
+        let (secret, _) = crate::second::set_up(node, &visitor.cookies["access"]).await;
+        let mut away = away(node, "cookies&return=/notes%3Fopen=1%26x").await;
+        hostile.say(&hostile.key.sign(&hostile.claims("ann", &away.nonce)));
+        let step = away.back(node, "").await;
+        assert_eq!(step.status, 200, "{step:?}");
+        assert!(!away.visitor.cookies.contains_key("access"));
+        let field = |text: &str, name: &str| {
+            let (_, rest) = text.split_once(&format!("name=\"{name}\" value=\"")).unwrap();
+            rest.split_once('"')
+                .unwrap()
+                .0
+                .replace("&amp;", "&")
+                .replace("&#x2f;", "/")
+                .replace("&#x3d;", "=")
+        };
+        let (ticket, back) = (field(&step.text, "ticket"), field(&step.text, "return"));
+        assert_eq!(back, "/notes?open=1&x");
+        // A code that is wrong loses nothing of it, and nobody is sent elsewhere.
+        let mut form = vec![("ticket", ticket.as_str()), ("return", back.as_str()), ("code", "000000")];
+        let again = away.visitor.post_form(node, "/auth/pages/code", &form).await;
+        assert_eq!((again.status, field(&again.text, "return")), (422, back.clone()));
+        let page = again.text.replace("&#x2f;", "/");
+        assert!(page.contains("data-to=\"/notes?"), "a passkey leads there, too: {page}");
+        form[1].1 = "//evil.example";
+        let again = away.visitor.post_form(node, "/auth/pages/code", &form).await;
+        assert!(!again.text.contains("evil"), "{}", again.text);
+        let now = crate::second::code(&secret, 0);
+        form[1].1 = &back;
+        form[2].1 = &now;
+        let landed = away.visitor.post_form(node, "/auth/pages/code", &form).await;
+        assert_eq!((landed.status, landed.to()), (303, "/notes?open=1&x"));
+        assert_eq!(away.visitor.me(node).await["user"]["email"], "ann@example.com");
+        app.node.stop().await;
+    });
+}
+
+#[test]
 fn no_statement_is_believed_that_is_not_this_providers_for_this_app_and_this_moment() {
     run(async {
         let (app, hostile) = with_hostile(DatabaseKind::Sqlite, |_| {}).await;

@@ -355,3 +355,46 @@ fn whoever_is_blocked_does_not_come_by_a_passkey_and_tries_are_counted() {
         app.node.stop().await;
     });
 }
+
+#[test]
+fn keys_of_every_kind_that_is_asked_for_sign_in_and_no_other_signature_does() {
+    on_each(async |kind| {
+        let app = App::start(kind).await;
+        let node = &app.node;
+        for (name, algorithm, flags, mut key) in [
+            ("ann", -7, PRESENT | VERIFIED, Authenticator::new(PRESENT | VERIFIED)),
+            ("bob", -8, PRESENT, Authenticator::ed_dsa(PRESENT)),
+            ("eve", -8, PRESENT | VERIFIED, Authenticator::ed_dsa(PRESENT | VERIFIED)),
+            ("dan", -257, PRESENT | VERIFIED, Authenticator::rs256(PRESENT | VERIFIED)),
+        ] {
+            let user = node.user(name, &[]).await;
+            let access = node.login(name).await.text("access");
+            let begun = node.post_as(&access, "/auth/passkey/register/begin", json!({})).await.expect(200);
+            let asked = begun.body["publicKey"]["pubKeyCredParams"].as_array().unwrap().clone();
+            assert!(asked.contains(&json!({"type": "public-key", "alg": algorithm})), "{asked:?}");
+            register(node, &access, &mut key).await.expect(201);
+            let signed_in = sign_in(node, &mut key).await;
+            assert_eq!(signed_in.expect(200).body["user"]["id"], json!(user), "{name}");
+            // Somebody else's key in its name; and a signature of which a bit has changed.
+            let begun = begin(node, json!({})).await;
+            let mut credential = key.sign(&begun["publicKey"]);
+            let mut stranger = match algorithm {
+                -8 => Authenticator::ed_dsa(flags),
+                -257 => Authenticator::rs256(flags),
+                _ => Authenticator::new(flags),
+            };
+            stranger.counter = key.counter;
+            credential["response"]["signature"] =
+                stranger.sign(&begun["publicKey"])["response"]["signature"].clone();
+            finish(node, &begun, credential).await.refused(401, "auth.passkey");
+            let begun = begin(node, json!({})).await;
+            let mut credential = key.sign(&begun["publicKey"]);
+            let text = credential["response"]["signature"].as_str().unwrap().to_owned();
+            let other = if text.starts_with('A') { "B" } else { "A" };
+            credential["response"]["signature"] = json!(format!("{other}{}", &text[1..]));
+            finish(node, &begun, credential).await.refused(401, "auth.passkey");
+            sign_in(node, &mut key).await.expect(200);
+        }
+        app.node.stop().await;
+    });
+}

@@ -173,3 +173,58 @@ fn a_route_of_a_plugin_asks_the_same_and_a_passkey_answers() {
         app.node.stop().await;
     });
 }
+
+#[test]
+fn administrators_show_a_second_factor_where_an_app_asks_for_it() {
+    on_each(async |kind| {
+        let within = std::time::Duration::from_secs(3600);
+        let app = App::start_with(kind, |options| options.admin_second_factor = within).await;
+        let node = &app.node;
+        let ann = node.user("ann", &[]).await;
+        let all =
+            ["users", "roles", "sessions", "tenants", "impersonate"].map(|name| format!("identity/{name}"));
+        node.user("boss", &all.each_ref().map(String::as_str)).await;
+        let access = node.login("boss").await.text("access");
+        let (user, role) = (format!("/api/User/{ann}"), json!({"name": "keeper"}));
+        let session = node.query(json!({"Session": {"owner": ann}})).await;
+        assert_eq!(session["Session"], json!([]));
+        let of_ann = node.login("ann").await.text("access");
+        let session = node.query(json!({"Session": {"owner": ann}})).await["Session"][0]["id"].clone();
+        let session = format!("/auth/sessions/{}", session.as_str().unwrap());
+        let tenant = crate::visitor::tenant_make(node, "red", &[]).await;
+        let (act, invite) =
+            (format!("/auth/impersonate/{ann}"), format!("/auth/tenants/{tenant}/invitations"));
+        let mail = json!({"email": "x@example.com"});
+        let merge = format!("/auth/users/{ann}/merge");
+        node.get_as(&access, &user).await.refused(403, "auth.recent_required");
+        node.post_as(&access, "/auth/roles", role.clone()).await.refused(403, "auth.recent_required");
+        node.post_as(&access, &act, json!({})).await.refused(403, "auth.recent_required");
+        node.post_as(&access, &invite, mail.clone()).await.refused(403, "auth.recent_required");
+        node.post_as(&access, &merge, json!({"from": ann})).await.refused(403, "auth.recent_required");
+        let refused = node.delete_as(&access, &session).await.refused(403, "auth.recent_required");
+        assert_eq!(refused.body["factors"], json!(["totp", "passkey"]));
+        node.get_as(&access, "/api/Role").await.refused(403, "auth.recent_required");
+        // What may be seen without the right is.
+        let users = node.post_as(&access, "/query", json!({"User": {"get": ["email"]}})).await.expect(200);
+        assert_eq!(users.body["User"].as_array().unwrap().len(), 1, "{users:?}");
+        // Whoever has no such right is told nothing else than before, and what is one's own asks for nothing more.
+        node.get_as(&of_ann, "/api/User/01890000-0000-7000-8000-000000000000")
+            .await
+            .refused(404, "row.not_found");
+        node.post_as(&of_ann, &act, json!({})).await.refused(403, "rule.refused");
+        node.get_as(&access, "/auth/me").await.expect(200);
+        let mut key = Authenticator::new(PRESENT | VERIFIED);
+        crate::passkeys::register(node, &access, &mut key).await.expect(201);
+        let begun = node.post_as(&access, "/auth/passkey/confirm/begin", json!({})).await.expect(200).body;
+        let body = json!({"ceremony": begun["ceremony"], "credential": key.sign(&begun["publicKey"])});
+        node.post_as(&access, "/auth/passkey/confirm/finish", body).await.expect(204);
+        node.get_as(&access, &user).await.expect(200);
+        node.post_as(&access, "/auth/roles", role.clone()).await.expect(201);
+        node.post_as(&access, &invite, mail).await.expect(202);
+        node.delete_as(&access, &session).await.expect(204);
+        shown_before(node, 3601).await;
+        node.get_as(&access, &user).await.refused(403, "auth.recent_required");
+        node.post_as(&access, "/auth/roles", role).await.refused(403, "auth.recent_required");
+        app.node.stop().await;
+    });
+}

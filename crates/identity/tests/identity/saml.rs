@@ -242,31 +242,66 @@ fn a_session_ends_and_begins_as_the_provider_says() {
         idp.mode(json!({"signAssertion": false})).await;
         let mut browser = Browser::new();
         let form = browser.form_from(node, START).await;
-        let response = form.response.replace(
-            "<saml:AuthnStatement",
-            "<saml:AuthnStatement SessionNotOnOrAfter=\"2999-01-01T00:00:00Z\"",
-        );
-        let response = response.replace("2999-01-01T00:00:00Z", &soon(3600));
-        assert_ne!(response, form.response);
-        let response = idp.sign(&response, "Assertion").await;
-        let arrival = browser.post(node, &idp::Form { response, ..form }).await.location.unwrap();
+        let form = form.altered(&idp, |response| ends_in(response, 3600)).await;
+        let arrival = browser.post(node, &form).await.location.unwrap();
         assert_eq!(browser.open(node, &arrival).await.status, 303);
         let session = node.query(json!({"Session": {"get": ["expires"]}})).await;
         let expires = session["Session"][0]["expires"].as_str().unwrap();
         assert!(expires <= soon(3601).as_str(), "{expires}");
         // Somebody who has to sign in anew has to have done so.
         let form = browser.form_from(node, &format!("{START}&anew")).await;
-        let at = form.response.find("AuthnInstant=\"").unwrap() + "AuthnInstant=\"".len();
-        let mut old = form.response.clone();
-        old.replace_range(at..at + 4, "2001");
-        let refused = browser
-            .post(node, &idp::Form { response: idp.sign(&old, "Assertion").await, ..form.clone() })
-            .await;
+        let old = |response: &str| in_year(response, "AuthnInstant", "2001");
+        let refused = browser.post(node, &form.clone().altered(&idp, old).await).await;
         assert!(refused.status == 422 && refused.text.contains("signed in anew"), "{}", refused.text);
-        let response = idp.sign(&form.response, "Assertion").await;
-        assert_eq!(browser.post(node, &idp::Form { response, ..form }).await.status, 303);
+        let form = form.altered(&idp, str::to_owned).await;
+        assert_eq!(browser.post(node, &form).await.status, 303);
         app.node.stop().await;
     });
+}
+
+#[test]
+fn a_session_ends_as_the_provider_says_behind_a_second_factor_too() {
+    on_each(async |kind| {
+        let idp = Idp::start();
+        let app = with(kind, &idp, |_| {}).await;
+        let node = &app.node;
+        let mut browser = Browser::new();
+        sign_in(node, &mut browser, START).await;
+        let access = browser.cookie("access").unwrap().to_owned();
+        let (secret, _) = crate::second::set_up(node, &access).await;
+        idp.mode(json!({"signAssertion": false})).await;
+        let mut browser = Browser::new();
+        let form = browser.form_from(node, START).await;
+        let form = form.altered(&idp, |response| ends_in(response, 3600)).await;
+        let arrival = browser.post(node, &form).await.location.unwrap();
+        let page = browser.open(node, &arrival).await;
+        let (_, rest) = page.text.split_once("name=\"ticket\" value=\"").unwrap();
+        let ticket = rest.split_once('"').unwrap().0;
+        let body = json!({"ticket": ticket, "code": crate::second::code(&secret, 0)});
+        let tokens = node.post("/auth/totp/verify", body).await.expect(200);
+        let part = json!({"confirmed_twice": {"not": null}, "ended": null, "get": ["expires", "via"], "order": ["-expires"]});
+        let sessions = node.query(json!({"Session": part})).await;
+        let last = sessions["Session"].as_array().unwrap().last().unwrap().clone();
+        assert_eq!(last["via"], "school");
+        assert!(last["expires"].as_str().unwrap() <= soon(3601).as_str(), "{sessions}");
+        node.get_as(&tokens.text("access"), "/auth/me").await.expect(200);
+        app.node.stop().await;
+    });
+}
+
+/// A response in which a time is one of another year.
+fn in_year(response: &str, name: &str, year: &str) -> String {
+    let name = format!("{name}=\"");
+    let (before, after) = response.split_once(&name).unwrap();
+    format!("{before}{name}{year}{}", &after[4..])
+}
+
+/// A response whose session ends in so many seconds.
+fn ends_in(response: &str, seconds: i64) -> String {
+    let ends = format!("<saml:AuthnStatement SessionNotOnOrAfter=\"{}\"", soon(seconds));
+    let changed = response.replace("<saml:AuthnStatement", &ends);
+    assert_ne!(changed, response);
+    changed
 }
 
 /// A time so many seconds from now, as SAML writes it.

@@ -224,6 +224,49 @@ fn a_session_that_ends_is_gone_on_every_node_within_a_second() {
 }
 
 #[test]
+fn over_tls_cookies_are_of_this_host_alone_and_no_other_is_read() {
+    on_each(async |kind| {
+        let app = App::start_with(kind, |options| options.secure_cookies = true).await;
+        let node = &app.node;
+        node.user("ann", &[]).await;
+        let body = json!({"email": "ann@example.com", "password": crate::harness::PASSWORD});
+        let answer = node.post("/auth/login?cookies", body).await.expect(200);
+        let set: Vec<&str> =
+            answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(set.len(), 3, "{set:?}");
+        for cookie in &set {
+            // What browsers ask of the prefix.
+            let is_hosts = cookie.starts_with("__Host-") && cookie.contains("; Path=/;");
+            assert!(is_hosts && cookie.contains("; Secure") && !cookie.contains("Domain"), "{cookie}");
+        }
+        let pair = |name: &str| {
+            let cookie = set.iter().find(|cookie| cookie.starts_with(&format!("__Host-{name}="))).unwrap();
+            cookie.split(';').next().unwrap().to_owned()
+        };
+        let me = async |cookie: &str| {
+            node.send(node.request(Method::GET, "/auth/me").header("cookie", cookie)).await
+        };
+        me(&pair("access")).await.expect(200);
+        // One that a neighbour could plant is none of ours.
+        let planted = pair("access").replace("__Host-", "");
+        me(&planted).await.refused(401, "auth.credentials");
+        let refresh = async |cookie: &str| {
+            let request = node.request(Method::POST, "/auth/refresh").header("cookie", cookie);
+            node.send(request.json(&json!({}))).await
+        };
+        refresh(&pair("refresh").replace("__Host-", "")).await.refused(422, "value.invalid");
+        refresh(&pair("refresh")).await.expect(200);
+        let csrf = pair("csrf").split_once('=').unwrap().1.to_owned();
+        let request = node.request(Method::POST, "/auth/logout").header("cookie", pair("access"));
+        let out = node.send(request.header("x-csrf-token", csrf).json(&json!({}))).await.expect(204);
+        let gone: Vec<&str> =
+            out.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()).collect();
+        assert!(gone.len() == 3 && gone.iter().all(|cookie| cookie.starts_with("__Host-")), "{gone:?}");
+        app.node.stop().await;
+    });
+}
+
+#[test]
 fn a_socket_is_closed_when_its_session_ends() {
     on_each(async |kind| {
         let app = App::start(kind).await;

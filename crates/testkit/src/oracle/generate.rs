@@ -73,6 +73,16 @@ pub fn app_with_presence(dice: &mut Dice) -> (App, Arc<Schema>) {
     (app, schema)
 }
 
+/// Adds a table without rules, which nobody sees.
+///
+/// # Panics
+/// When it is no table of the app.
+pub fn with_table(app: &mut App, name: &str, lines: &[&str]) -> Arc<Schema> {
+    let lines = lines.iter().map(|line| Line::Text((*line).into())).collect();
+    app.tables.push(TableText { name: name.to_owned(), extends: false, tenant: false, lines });
+    settle(app)
+}
+
 fn ruled(mut app: App, dice: &mut Dice, extremes: bool) -> (App, Arc<Schema>) {
     let bare = schema_of(&app.text().0).unwrap_or_else(|found| panic!("{}\n{found:?}", app.text().0));
     for at in 0..app.tables.len() {

@@ -5,6 +5,7 @@
 //! this read does not show, or tell it the same thing twice.
 
 mod presence;
+mod sitting;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::Key;
 use mainstay_engine::part::Operation;
+use mainstay_engine::plugin::Plugins;
 use mainstay_engine::{Engine, document, render};
 use mainstay_lang::filter::compile_filter;
 use mainstay_lang::schema::{Column, Member, Schema, Table};
@@ -60,6 +62,8 @@ pub struct Report {
     pub events: BTreeMap<&'static str, usize>,
     /// Subscriptions that were refused or ended, by key.
     pub ended: BTreeMap<&'static str, usize>,
+    /// Those of them that had been told rows, and ended because it was too long ago that somebody had shown who they are.
+    pub aged: usize,
     /// Reconnections that were told the changes since, and that were told all rows.
     pub resumed: usize,
     /// See `resumed`.
@@ -136,20 +140,25 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
         false => generate::app(&mut dice, false),
     };
     // By the seed and not by the dice, which make the same app of it as without.
+    let has_sittings = seed % 2 == 1;
     if seed % 3 == 2 {
         app.keeps_rules = true;
         schema = generate::settle(&mut app);
     }
+    if has_sittings {
+        schema = generate::with_table(&mut app, sitting::TABLE, &sitting::LINES);
+    }
     let users = 2 + dice.below(3);
     let made = rows::world(&schema, &mut dice, users, 6, false);
-    let database = Database::open(on, schema.clone()).await?;
+    let plugins = if has_sittings { sitting::plugins() } else { Plugins::default() };
+    let database = Database::open_with(on, schema.clone(), &plugins).await?;
     database.fill(&made).await?;
     let live = Live::start(database.engine.clone(), SealKey::derive(&[9; 32]), presence::limits());
     let mut world = database.world().await?;
     let mut clients = Vec::new();
     let mut asked: Vec<(String, Json)> = Vec::new();
     for _ in 0..CLIENTS {
-        let mut client = Client::open(&live, who(&mut dice, users)).await;
+        let mut client = Client::open(&live, who(&mut dice, (&schema, &world), users)).await;
         if has_presence {
             world = presence::settled(&database, clients.iter().chain([&client])).await?;
         }
@@ -214,7 +223,9 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
         let at = dice.below(clients.len());
         match dice.below(12) {
             // A connection whose user is gone is over.
-            0 if !*clients[at].is_closed.lock() => clients[at].identify(who(&mut dice, users)).await,
+            0 if !*clients[at].is_closed.lock() => {
+                clients[at].identify(who(&mut dice, (&schema, &world), users)).await;
+            }
             1 => {
                 // Away during a few writes, then back from where it was.
                 let left = clients.swap_remove(at);
@@ -250,6 +261,7 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                 *report.events.entry(name).or_default() += count;
             }
             if let Some(key) = told.ended {
+                report.aged += usize::from(key == Key::AuthRecent && told.rows.is_some());
                 *report.ended.entry(key.text()).or_default() += 1;
             }
         }
@@ -276,7 +288,7 @@ fn now() -> Timestamp {
 }
 
 /// Somebody who listens.
-fn who(dice: &mut Dice, users: usize) -> Who {
+fn who(dice: &mut Dice, (schema, world): (&Schema, &World), users: usize) -> Who {
     let mut who = Who::default();
     if !dice.one_in(4) {
         who.tenant = Some(rows::tenant(dice.below(rows::TENANTS)));
@@ -286,12 +298,21 @@ fn who(dice: &mut Dice, users: usize) -> Who {
         1 => who.admin = true,
         _ => who.user = Some(key(dice.below(users) + 1)),
     }
+    if schema.table_named(sitting::TABLE).is_some() {
+        sitting::sit(dice, schema, world, &mut who);
+    }
     who
 }
 
 /// A write: most by anybody, some by an administrator to what callers are made of.
 fn some_write(dice: &mut Dice, schema: &Arc<Schema>, world: &World, users: usize) -> (Asker, Json) {
     let admin = Asker { admin: true, ..Asker::default() };
+    if schema.table_named(sitting::TABLE).is_some()
+        && dice.one_in(3)
+        && let Some(request) = sitting::shown(dice, schema, world)
+    {
+        return (admin, request);
+    }
     if dice.one_in(4) {
         let user = json_of(&key(dice.below(users) + 1));
         let permission = *dice.pick(&["a", "b"]);
@@ -552,19 +573,18 @@ impl Client {
             (None, _) => Some(Arc::new(Caller::anonymous())),
             (Some(user), _) => {
                 let planning = engine.planning().await.map_err(|error| error.to_string())?;
-                engine
-                    .caller_now(&planning, &Claims::user(user.clone()))
-                    .await
-                    .map_err(|error| error.to_string())?
+                let claims = Claims { session: self.who.session.clone(), ..Claims::user(user.clone()) };
+                engine.caller_now(&planning, &claims).await.map_err(|error| error.to_string())?
             }
         };
         let until = Instant::now() + PATIENCE;
         for sub in self.subs.clone() {
-            let expected = match &caller {
-                Some(caller) => read(engine, &self.who, caller, &sub).await,
-                None => Err(Key::Credentials),
-            };
             loop {
+                // Each time anew: what somebody has shown grows old meanwhile.
+                let expected = match &caller {
+                    Some(caller) => read(engine, &self.who, caller, &sub).await,
+                    None => Err(Key::Credentials),
+                };
                 let heard = self.news.notified();
                 match self.compare(engine.schema(), &sub, &expected) {
                     Ok(rows) => {
@@ -602,9 +622,17 @@ impl Client {
         }
         let is_closed = *self.is_closed.lock();
         match (expected, told.ended) {
+            // It ends, or is told that all of it has left, without any change of a row.
+            (Err(Key::AuthRecent), None)
+                if !is_closed && told.rows.as_ref().is_some_and(|rows| !rows.is_empty()) =>
+            {
+                Err("goes on with what asks for somebody who has just shown who they are".to_owned())
+            }
             // Whether it has ended, or meets the fault at the next change only, is all the same.
             (Err(_), _) => Ok(0),
             (Ok(_), Some(Key::LiveTime | Key::Arithmetic)) => Ok(0),
+            // It ended when that was too long ago; whoever has shown it since asks anew.
+            (Ok(_), Some(Key::AuthRecent)) if self.who.user.is_some() => Ok(0),
             (Ok(_), Some(key)) => Err(format!("ended with {}", key.text())),
             (Ok(_), None) if is_closed => Err("was closed".to_owned()),
             (Ok(expected), None) => {

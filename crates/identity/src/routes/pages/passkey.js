@@ -6,7 +6,7 @@
   if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON) return;
   button.hidden = false;
   const ask = async (step, body) => {
-    const csrf = document.cookie.match(/(?:^|; )csrf=([^;]*)/)?.[1] ?? "";
+    const csrf = document.cookie.match(/(?:^|; )(?:__Host-)?csrf=([^;]*)/)?.[1] ?? "";
     const answer = await fetch(`/auth/passkey/${kind}/${step}?cookies`, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },

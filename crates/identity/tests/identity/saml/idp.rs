@@ -29,6 +29,14 @@ pub(crate) struct Form {
     pub(crate) response: String,
 }
 
+impl Form {
+    /// The same with another response, whose assertion the provider has signed as it is then.
+    pub(crate) async fn altered(self, idp: &Idp, change: impl FnOnce(&str) -> String) -> Form {
+        let response = idp.sign(&change(&self.response), "Assertion").await;
+        Form { response, ..self }
+    }
+}
+
 /// A browser's cookies, and what it was answered last.
 pub(crate) struct Browser {
     client: reqwest::Client,

@@ -6,7 +6,7 @@ use mainstay_identity::{ProviderOptions, SamlOptions};
 use serde_json::json;
 
 use super::idp::{Browser, Form, Idp, key_pair};
-use super::{CHALLENGE, START, counts, me, own_certificate, public_key, school, sign_in, with};
+use super::{CHALLENGE, START, counts, in_year, me, own_certificate, public_key, school, sign_in, with};
 use crate::harness::{App, Node, on_each};
 
 /// A browser that has got an answer of the provider's and has not given it yet.
@@ -188,14 +188,10 @@ fn what_the_provider_signs_before_its_time_waits() {
         let node = &app.node;
         idp.mode(json!({"signAssertion": false})).await;
         let (mut browser, form) = about_to(node).await;
-        let at = form.response.find("NotBefore=\"").unwrap() + "NotBefore=\"".len();
-        let mut later = form.response.clone();
-        later.replace_range(at..at + 4, "2999");
-        let response = idp.sign(&later, "Assertion").await;
-        refused(node, &mut browser, &Form { response, ..form.clone() }, "not good yet").await;
+        let later = form.clone().altered(&idp, |response| in_year(response, "NotBefore", "2999")).await;
+        refused(node, &mut browser, &later, "not good yet").await;
         // The same with a time that has come is believed: nothing else was wrong with it.
-        let response = idp.sign(&form.response, "Assertion").await;
-        let posted = browser.post(node, &Form { response, ..form }).await;
+        let posted = browser.post(node, &form.altered(&idp, str::to_owned).await).await;
         assert_eq!(posted.status, 303, "{}", posted.text);
         app.node.stop().await;
     });
@@ -302,8 +298,8 @@ fn a_provider_begins_by_itself_where_that_is_said() {
             let (_, form) = about_to(node).await;
             let id =
                 form.response.split_once("InResponseTo=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
-            let xml = form.response.replace(&format!(" InResponseTo=\"{id}\""), "");
-            Form { response: idp.sign(&xml, "Assertion").await, relay: "/notes".to_owned(), ..form }
+            let without = |response: &str| response.replace(&format!(" InResponseTo=\"{id}\""), "");
+            Form { relay: "/notes".to_owned(), ..form.altered(&idp, without).await }
         };
         let app = with(kind, &idp, |_| {}).await;
         let form = unsolicited(&app.node).await;

@@ -132,8 +132,10 @@ const HAZARDS: &[(&str, Look)] = &[
     }),
     ("password.length", |config, _| {
         let length = config.identity.password.length_min;
-        (length < 8).then(|| {
-            format!("passwords of {length} characters are guessed: set identity.password_length to 8 or more")
+        (length < 12).then(|| {
+            format!(
+                "passwords of {length} characters are guessed: set identity.password_length to 12 or more"
+            )
         })
     }),
     ("tokens.long", |config, _| {

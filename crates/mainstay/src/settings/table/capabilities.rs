@@ -250,6 +250,44 @@ pub(super) const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "identity.magic",
+        flag: "identity-magic",
+        placeholder: "yes|no",
+        default: "yes",
+        help: "Whether a link in mail signs in.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.magic = yes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.mail_new_device",
+        flag: "identity-mail-new-device",
+        placeholder: "yes|no",
+        default: "yes",
+        help: "Whether somebody is told by mail of a sign-in on a device that is new to their account.",
+        secret: false,
+        apply: |config, text| {
+            config.identity.mail_new_device = yes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
+        name: "identity.admin_second_factor",
+        flag: "identity-admin-second-factor",
+        placeholder: "DURATION",
+        default: "0s",
+        help: "How long ago at most whoever uses a permission of identity's own (identity/…) has shown a second factor. 0s: none is asked for.",
+        secret: false,
+        apply: |config, text| {
+            let within = duration(text)?;
+            config.identity.admin_second_factor =
+                if within.is_zero() { within } else { at_least_one_second(within)? };
+            Ok(())
+        },
+    },
+    Setting {
         name: "identity.sessions",
         flag: "identity-sessions",
         placeholder: "N",
@@ -280,8 +318,8 @@ pub(super) const SETTINGS: &[Setting] = &[
         name: "identity.password_length",
         flag: "identity-password-length",
         placeholder: "N",
-        default: "8",
-        help: "Characters that a password has at least.",
+        default: "12",
+        help: "Characters that a password has at least when it is chosen; those that were chosen before stay good.",
         secret: false,
         apply: |config, text| {
             config.identity.password.length_min = size(text)?;
