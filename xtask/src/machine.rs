@@ -16,6 +16,7 @@ const TOOLS: &[(&[&str], &str)] = &[
     (&["pebble"], "pebble"),
     (&["chromium", "chromium-browser", "google-chrome", "chrome"], "chromium"),
     (&["npm"], "npm"),
+    (&["valgrind"], "valgrind"),
 ];
 
 /// Installs the system packages that are missing.

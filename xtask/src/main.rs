@@ -3,6 +3,7 @@
 //! It installs what is missing and says so, then runs the steps in order of their price, so that a misplaced comma
 //! fails in seconds. `.ci/run` calls the same command.
 
+mod instructions;
 mod machine;
 mod mutate;
 mod steps;
@@ -12,11 +13,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::instructions::Below;
 use crate::steps::{Fuzzing, Pooled};
 
 const USAGE: &str = "\
-cargo xtask test            everything: format, lints, tests, some by way of PgBouncer, documents, fuzzing in short, the API's document
+cargo xtask test            everything: format, lints, tests, some by way of PgBouncer, documents, instruction counts, fuzzing in short, the API's document
 cargo xtask test --quick    format, lints, tests
+cargo xtask instructions [--lower]  instructions per request beside their budget; lowers it to what was counted
 cargo xtask tidy            the house rules that no lint knows
 cargo xtask pooled          all tests of engine and server on PostgreSQL by way of PgBouncer
 cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
@@ -43,11 +46,14 @@ fn run(words: &[&str]) -> Result<()> {
             quick()?;
             steps::pooled_tests(&Pooled::Server)?;
             steps::doc_tests()?;
+            instructions::check(Below::Told)?;
             steps::fuzz(&Fuzzing::Runs(2000))?;
             steps::api(steps::CONFORMANCE)
         }
         ["test", "--quick"] => quick(),
         ["pooled"] => steps::pooled_tests(&Pooled::All),
+        ["instructions"] => instructions::check(Below::Told),
+        ["instructions", "--lower"] => instructions::check(Below::Kept),
         ["tidy"] => tidy::run(),
         ["fuzz"] => steps::fuzz(&Fuzzing::Seconds(60)),
         ["fuzz", seconds] => steps::fuzz(&Fuzzing::Seconds(seconds.parse()?)),

@@ -227,6 +227,22 @@ fn the_rest_of_the_types() {
 }
 
 #[test]
+fn decimals_show_all_digits_of_their_scale() {
+    let check = |mantissa: i64, scale: u8, expect: &str| {
+        assert_eq!(Decimal { mantissa, scale }.to_string(), expect);
+    };
+    check(0, 0, "0");
+    check(0, 2, "0.00");
+    check(-1, 2, "-0.01");
+    check(100_050, 2, "1000.50");
+    check(-120, 0, "-120");
+    check(1, 18, "0.000000000000000001");
+    check(-999_999_999_999_999_999, 18, "-0.999999999999999999");
+    check(i64::MIN, 18, "-9.223372036854775808");
+    check(i64::MIN, 0, "-9223372036854775808");
+}
+
+#[test]
 fn decimals_round_half_away_from_zero() {
     let rescaled = |text: &str, scale| Decimal::parse(text).unwrap().rescale(scale).map(|d| d.to_string());
     assert_eq!(rescaled("2.5", 0).as_deref(), Some("3"));
