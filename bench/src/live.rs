@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::json;
 
+pub(crate) use self::listen::now_us;
 use self::listen::{Listeners, Way};
 use self::write::{Pace, Writer};
 use crate::data;
