@@ -87,7 +87,11 @@ impl Axis {
 /// A round step that makes four to ten marks up to a value.
 fn step(most: f64) -> f64 {
     let power = 10_f64.powf(most.log10().floor());
-    [0.1, 0.2, 0.5, 1.0].map(|part| part * power).into_iter().find(|step| most / step <= 10.0).unwrap_or(power)
+    [0.1, 0.2, 0.5, 1.0]
+        .map(|part| part * power)
+        .into_iter()
+        .find(|step| most / step <= 10.0)
+        .unwrap_or(power)
 }
 
 impl Chart<'_> {
@@ -97,7 +101,8 @@ impl Chart<'_> {
         let across = Axis::over(self.x.1, all().map(|(x, _)| x));
         let up = Axis::over(self.y.1, all().map(|(_, y)| y));
         let (wide, high) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
-        let place = |(x, y): (f64, f64)| (LEFT + across.place(x) * wide, HEIGHT - BOTTOM - up.place(y) * high);
+        let place =
+            |(x, y): (f64, f64)| (LEFT + across.place(x) * wide, HEIGHT - BOTTOM - up.place(y) * high);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
              <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"#fff\"/>\n\
@@ -120,10 +125,11 @@ impl Chart<'_> {
             let colour = COLOURS[index % COLOURS.len()];
             // Beyond the colours, lines are told apart by dashes.
             let dashes = if index < COLOURS.len() { "" } else { " stroke-dasharray=\"5 3\"" };
-            let points = curve.points.iter().map(|point| place(*point)).fold(String::new(), |mut all, (x, y)| {
-                write!(all, "{x:.1},{y:.1} ").expect("a string takes everything");
-                all
-            });
+            let points =
+                curve.points.iter().map(|point| place(*point)).fold(String::new(), |mut all, (x, y)| {
+                    write!(all, "{x:.1},{y:.1} ").expect("a string takes everything");
+                    all
+                });
             let y = TOP + 12.0 + 18.0 * index as f64;
             let x = WIDTH - RIGHT + 12.0;
             writeln!(

@@ -3,7 +3,7 @@
 //! The last is what PostgREST and its like cannot be faster than: one prepared statement that makes the whole answer with
 //! `row_to_json` and `json_agg`, asked by `pgbench` over as many connections, with no HTTP in front of it.
 
-mod server;
+pub(crate) mod server;
 
 use std::fs;
 use std::path::PathBuf;

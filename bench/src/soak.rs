@@ -99,7 +99,7 @@ fn start(folder: &Path) -> Result<Server> {
         .arg(&app)
         .args(["--listen", &format!("127.0.0.1:{port}"), "--env", "staging", "--log-level", "warn"])
         .args(["--identity-verified", "no", "--mail-host", "127.0.0.1"])
-        .args(["--http-trusted-proxies", "127.0.0.1"])
+        .args(["--http-trusted-proxies", "127.0.0.1", "--live-queue-frames", "512"])
         .env("MAINSTAY_AUTH_SECRET", "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU");
     Server::start(command, port)
 }

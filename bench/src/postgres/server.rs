@@ -22,15 +22,15 @@ max_wal_size = 4GB
 ";
 
 /// A running server; it goes when this goes, or when the process ends.
-pub(super) struct Postgres {
-    pub(super) port: u16,
-    pub(super) programs: PathBuf,
+pub(crate) struct Postgres {
+    pub(crate) port: u16,
+    pub(crate) programs: PathBuf,
     owner: Child,
     words: Option<ChildStdin>,
 }
 
 impl Postgres {
-    pub(super) fn start() -> Result<Postgres> {
+    pub(crate) fn start() -> Result<Postgres> {
         let (programs, port) = (programs()?, free_port()?);
         let folder = tempfile::Builder::new().prefix("mainstay-bench-postgres-").tempdir()?;
         let mut owner = Command::new("/bin/sh")
@@ -55,16 +55,29 @@ impl Postgres {
         Ok(server)
     }
 
-    pub(super) fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    pub(super) fn psql(&self, sql: &str) -> Result<()> {
-        let url = self.url("postgres");
+    pub(crate) fn psql(&self, sql: &str) -> Result<()> {
+        self.psql_in("postgres", sql)
+    }
+
+    pub(crate) fn psql_in(&self, database: &str, sql: &str) -> Result<()> {
+        let url = self.url(database);
         let words = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql];
         let status = Command::new(self.programs.join("psql")).args(words).status().context("psql")?;
         ensure!(status.success(), "psql: {sql}");
         Ok(())
+    }
+
+    /// The process whose children work for the connections.
+    pub(crate) fn postmaster(&self, database: &str) -> Result<u32> {
+        let words = ["-X", "-q", "-t", "-A", "-d", &self.url(database), "-c"];
+        let asked = "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)";
+        let output =
+            Command::new(self.programs.join("psql")).args(words).arg(asked).output().context("psql")?;
+        String::from_utf8_lossy(&output.stdout).trim().parse().context("the number of a process")
     }
 }
 

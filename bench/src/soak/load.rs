@@ -132,7 +132,8 @@ impl Somebody {
     }
 
     async fn list(&mut self) -> Result<()> {
-        let filter = format!("/api/Note?where=team%20==%20%22{}%22&get=title,sent&limit=30&count", self.team());
+        let filter =
+            format!("/api/Note?where=team%20==%20%22{}%22&get=title,sent&limit=30&count", self.team());
         self.ask("list", &Ask::get(filter)).await?;
         Ok(())
     }

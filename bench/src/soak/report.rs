@@ -47,7 +47,8 @@ pub(super) fn minute(samples: &[Sample], tally: &Tally) {
 pub(super) fn write(samples: &[Sample], counts: &Counts, database_bytes: u64) -> Result<()> {
     let warm = &samples[(samples.len() as f64 * WARM_UP) as usize..];
     let slope = |of: fn(&Sample) -> f64| {
-        let points: Vec<(f64, f64)> = warm.iter().map(|sample| (sample.second / 3600.0, of(sample))).collect();
+        let points: Vec<(f64, f64)> =
+            warm.iter().map(|sample| (sample.second / 3600.0, of(sample))).collect();
         fit::line(&points, BLOCK).unwrap_or(fit::Line { slope: f64::NAN, error: f64::NAN })
     };
     let (all, own) = (slope(|sample| sample.all_mib), slope(|sample| sample.own_mib));
@@ -58,7 +59,8 @@ pub(super) fn write(samples: &[Sample], counts: &Counts, database_bytes: u64) ->
     let third = p99.len() / 3;
     let slower = quantile(&mut p99[p99.len() - third.max(1)..].to_vec(), 0.5)
         / quantile(&mut p99[..third.max(1)].to_vec(), 0.5);
-    let cpu_us = samples.last().map_or(f64::NAN, |last| (last.cpu_ms - samples[0].cpu_ms) * 1000.0) / requests as f64;
+    let cpu_us =
+        samples.last().map_or(f64::NAN, |last| (last.cpu_ms - samples[0].cpu_ms) * 1000.0) / requests as f64;
 
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
     std::fs::create_dir_all(&folder)?;
@@ -101,9 +103,11 @@ pub(super) fn write(samples: &[Sample], counts: &Counts, database_bytes: u64) ->
     };
     std::fs::write(folder.join("soak-times.svg"), chart.svg())?;
 
-    println!("{requests} requests, {cpu_us:.0} µs of processor time each with all that goes on beside; {:?}", counts.done);
+    println!(
+        "{requests} requests, {cpu_us:.0} µs of processor time each with all that goes on beside; {:?}",
+        counts.done
+    );
     println!("errors                                {:>8}  (target 0)", counts.errors);
-    counts.errors_shown.iter().for_each(|error| println!("  {error}"));
     println!("memory, pages of files among it       {:>+8.2} ± {:.2} MiB/h", all.slope, all.error);
     println!(
         "memory of its own                     {:>+8.2} ± {:.2} MiB/h  (target < {FLAT_MIB_PER_HOUR})",

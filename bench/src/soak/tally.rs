@@ -66,6 +66,7 @@ impl Tally {
         let mut counts = self.counts.lock();
         counts.errors += 1;
         if counts.errors_shown.len() < ERRORS_SHOWN {
+            eprintln!("{error}");
             counts.errors_shown.push(error);
         }
     }
