@@ -4,11 +4,11 @@
 
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 800.0;
 const HEIGHT: f64 = 380.0;
 /// Room for the numbers at the left, the names at the right, the title above and the axis below.
 const LEFT: f64 = 64.0;
-const RIGHT: f64 = 190.0;
+const RIGHT: f64 = 230.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 48.0;
 /// Told apart by those who do not see all colours alike (Okabe and Ito).
