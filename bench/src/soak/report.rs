@@ -119,6 +119,9 @@ pub(super) fn write(samples: &[Sample], counts: &Counts, database_bytes: u64) ->
     if counts.errors > 0 {
         failed.push("there were errors");
     }
+    if own.slope.is_nan() {
+        failed.push("it was too short to tell whether memory grows");
+    }
     // What chance alone could do is no leak.
     if own.slope - 2.0 * own.error > FLAT_MIB_PER_HOUR {
         failed.push("memory grows");
