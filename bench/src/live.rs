@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::json;
 
+pub(crate) use self::listen::now_us;
 use self::listen::{Listeners, Way};
 use self::write::{Pace, Writer};
 use crate::data;
@@ -84,9 +85,7 @@ fn mainstay(folder: &Path, name: &str) -> Result<Subject> {
     let port = free_port()?;
     let mut command = Command::new(data::binary()?);
     command.arg("serve").arg(&app).args(["--listen", &format!("127.0.0.1:{port}"), "--env", "production"]);
-    command
-        .args(["--log-level", "warn"])
-        .env("MAINSTAY_AUTH_SECRET", "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU");
+    command.args(["--log-level", "warn"]).env("MAINSTAY_AUTH_SECRET", "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU");
     Ok(Subject { server: Server::start(command, port)?, way: Way::Mainstay })
 }
 

@@ -4,9 +4,14 @@
 //! lets wrk load them in turn, round by round, so that the machine's moods meet all of them alike. What it prints are
 //! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- postgres` does the same on
 //! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, `-- identity` sign-ins, `cargo run --release -- jobs URL COUNT PENDING`
-//! jobs beside graphile-worker, and `cargo run --release -- move URL ROWS` `mainstay move` beside `psql`.
+//! jobs beside graphile-worker, and `cargo run --release -- move URL ROWS` `mainstay move` beside `psql`. `-- growth` is what becomes of a request
+//! when rows, connections or rules are many, `-- soak` half an hour of everything.
 
+mod connection;
+mod curve;
 mod data;
+mod fit;
+mod growth;
 mod hand;
 mod identity;
 mod jobs;
@@ -16,6 +21,7 @@ mod peers;
 mod postgres;
 mod scenario;
 mod servers;
+mod soak;
 mod wrk;
 
 use anyhow::{Result, bail};
@@ -39,11 +45,15 @@ fn main() -> Result<()> {
         ["live", "others"] => live::run(live::Part::Others),
         ["identity"] => identity::run(&identity::PARTS),
         ["identity", part] if identity::PARTS.contains(&part) => identity::run(&[part]),
+        ["growth"] => growth::run(&growth::PARTS),
+        ["growth", ref parts @ ..] => growth::run(parts),
+        ["soak"] => soak::run(30.0),
+        ["soak", "--minutes", minutes] => soak::run(minutes.parse()?),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
         _ => bail!(
             "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live [others] | identity [requests|timing|flood|sessions] | move postgres://USER@HOST:PORT ROWS \
-             | jobs postgres://USER@HOST:PORT COUNT PENDING"
+             | jobs postgres://USER@HOST:PORT COUNT PENDING | growth [sqlite|postgres|connections|schema]… | soak [--minutes N]"
         ),
     }
 }

@@ -60,11 +60,24 @@ impl Postgres {
     }
 
     pub(crate) fn psql(&self, sql: &str) -> Result<()> {
-        let url = self.url("postgres");
+        self.psql_in("postgres", sql)
+    }
+
+    pub(crate) fn psql_in(&self, database: &str, sql: &str) -> Result<()> {
+        let url = self.url(database);
         let words = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql];
         let status = Command::new(self.programs.join("psql")).args(words).status().context("psql")?;
         ensure!(status.success(), "psql: {sql}");
         Ok(())
+    }
+
+    /// The process whose children work for the connections.
+    pub(crate) fn postmaster(&self, database: &str) -> Result<u32> {
+        let words = ["-X", "-q", "-t", "-A", "-d", &self.url(database), "-c"];
+        let asked = "SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)";
+        let output =
+            Command::new(self.programs.join("psql")).args(words).arg(asked).output().context("psql")?;
+        String::from_utf8_lossy(&output.stdout).trim().parse().context("the number of a process")
     }
 }
 
