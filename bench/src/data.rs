@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 const ROWS: usize = 2_000;
 
 /// The app, loaded.
+#[derive(Clone)]
 pub(crate) struct Data {
     /// The `mainstay` binary.
     pub(crate) binary: PathBuf,
@@ -65,7 +66,7 @@ pub(crate) fn prepare(folder: &Path, database: Option<&str>) -> Result<Data> {
     let columns: &[(&str, &str, &[&str])] = &[
         ("Artist", "03_Artist.csv", &["id", "name"]),
         ("Album", "04_Album.csv", &["id", "artist", "title"]),
-        ("Track", "05_Track.csv", &["id", "album", "milliseconds", "name", "unit_price"]),
+        ("Track", "05_Track.csv", &["id", "album", "milliseconds", "name", "unit_price", "genre"]),
     ];
     for (table, file, keep) in columns {
         let path = folder.join(format!("{table}.csv"));
@@ -116,7 +117,7 @@ fn columns_kept(path: &Path, keep: &[&str]) -> Result<String> {
 }
 
 /// The fields of one csv line; quotes are doubled inside quotes, and no field of these files has a line end.
-fn fields(line: &str) -> Vec<String> {
+pub(crate) fn fields(line: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut quoted = false;
     let mut letters = line.chars().peekable();

@@ -4,6 +4,7 @@
 //! Client and servers share the machine, so what the client costs comes off the rates. The client writes over one connection,
 //! paced, so that a write is measured and not a queue of them; each row carries when it was sent.
 
+mod burst;
 mod listen;
 mod pocketbase;
 mod write;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::json;
 
+pub(crate) use self::burst::FanOut;
 use self::listen::{Listeners, Way};
 use self::write::{Pace, Writer};
 use crate::data;
@@ -84,9 +86,7 @@ fn mainstay(folder: &Path, name: &str) -> Result<Subject> {
     let port = free_port()?;
     let mut command = Command::new(data::binary()?);
     command.arg("serve").arg(&app).args(["--listen", &format!("127.0.0.1:{port}"), "--env", "production"]);
-    command
-        .args(["--log-level", "warn"])
-        .env("MAINSTAY_AUTH_SECRET", "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU");
+    command.args(["--log-level", "warn"]).env("MAINSTAY_AUTH_SECRET", "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU");
     Ok(Subject { server: Server::start(command, port)?, way: Way::Mainstay })
 }
 

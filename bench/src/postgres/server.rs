@@ -22,15 +22,15 @@ max_wal_size = 4GB
 ";
 
 /// A running server; it goes when this goes, or when the process ends.
-pub(super) struct Postgres {
-    pub(super) port: u16,
-    pub(super) programs: PathBuf,
+pub(crate) struct Postgres {
+    pub(crate) port: u16,
+    pub(crate) programs: PathBuf,
     owner: Child,
     words: Option<ChildStdin>,
 }
 
 impl Postgres {
-    pub(super) fn start() -> Result<Postgres> {
+    pub(crate) fn start() -> Result<Postgres> {
         let (programs, port) = (programs()?, free_port()?);
         let folder = tempfile::Builder::new().prefix("mainstay-bench-postgres-").tempdir()?;
         let mut owner = Command::new("/bin/sh")
@@ -55,15 +55,24 @@ impl Postgres {
         Ok(server)
     }
 
-    pub(super) fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
-    pub(super) fn psql(&self, sql: &str) -> Result<()> {
-        let url = self.url("postgres");
-        let words = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql];
-        let status = Command::new(self.programs.join("psql")).args(words).status().context("psql")?;
-        ensure!(status.success(), "psql: {sql}");
+    pub(crate) fn psql(&self, sql: &str) -> Result<()> {
+        self.psql_on("postgres", sql)
+    }
+
+    /// Runs statements on a database; they go by its input, which takes any length.
+    pub(crate) fn psql_on(&self, database: &str, sql: &str) -> Result<()> {
+        let words = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-f", "-"];
+        let mut psql = Command::new(self.programs.join("psql"))
+            .args(words)
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("psql")?;
+        psql.stdin.take().context("the input of psql")?.write_all(sql.as_bytes())?;
+        ensure!(psql.wait()?.success(), "psql: {}", sql.chars().take(200).collect::<String>());
         Ok(())
     }
 }
