@@ -19,8 +19,6 @@ pub(crate) struct Data {
     pub(crate) app: PathBuf,
     /// The URL of its database, where that is not in the folder.
     pub(crate) database: Option<String>,
-    /// Ids of `Item` rows.
-    pub(crate) items: Vec<String>,
     /// The user who owns the tasks.
     pub(crate) user: String,
     /// The user's access token.
@@ -82,10 +80,8 @@ pub(crate) fn prepare(folder: &Path, database: Option<&str>) -> Result<Data> {
     run(&["import", &folder_text, "Item", &items.display().to_string()])?;
     run(&["import", &folder_text, "Task", &tasks.display().to_string()])?;
 
-    let exported = run(&["export", &folder_text, "Item", "-"])?;
-    let items = exported.lines().map(|line| member(line, "id")).collect::<Result<Vec<_>>>()?;
     let database = database.map(str::to_owned);
-    Ok(Data { binary, app, database, items, user, token, secret })
+    Ok(Data { binary, app, database, user, token, secret })
 }
 
 /// The server in release mode.
@@ -133,9 +129,4 @@ pub(crate) fn fields(line: &str) -> Vec<String> {
         }
     }
     found
-}
-
-fn member(line: &str, name: &str) -> Result<String> {
-    let row: serde_json::Value = serde_json::from_str(line)?;
-    row[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {line}"))
 }

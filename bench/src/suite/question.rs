@@ -197,16 +197,8 @@ impl Asking<'_> {
             ))
             .header(MASTER.to_owned()),
             Question::Create => Request::script(url("/parse/classes/Entry"), "post.lua", self.entry()),
-            Question::CreateNested => {
-                let post = |class: &str, body: serde_json::Value| {
-                    json!({"method": "POST", "path": format!("/parse/classes/{class}"), "body": body})
-                };
-                let line = |n: u32| post("OrderLine", json!({"order": "%i", "track": n, "quantity": n}));
-                let mut requests = vec![post("Order", json!({"number": "%i", "customer": "Customer %d"}))];
-                requests.extend((1..=5).map(line));
-                let body = json!({"transaction": true, "requests": requests}).to_string();
-                Request::script(url("/parse/batch"), "post.lua", body)
-            }
+            // Its router takes a path without parameters for one that does not match.
+            Question::CreateNested => return Ok(Err("its batches end in an error as npm installs them")),
             Question::Update => changed(url("/"), "PUT", entries()?),
             Question::Mixed => mixed(url("/"), entries()?, "/parse/classes/Entry", self.entry()),
             Question::ListByRule | Question::CreateByRule => return Ok(Err(ONLY_BY_RULE)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::record::{Better, Measured, Row, Target};
 use crate::scenario::Rate;
@@ -69,6 +69,7 @@ fn once(side: &Side, seconds: u32) -> Result<Measured> {
     let cpu = |side: &Side| side.server.as_ref().map(|server| server.cpu_ms()).transpose();
     let (before, began) = (cpu(side)?, Instant::now());
     let loaded = side.work.load(seconds)?;
+    ensure!(loaded.per_second > 0.0, "nothing was answered in {seconds} s");
     let answers = loaded.per_second * began.elapsed().as_secs_f64();
     let spent = before.zip(cpu(side)?).map(|(before, after)| (after - before) * 1000.0 / answers);
     Ok(Measured {
