@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 const ROWS: usize = 2_000;
 
 /// The app, loaded.
+#[derive(Clone)]
 pub(crate) struct Data {
     /// The `mainstay` binary.
     pub(crate) binary: PathBuf,
@@ -18,8 +19,6 @@ pub(crate) struct Data {
     pub(crate) app: PathBuf,
     /// The URL of its database, where that is not in the folder.
     pub(crate) database: Option<String>,
-    /// Ids of `Item` rows.
-    pub(crate) items: Vec<String>,
     /// The user who owns the tasks.
     pub(crate) user: String,
     /// The user's access token.
@@ -65,7 +64,7 @@ pub(crate) fn prepare(folder: &Path, database: Option<&str>) -> Result<Data> {
     let columns: &[(&str, &str, &[&str])] = &[
         ("Artist", "03_Artist.csv", &["id", "name"]),
         ("Album", "04_Album.csv", &["id", "artist", "title"]),
-        ("Track", "05_Track.csv", &["id", "album", "milliseconds", "name", "unit_price"]),
+        ("Track", "05_Track.csv", &["id", "album", "milliseconds", "name", "unit_price", "genre"]),
     ];
     for (table, file, keep) in columns {
         let path = folder.join(format!("{table}.csv"));
@@ -81,10 +80,8 @@ pub(crate) fn prepare(folder: &Path, database: Option<&str>) -> Result<Data> {
     run(&["import", &folder_text, "Item", &items.display().to_string()])?;
     run(&["import", &folder_text, "Task", &tasks.display().to_string()])?;
 
-    let exported = run(&["export", &folder_text, "Item", "-"])?;
-    let items = exported.lines().map(|line| member(line, "id")).collect::<Result<Vec<_>>>()?;
     let database = database.map(str::to_owned);
-    Ok(Data { binary, app, database, items, user, token, secret })
+    Ok(Data { binary, app, database, user, token, secret })
 }
 
 /// The server in release mode.
@@ -116,7 +113,7 @@ fn columns_kept(path: &Path, keep: &[&str]) -> Result<String> {
 }
 
 /// The fields of one csv line; quotes are doubled inside quotes, and no field of these files has a line end.
-fn fields(line: &str) -> Vec<String> {
+pub(crate) fn fields(line: &str) -> Vec<String> {
     let mut found = vec![String::new()];
     let mut quoted = false;
     let mut letters = line.chars().peekable();
@@ -132,9 +129,4 @@ fn fields(line: &str) -> Vec<String> {
         }
     }
     found
-}
-
-fn member(line: &str, name: &str) -> Result<String> {
-    let row: serde_json::Value = serde_json::from_str(line)?;
-    row[name].as_str().map(str::to_owned).with_context(|| format!("no {name} in {line}"))
 }

@@ -1,4 +1,4 @@
-//! Jobs that do nothing, beside graphile-worker (from npm) on the same PostgreSQL: round by round, each on a database of its own.
+//! Jobs that do nothing, beside graphile-worker and pg-boss (from npm) on the same PostgreSQL: round by round, each on a database of its own.
 //!
 //! `mainstay-bench jobs postgres://USER@HOST:PORT COUNT PENDING`. graphile-worker is measured as it comes and with its local queue and
 //! batched completion. The table at the end has medians, and what they are held against.
@@ -9,78 +9,30 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
+use crate::peers;
+use crate::scenario::Rate;
+
 const ROUNDS: usize = 3;
 
 /// What else is measured of Mainstay, by the names that its line has.
 const OTHERS: [&str; 4] = ["enqueued_per_s", "wake_p50_ms", "wake_p99_ms", "worked_per_s_with_pending"];
 
-/// graphile-worker doing as many jobs as there are, and saying how many a second.
-const PEER: &str = r#"
-const { makeWorkerUtils, runOnce } = require("graphile-worker");
-const [url, count, mode] = process.argv.slice(2);
-(async () => {
-  const utils = await makeWorkerUtils({ connectionString: url });
-  await utils.migrate();
-  await utils.withPgClient(async (client) => {
-    for (let at = 0; at < count; at += 1000)
-      await client.query("select graphile_worker.add_jobs(array(select json_populate_record(null::graphile_worker.job_spec, json_build_object('identifier', 'nothing', 'payload', json_build_object('n', n))) from generate_series($1::int, $2::int) n))", [at, Math.min(at + 999, count - 1)]);
-  });
-  const worker = mode === "batched"
-    ? { concurrentJobs: 24, localQueue: { size: 500 }, completeJobBatchDelay: 0, failJobBatchDelay: 0, maxPoolSize: 10 }
-    : { concurrentJobs: 24, maxPoolSize: 25 };
-  const begun = process.hrtime.bigint();
-  await runOnce({ connectionString: url, taskList: { nothing() {} }, preset: { worker }, logger: undefined });
-  const seconds = Number(process.hrtime.bigint() - begun) / 1e9;
-  await utils.release();
-  console.log(JSON.stringify({ worked_per_s: Math.round(count / seconds) }));
-})().catch((error) => { console.error(error); process.exit(1); });
-"#;
-
 /// Measures all of them in turn, and prints medians and ratios.
 pub(crate) fn run(server: &str, count: usize, pending: usize) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    finish(Command::new("npm").args(["install", "--silent", "graphile-worker"]).current_dir(folder.path()))?;
-    std::fs::write(folder.path().join("peer.js"), PEER)?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder around the benchmark")?;
-    finish(
-        Command::new("cargo")
-            .args(["build", "--release", "-p", "mainstay-jobs", "--example", "jobs_rate"])
-            .current_dir(root),
-    )?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let own = target.join("release/examples/jobs_rate");
+    let own = Drain::mainstay(server, count, pending)?;
+    let peers = ["plain", "batched"].map(|mode| Drain::graphile(server, count, mode));
+    let [plain, batched] = peers;
+    let drains = [own, plain?, batched?];
     let mut rates: Vec<Vec<f64>> = vec![Vec::new(); 3];
     let mut others: Vec<Vec<f64>> = vec![Vec::new(); OTHERS.len()];
-    for round in 0..ROUNDS {
-        let on_new = |name: &str, command: &mut dyn FnMut(&str) -> Command| -> Result<Value> {
-            let name = format!("bench_{name}_{round}");
-            let sql =
-                |sql: String| finish(Command::new("psql").args([&format!("{server}/postgres"), "-qc", &sql]));
-            sql(format!("DROP DATABASE IF EXISTS {name}"))?;
-            sql(format!("CREATE DATABASE {name}"))?;
-            let said = finish(&mut command(&format!("{server}/{name}")));
-            sql(format!("DROP DATABASE {name}"))?;
-            Ok(serde_json::from_str(said?.lines().last().context("nothing was measured")?)?)
-        };
-        let (pending, count) = (pending.to_string(), count.to_string());
-        let measured = on_new("mainstay", &mut |url| {
-            let mut command = Command::new(&own);
-            command.args([url, &count, &pending]);
-            command
-        })?;
-        println!("mainstay: {measured}");
-        rates[0].push(measured["worked_per_s"].as_f64().context("a rate")?);
-        for (other, name) in others.iter_mut().zip(OTHERS) {
-            other.extend(measured[name].as_f64());
-        }
-        for (place, mode) in [(1, "plain"), (2, "batched")] {
-            let measured = on_new("graphile", &mut |url| {
-                let mut command = Command::new("node");
-                command.args(["peer.js", url, &count, mode]).current_dir(folder.path());
-                command
-            })?;
-            println!("graphile-worker, {mode}: {measured}");
-            rates[place].push(measured["worked_per_s"].as_f64().context("a rate")?);
+    for _ in 0..ROUNDS {
+        for (drain, rates) in drains.iter().zip(&mut rates) {
+            let measured = drain.measure()?;
+            println!("{}: {measured}", drain.name);
+            rates.push(measured["worked_per_s"].as_f64().context("a rate")?);
+            for (other, name) in others.iter_mut().zip(OTHERS) {
+                other.extend(measured[name].as_f64());
+            }
         }
     }
     let median = |rates: &mut Vec<f64>| {
@@ -113,4 +65,85 @@ fn finish(command: &mut Command) -> Result<String> {
         bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// One way to work through jobs, on a new database each time.
+pub(crate) struct Drain {
+    name: &'static str,
+    server: String,
+    /// Takes the database's URL behind the first of its words.
+    command: Words,
+}
+
+/// A command that can be started again.
+struct Words {
+    program: std::ffi::OsString,
+    before: Vec<std::ffi::OsString>,
+    after: Vec<String>,
+}
+
+impl Words {
+    fn with(&self, url: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.before).arg(url).args(&self.after).env("NODE_NO_WARNINGS", "1");
+        command
+    }
+}
+
+impl Drain {
+    /// Mainstay's queue, as its example has it; `pending` more are measured behind the others.
+    pub(crate) fn mainstay(server: &str, count: usize, pending: usize) -> Result<Drain> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder around the benchmark")?;
+        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+        let program = match std::env::var_os("BENCH_JOBS") {
+            Some(program) => program,
+            None => {
+                finish(
+                    Command::new("cargo")
+                        .args(["build", "--release", "-p", "mainstay-jobs", "--example", "jobs_rate"])
+                        .current_dir(root),
+                )?;
+                target.join("release/examples/jobs_rate").into()
+            }
+        };
+        let command =
+            Words { program, before: Vec::new(), after: vec![count.to_string(), pending.to_string()] };
+        Ok(Drain { name: "mainstay", server: server.to_owned(), command })
+    }
+
+    /// graphile-worker as it comes (`plain`), or with its local queue and batched completion (`batched`).
+    pub(crate) fn graphile(server: &str, count: usize, mode: &str) -> Result<Drain> {
+        let script = peers::script("graphile-worker.js", "graphile-worker")?;
+        Ok(Drain::node("graphile-worker", server, &script, vec![count.to_string(), mode.to_owned()]))
+    }
+
+    pub(crate) fn pg_boss(server: &str, count: usize) -> Result<Drain> {
+        let script = peers::script("pg-boss.mjs", "pg-boss")?;
+        Ok(Drain::node("pg-boss", server, &script, vec![count.to_string()]))
+    }
+
+    fn node(name: &'static str, server: &str, script: &Command, after: Vec<String>) -> Drain {
+        let before = script.get_args().map(std::ffi::OsStr::to_owned).collect();
+        let command = Words { program: script.get_program().to_owned(), before, after };
+        Drain { name, server: server.to_owned(), command }
+    }
+
+    /// What the program says of one run.
+    fn measure(&self) -> Result<Value> {
+        let database = format!("bench_jobs_{}", std::process::id());
+        let sql = |sql: String| {
+            finish(Command::new("psql").args([&format!("{}/postgres", self.server), "-qc", &sql]))
+        };
+        sql(format!("DROP DATABASE IF EXISTS {database}"))?;
+        sql(format!("CREATE DATABASE {database}"))?;
+        let said = finish(&mut self.command.with(&format!("{}/{database}", self.server)));
+        sql(format!("DROP DATABASE {database} WITH (FORCE)"))?;
+        Ok(serde_json::from_str(said?.lines().last().context("nothing was measured")?)?)
+    }
+}
+
+impl Rate for Drain {
+    fn run(&self, _: u32) -> Result<f64> {
+        self.measure()?["worked_per_s"].as_f64().context("a rate")
+    }
 }

@@ -4,6 +4,7 @@
 //! Client and servers share the machine, so what the client costs comes off the rates. The client writes over one connection,
 //! paced, so that a write is measured and not a queue of them; each row carries when it was sent.
 
+mod burst;
 mod listen;
 mod pocketbase;
 mod write;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use serde_json::json;
 
+pub(crate) use self::burst::FanOut;
 pub(crate) use self::listen::now_us;
 use self::listen::{Listeners, Way};
 use self::write::{Pace, Writer};

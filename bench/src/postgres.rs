@@ -1,20 +1,18 @@
-//! Mainstay on PostgreSQL beside the same by hand, and beside the database alone answering in JSON.
+//! PostgreSQL of the benchmark's own, and what it answers alone.
 //!
-//! The last is what PostgREST and its like cannot be faster than: one prepared statement that makes the whole answer with
+//! That is what PostgREST and its like cannot be faster than: one prepared statement that makes the whole answer with
 //! `row_to_json` and `json_agg`, asked by `pgbench` over as many connections, with no HTTP in front of it.
 
 pub(crate) mod server;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use self::server::Postgres;
-use crate::data;
-use crate::scenario::{Rate, Request, Scenario, measure, nested, paths, task};
-use crate::servers;
+use crate::scenario::Rate;
 
 /// How PostgREST asks for it: joined laterally, each level an array of rows as JSON.
 const NESTED: &str = r#"SELECT coalesce(json_agg(_a), '[]') FROM (
@@ -30,70 +28,20 @@ const NESTED: &str = r#"SELECT coalesce(json_agg(_a), '[]') FROM (
   ORDER BY "Artist"."id" LIMIT 10) _a;
 "#;
 
-/// Runs everything on a server of its own, and prints the table.
-pub(crate) fn run(rounds: u32, seconds: u32) -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let postgres = Postgres::start()?;
-    postgres.psql("CREATE DATABASE ours")?;
-    let data = data::prepare(folder.path(), Some(&postgres.url("ours")))?;
-    // Each has its own copy of the data.
-    postgres.psql("CREATE DATABASE hand TEMPLATE ours")?;
-    for database in ["ours", "hand"] {
-        let vacuumdb = Command::new(postgres.programs.join("vacuumdb"))
-            .args(["--analyze", "--quiet", "--dbname", &postgres.url(database)])
-            .status()?;
-        ensure!(vacuumdb.success(), "vacuumdb: {vacuumdb}");
-    }
-    let ours = servers::mainstay(&data)?;
-    let hand = servers::hand_on(&postgres.url("hand"), &data)?;
-    let script = folder.path().join("nested.sql");
-    fs::write(&script, NESTED)?;
-    let pgbench = Pgbench { program: postgres.programs.join("pgbench"), url: postgres.url("hand"), script };
-
-    let bearer = format!("Authorization: Bearer {}", data.token);
-    let paths = |name: &str, prefix: &str| paths(folder.path(), name, prefix, &data.items);
-    let create = |url| Request::script(url, "post.lua", task(&data)).header(bearer.clone());
-    let ask_nested = || Request::script(ours.url("/query"), "post.lua", nested().to_string());
-    let scenarios = [
-        Scenario {
-            name: "PostgreSQL: get by id, beside hand-written",
-            target: Some(0.85),
-            ours: Request::script(ours.url("/"), "pick.lua", paths("ours", "/api/Item/")?),
-            theirs: Box::new(Request::script(hand.url("/"), "pick.lua", paths("hand", "/items/")?)),
-        },
-        Scenario {
-            name: "PostgreSQL: nested read, beside hand-written",
-            target: Some(0.85),
-            ours: ask_nested(),
-            theirs: Box::new(Request::script(hand.url("/artists"), "post.lua", "{}".to_owned())),
-        },
-        Scenario {
-            name: "PostgreSQL: nested read, beside json_agg",
-            target: Some(0.8),
-            ours: ask_nested(),
-            theirs: Box::new(pgbench),
-        },
-        Scenario {
-            name: "PostgreSQL: create by rule, same SQL",
-            target: Some(0.8),
-            ours: create(ours.url("/api/Task")),
-            theirs: Box::new(create(hand.url("/tasks/logged"))),
-        },
-        Scenario {
-            name: "PostgreSQL: create, by hand without change log",
-            target: None,
-            ours: create(ours.url("/api/Task")),
-            theirs: Box::new(create(hand.url("/tasks"))),
-        },
-    ];
-    measure(&scenarios, rounds, seconds)
-}
-
 /// One statement, prepared and asked over and over on 32 connections.
-struct Pgbench {
+pub(crate) struct Pgbench {
     program: PathBuf,
     url: String,
     script: PathBuf,
+}
+
+impl Pgbench {
+    /// Three levels as JSON, of a database.
+    pub(crate) fn nested(postgres: &Postgres, database: &str, folder: &Path) -> Result<Pgbench> {
+        let script = folder.join("nested.sql");
+        fs::write(&script, NESTED)?;
+        Ok(Pgbench { program: postgres.programs.join("pgbench"), url: postgres.url(database), script })
+    }
 }
 
 impl Rate for Pgbench {

@@ -81,12 +81,18 @@ impl Drop for Server {
 
 /// Mainstay on the prepared app.
 pub(crate) fn mainstay(data: &Data) -> Result<Server> {
+    mainstay_with(data, &[])
+}
+
+/// The same with more settings.
+pub(crate) fn mainstay_with(data: &Data, settings: &[&str]) -> Result<Server> {
     let port = free_port()?;
     let mut command = Command::new(&data.binary);
     command
         .arg("serve")
         .arg(&data.app)
         .args(["--listen", &format!("127.0.0.1:{port}"), "--env", "production", "--log-level", "warn"])
+        .args(settings)
         .env("MAINSTAY_AUTH_SECRET", &data.secret);
     if let Some(database) = &data.database {
         command.env("MAINSTAY_DATABASE", database);
@@ -96,15 +102,19 @@ pub(crate) fn mainstay(data: &Data) -> Result<Server> {
 
 /// The hand-written handler on a copy of the same database.
 pub(crate) fn hand(data: &Data, folder: &Path) -> Result<Server> {
-    let database = folder.join("hand.db");
+    hand_on(&database_copy(data, folder, "hand.db")?, data)
+}
+
+/// A copy of the embedded database while no server has it; its path.
+pub(crate) fn database_copy(data: &Data, folder: &Path, name: &str) -> Result<String> {
     let from = data.app.join("data");
     for ending in ["", "-wal"] {
         let source = from.join(format!("mainstay.db{ending}"));
         if source.exists() {
-            fs::copy(source, folder.join(format!("hand.db{ending}")))?;
+            fs::copy(source, folder.join(format!("{name}{ending}")))?;
         }
     }
-    hand_on(&database.display().to_string(), data)
+    Ok(folder.join(name).display().to_string())
 }
 
 /// The hand-written handler on a database: a SQLite file, or the URL of one of PostgreSQL.

@@ -19,10 +19,20 @@ pub(crate) struct Load<'a> {
     pub(crate) seconds: u32,
 }
 
-/// Requests answered with 2xx, each second.
-pub(crate) fn run(load: &Load<'_>) -> Result<f64> {
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Loaded {
+    /// Requests answered with 2xx, each second.
+    pub(crate) per_second: f64,
+    /// The slowest but one in a hundred.
+    pub(crate) p99_ms: Option<f64>,
+}
+
+/// Runs it; an answer that is no 2xx is an error.
+pub(crate) fn run(load: &Load<'_>) -> Result<Loaded> {
     let mut command = Command::new("wrk");
-    command.arg("-t1").arg(format!("-c{}", load.connections)).arg(format!("-d{}s", load.seconds));
+    command.args(["-t1", "--latency", "--timeout", "10s"]);
+    command.arg(format!("-c{}", load.connections)).arg(format!("-d{}s", load.seconds));
     for header in load.headers {
         command.arg("-H").arg(header);
     }
@@ -38,8 +48,35 @@ pub(crate) fn run(load: &Load<'_>) -> Result<f64> {
     if let Some(line) = text.lines().find(|line| line.contains("Non-2xx") || line.contains("Socket errors")) {
         bail!("{}: {}", load.url, line.trim());
     }
-    text.lines()
-        .find_map(|line| line.trim().strip_prefix("Requests/sec:"))
-        .and_then(|number| number.trim().parse().ok())
-        .with_context(|| format!("wrk said:\n{text}{}", String::from_utf8_lossy(&output.stderr)))
+    read(&text).with_context(|| format!("wrk said:\n{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn read(report: &str) -> Option<Loaded> {
+    let behind = |words: &str| report.lines().find_map(|line| line.trim().strip_prefix(words)).map(str::trim);
+    Some(Loaded {
+        per_second: behind("Requests/sec:")?.parse().ok()?,
+        p99_ms: behind("99%").and_then(milliseconds),
+    })
+}
+
+/// A time as wrk writes it: `812.00us`, `1.42ms`, `2.00s`.
+fn milliseconds(text: &str) -> Option<f64> {
+    let units = [("us", 0.001), ("ms", 1.0), ("s", 1000.0)];
+    let (number, factor) =
+        units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_with_its_units() {
+        let report = "  Latency Distribution\n     50%  812.00us\n     99%    1.42ms\n  200 requests in 1.00s\nRequests/sec:  74921.27\n";
+        assert_eq!(read(report), Some(Loaded { per_second: 74921.27, p99_ms: Some(1.42) }));
+        assert_eq!(milliseconds("812.00us"), Some(0.812));
+        assert_eq!(milliseconds("2.00s"), Some(2000.0));
+        assert_eq!(read("unable to connect"), None);
+    }
 }

@@ -3,6 +3,7 @@
 //! It installs what is missing and says so, then runs the steps in order of their price, so that a misplaced comma
 //! fails in seconds. `.ci/run` calls the same command.
 
+mod bench;
 mod instructions;
 mod machine;
 mod mutate;
@@ -25,6 +26,9 @@ cargo xtask pooled          all tests of engine and server on PostgreSQL by way 
 cargo xtask fuzz [SECONDS]  every fuzz target for so long (60)
 cargo xtask oracle [CASES]  the random tests, so many cases each (1000000), optimised
 cargo xtask mutate [WORD…]  whether the oracle notices when a rule is not asked: every mutant, or those about a word
+cargo xtask bench [WORD…]   Mainstay beside others: ratios, kept and shown in the book; with words only rows that have one, shown here
+cargo xtask bench --quick   the same in three minutes, shown here
+cargo xtask bench page FILE the book's table and picture, made again of a document that is kept
 cargo xtask api             the server's answers against its own OpenAPI document (Schemathesis, every check)
 ";
 
@@ -60,6 +64,9 @@ fn run(words: &[&str]) -> Result<()> {
         ["oracle"] => steps::oracle("1000000"),
         ["oracle", cases] => steps::oracle(cases),
         ["mutate", words @ ..] => mutate::run(words),
+        ["bench", "page", path] => bench::page(path),
+        ["bench", "--quick", words @ ..] => bench::measure(bench::Length::Quick, words),
+        ["bench", words @ ..] => bench::measure(bench::Length::Whole, words),
         ["api"] => steps::api("all"),
         _ => bail!("unknown command\n{USAGE}"),
     }

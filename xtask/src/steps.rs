@@ -9,7 +9,9 @@ use crate::machine::{has, run, run_silently};
 
 /// One layout for all code.
 pub(crate) fn format() -> Result<()> {
-    run("cargo", &["fmt", "--all", "--check"])
+    run("cargo", &["fmt", "--all", "--check"])?;
+    // A workspace of its own.
+    run("cargo", &["fmt", "--manifest-path", "bench/Cargo.toml", "--check"])
 }
 
 /// No warning is let through.
@@ -46,7 +48,7 @@ fn oidc_provider() -> Result<()> {
 }
 
 /// Installs packages of npm where tests look for them, once.
-fn npm_packages(folder: &str, packages: &[&str]) -> Result<()> {
+pub(crate) fn npm_packages(folder: &str, packages: &[&str]) -> Result<()> {
     if !Path::new(folder).join("node_modules").exists() {
         std::fs::create_dir_all(folder)?;
         std::fs::write(Path::new(folder).join("package.json"), "{\"private\": true}\n")?;

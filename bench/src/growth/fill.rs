@@ -68,8 +68,8 @@ pub(super) fn postgres(server: &Postgres, database: &str, rows: u64, owner: &str
         {statements}
         DO $$ DECLARE i record; BEGIN FOR i IN SELECT * FROM "kept" LOOP EXECUTE i.indexdef; END LOOP; END $$;"#
     );
-    server.psql_in(database, &sql)?;
-    server.psql_in(database, "VACUUM ANALYZE")
+    server.psql_on(database, &sql)?;
+    server.psql_on(database, "VACUUM ANALYZE")
 }
 
 /// What both databases are told, with their own words for an id, a time and a series of numbers `n` in `s`.

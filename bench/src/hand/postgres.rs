@@ -4,6 +4,8 @@
 //! A create comes in two kinds: with the SQL of Mainstay's, which writes a line of the change log beside the row, and with the
 //! row alone. Each is one statement that commits by itself, which is the least that a durable write can cost.
 
+mod entries;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -62,12 +64,14 @@ struct Reader {
     client: Client,
     item: Statement,
     artists: Statement,
+    entries: entries::Reads,
 }
 
 struct Writer {
     client: Client,
     task: Statement,
     task_logged: Statement,
+    entries: entries::Writes,
 }
 
 #[derive(Debug, Serialize)]
@@ -96,13 +100,15 @@ pub(super) async fn routes(url: &str, key: DecodingKey) -> Result<Router> {
     for _ in 0..READERS {
         let client = connect(url).await?;
         let (item, artists) = (client.prepare(ITEM).await?, client.prepare(ARTISTS).await?);
-        readers.push(Reader { client, item, artists });
+        let entries = entries::Reads::prepare(&client).await?;
+        readers.push(Reader { client, item, artists, entries });
     }
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
         let client = connect(url).await?;
         let (task, task_logged) = (client.prepare(TASK).await?, client.prepare(TASK_LOGGED).await?);
-        writers.push(Arc::new(Writer { client, task, task_logged }));
+        let entries = entries::Writes::prepare(&client).await?;
+        writers.push(Arc::new(Writer { client, task, task_logged, entries }));
     }
     let shared = Arc::new(Shared {
         key,
@@ -116,6 +122,10 @@ pub(super) async fn routes(url: &str, key: DecodingKey) -> Result<Router> {
         .route("/tasks", post(create))
         .route("/tasks/logged", post(create_logged))
         .route("/artists", post(artists))
+        .route("/entries/{id}", get(entries::entry).patch(entries::change))
+        .route("/entries", get(entries::list).post(entries::create))
+        .route("/genres", get(entries::genres))
+        .route("/orders", post(entries::create_order))
         .with_state(shared))
 }
 
@@ -201,7 +211,7 @@ async fn write(shared: &Shared, headers: &HeaderMap, body: &[u8], log: Log) -> R
     let Some(lease) = shared.writer().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    let Writer { client, task: insert, task_logged } = &*lease.writer;
+    let Writer { client, task: insert, task_logged, .. } = &*lease.writer;
     let done = match log {
         Log::Nothing => client.execute(insert, &[&id, &now, &task.title, &task.rank, &owner]).await,
         Log::Line => {

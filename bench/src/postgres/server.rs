@@ -60,14 +60,19 @@ impl Postgres {
     }
 
     pub(crate) fn psql(&self, sql: &str) -> Result<()> {
-        self.psql_in("postgres", sql)
+        self.psql_on("postgres", sql)
     }
 
-    pub(crate) fn psql_in(&self, database: &str, sql: &str) -> Result<()> {
-        let url = self.url(database);
-        let words = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &url, "-c", sql];
-        let status = Command::new(self.programs.join("psql")).args(words).status().context("psql")?;
-        ensure!(status.success(), "psql: {sql}");
+    /// Runs statements on a database; they go by its input, which takes any length.
+    pub(crate) fn psql_on(&self, database: &str, sql: &str) -> Result<()> {
+        let words = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-f", "-"];
+        let mut psql = Command::new(self.programs.join("psql"))
+            .args(words)
+            .stdin(Stdio::piped())
+            .spawn()
+            .context("psql")?;
+        psql.stdin.take().context("the input of psql")?.write_all(sql.as_bytes())?;
+        ensure!(psql.wait()?.success(), "psql: {}", sql.chars().take(200).collect::<String>());
         Ok(())
     }
 
