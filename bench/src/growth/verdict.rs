@@ -20,9 +20,9 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// The steepest power that passes, with what a measurement varies by. A logarithm's own is 0.14 at most from a thousand on; rows
-    /// that lie scattered cost up to five times as much once they are in no nearer cache than the system's, which from one size to the
-    /// next, a hundred times as large, is 0.35. A square root would be 0.5.
+    /// The steepest power that passes, with what a measurement varies by. A logarithm's own is 0.14 at most from a thousand on; a hundred
+    /// rows that lie scattered were seen to cost five times as much in a table a hundred times as large, which is 0.35. A square root
+    /// would be 0.5.
     fn power_max(self) -> f64 {
         match self {
             Bound::Flat => 0.2,

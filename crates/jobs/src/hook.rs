@@ -25,8 +25,6 @@ impl HookJobs for HookCtx {
         let rows = outbox.rows(vec![new.asked_by(self.request())])?;
         let (along, enqueued) = outbox.along(rows);
         self.along(along).await?;
-        // Those of a transaction that is not committed yet are looked for when it is.
-        outbox.enqueued();
         let id = enqueued.lock().first().copied();
         id.ok_or_else(|| Error::internal("nothing was enqueued"))
     }

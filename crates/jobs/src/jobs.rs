@@ -4,7 +4,6 @@
 //! is about is. Each change of a job wakes the workers of this process; those of others hear of the commit.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -22,7 +21,6 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 use uuid::Uuid;
 
-use crate::clock::after;
 use crate::definition::Definitions;
 use crate::error::JobsError;
 use crate::new::{NewJob, NewRow};
@@ -34,9 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Jobs that one transaction changes at most: some milliseconds of the writer's time.
 const TOGETHER: usize = 1000;
-
-/// How long commits of this process may be those of jobs that were enqueued within them.
-const HOT: Duration = Duration::from_secs(1);
 
 /// How long finished jobs are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +57,6 @@ pub(crate) struct Outbox {
     pub(crate) definitions: Definitions,
     pub(crate) clock: Clock,
     pub(crate) woken: watch::Sender<u64>,
-    /// Until when commits are looked at, in microseconds.
-    hot_until: AtomicI64,
 }
 
 /// The app's one outbox, in its engine's parts: hooks and workers of a process wake each other.
@@ -101,7 +94,7 @@ impl std::fmt::Debug for Jobs {
 impl Outbox {
     fn new(statements: Statements, definitions: Definitions, clock: Clock) -> Outbox {
         let (woken, _) = watch::channel(0);
-        Outbox { statements, definitions, clock, woken, hot_until: AtomicI64::new(0) }
+        Outbox { statements, definitions, clock, woken }
     }
 
     /// What enqueues rows in the transaction of an operation.
@@ -187,19 +180,9 @@ impl Outbox {
                 all.extend(found);
             }
         }
-        self.enqueued();
+        // They are there when it is committed, and not before.
+        tx.tell_of_commit(&self.woken);
         Ok(all)
-    }
-
-    /// Some commit to come brings jobs.
-    pub(crate) fn enqueued(&self) {
-        self.hot_until.store(after(Clock::default().now(), HOT).0, Ordering::Relaxed);
-        self.wake();
-    }
-
-    /// Whether commits of this process may bring jobs.
-    pub(crate) fn is_hot(&self) -> bool {
-        Clock::default().now().0 < self.hot_until.load(Ordering::Relaxed)
     }
 
     pub(crate) fn wake(&self) {
@@ -251,14 +234,11 @@ impl Jobs {
     pub async fn enqueue_all(&self, new: Vec<NewJob>) -> Result<Vec<Uuid>, JobsError> {
         let rows = Arc::new(self.outbox.rows(new)?);
         let outbox = self.outbox.clone();
-        let enqueued = self
-            .write(move |tx| {
-                let (outbox, rows) = (outbox.clone(), rows.clone());
-                Box::pin(async move { outbox.insert(tx, &rows).await })
-            })
-            .await?;
-        self.outbox.wake();
-        Ok(enqueued)
+        let enqueued = self.write(move |tx| {
+            let (outbox, rows) = (outbox.clone(), rows.clone());
+            Box::pin(async move { outbox.insert(tx, &rows).await })
+        });
+        Ok(enqueued.await?)
     }
 
     /// Enqueues jobs in a transaction that somebody else holds: they are there when it is committed.

@@ -207,7 +207,6 @@ async fn take(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     let claim = Claim::new(&shared.jobs, &shared.taken);
     let store = shared.jobs.engine.store();
     let mut woken = shared.jobs.outbox.woken.subscribe();
-    let mut commits = store.commits();
     let mut foreign = store.foreign_changes();
     while !*stopped.borrow() {
         let room = tokio::select! {
@@ -219,7 +218,6 @@ async fn take(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
         let room = shared.slots.available_permits().clamp(1, TOGETHER);
         // Whatever is told from here on is not seen by this look.
         woken.mark_unchanged();
-        commits.mark_unchanged();
         foreign.mark_unchanged();
         let begun = Instant::now();
         let taken = match claim.take(&shared, room).await {
@@ -238,19 +236,8 @@ async fn take(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
             continue;
         }
         let pause = taken.next.unwrap_or(shared.options.poll).min(shared.options.poll);
-        let hot = async {
-            loop {
-                if commits.changed().await.is_err() {
-                    return std::future::pending::<()>().await;
-                }
-                if shared.jobs.outbox.is_hot() {
-                    return;
-                }
-            }
-        };
         tokio::select! {
             _ = woken.changed() => {}
-            () = hot => {}
             Ok(()) = foreign.changed() => {}
             () = sleep(pause.max(PAUSE)) => {}
             _ = stopped.changed() => return,

@@ -5,6 +5,8 @@
 
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use crate::query::{JsonRows, Outcome, Query, ReadLimits};
 use crate::{StoreError, postgres, sqlite};
 
@@ -14,6 +16,8 @@ pub struct Tx {
     session: Session,
     deadline: Instant,
     is_quiet: bool,
+    /// Told of the commit.
+    told: Vec<watch::Sender<u64>>,
 }
 
 /// The connection under it.
@@ -25,11 +29,11 @@ enum Session {
 
 impl Tx {
     pub(crate) fn new(session: sqlite::Session) -> Tx {
-        Tx { session: Session::Sqlite(session), deadline: Instant::now(), is_quiet: false }
+        Tx { session: Session::Sqlite(session), deadline: Instant::now(), is_quiet: false, told: Vec::new() }
     }
 
     pub(crate) fn postgres(session: postgres::Session, deadline: Instant) -> Tx {
-        Tx { session: Session::Postgres(session), deadline, is_quiet: false }
+        Tx { session: Session::Postgres(session), deadline, is_quiet: false, told: Vec::new() }
     }
 
     /// When the job is given up: looked at before each statement.
@@ -45,6 +49,19 @@ impl Tx {
 
     pub(crate) fn is_quiet(&self) -> bool {
         self.is_quiet
+    }
+
+    /// Whoever listens is told when this transaction is committed: a number that grows. On SQLite, where several share a transaction, a
+    /// job that is undone may be told of as well.
+    pub fn tell_of_commit(&mut self, listeners: &watch::Sender<u64>) {
+        if !self.told.iter().any(|known| known.same_channel(listeners)) {
+            self.told.push(listeners.clone());
+        }
+    }
+
+    /// Those who are to be told, and none any more.
+    pub(crate) fn take_told(&mut self) -> Vec<watch::Sender<u64>> {
+        std::mem::take(&mut self.told)
     }
 
     /// Runs one statement. On SQLite it is done when the future is first polled.

@@ -12,7 +12,6 @@ async fn subscribers_hold_what_their_own_reads_show() {
         assert!(report.failures.is_empty(), "{}", report.failures.join("\n\n"));
         assert!(report.rows > report.agreed / 4, "most sets have rows");
         assert!(*on == DatabaseKind::Postgres || report.presences > 0, "some are told who is connected");
-        assert!(*on == DatabaseKind::Postgres || report.aged > 0, "some end by time alone");
         rules += report.rules.whole;
         let events: usize = report.events.values().sum();
         assert!(events > report.kept / 2, "most writes that are kept are heard of");

@@ -212,7 +212,8 @@ fn jobs_of_a_lost_worker_come_back_and_what_it_says_of_them_does_not_count() {
         assert_eq!(find(&jobs, id).await.state, State::Done);
         // What the handler does behind the end of its job changes nothing of it.
         again.end.send(Err(JobError::Retry("too late".to_owned()))).unwrap();
-        lost.end.send(Ok(())).unwrap();
+        // The lost run may have been given up meanwhile, and hears nothing any more.
+        lost.end.send(Ok(())).ok();
         first.stop().await;
         assert_eq!(find(&jobs, id).await.state, State::Done);
         let effects = database.world().await.unwrap();

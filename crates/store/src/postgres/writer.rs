@@ -82,7 +82,7 @@ impl Writer {
                 Ok(Err(panic)) => Err(StoreError::panicked(&*panic).into()),
                 Err(_) => Err(StoreError::Deadline.into()),
             };
-            let is_quiet = tx.is_quiet();
+            let (is_quiet, told) = (tx.is_quiet(), tx.take_told());
             let mut session = tx.into_postgres();
             let (failure, result) = match result {
                 Ok(value) => {
@@ -92,6 +92,9 @@ impl Writer {
                             self.counters.committed(1, begun.elapsed());
                             if !is_quiet {
                                 self.commits.send_modify(|commits| *commits += 1);
+                            }
+                            for listeners in told {
+                                listeners.send_modify(|commits| *commits += 1);
                             }
                             return Ok(value);
                         }

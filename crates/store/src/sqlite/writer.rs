@@ -295,6 +295,9 @@ impl Writer {
         // Those who wrote are answered first: whoever follows the log can wait that long.
         if is_kept {
             self.commits.send_modify(|commits| *commits += 1);
+            for listeners in self.tx.take_told() {
+                listeners.send_modify(|commits| *commits += 1);
+            }
         }
     }
 

@@ -356,7 +356,33 @@ async fn a_statement_with_too_few_values_is_not_run(on: On) {
     assert!(matches!(result, Err(StoreError::Misfit { .. })), "{result:?}");
 }
 
+async fn who_listens_is_told_of_the_commits_that_say_so(on: On) {
+    let test = TestStore::numbers(on).await;
+    let (listeners, mut heard) = tokio::sync::watch::channel(0u64);
+    let telling = |number: i64| -> WriteJob<(), StoreError> {
+        let listeners = listeners.clone();
+        Box::new(move |tx| {
+            let listeners = listeners.clone();
+            Box::pin(async move {
+                tx.tell_of_commit(&listeners);
+                tx.tell_of_commit(&listeners);
+                let before = *listeners.borrow();
+                tx.query(&change("INSERT INTO number (n) VALUES ($1)", vec![Value::Int(number)])).await?;
+                assert_eq!(*listeners.borrow(), before, "nobody is told before the commit");
+                Ok(())
+            })
+        })
+    };
+    test.write(telling(1)).await.unwrap();
+    heard.changed().await.unwrap();
+    test.write(insert(2)).await.unwrap();
+    test.write(telling(3)).await.unwrap();
+    heard.wait_for(|commits| *commits > 1).await.unwrap();
+    assert_eq!(*heard.borrow(), 2, "once for each, and not for the one between them");
+}
+
 each_database!(
+    who_listens_is_told_of_the_commits_that_say_so,
     a_failing_job_is_undone_alone,
     a_panic_harms_nobody_else,
     a_deadline_ends_a_job_between_statements,
