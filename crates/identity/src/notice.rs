@@ -83,9 +83,10 @@ pub(crate) async fn address_changed(ctx: &HookCtx, it: &Updated) -> Result<(), E
     for row in it.rows.iter().filter(|row| row.changed("email")) {
         let (old, new) = (row.old.text("email").unwrap_or_default(), row.new.text("email"));
         let (user, detail) = (row.new.key(), json!({"email": new}));
-        // Who has used a link brings the line along, which says from where.
+        // Who has used a link brings the line along, which says from where. Nobody else may create one.
+        let mut entries = ctx.documents().iter().flat_map(|of| &of.entries);
         let is_noted =
-            ctx.documents().iter().flat_map(|of| &of.entries).any(|part| part.table == "SecurityEvent");
+            entries.any(|entry| entry.table == "SecurityEvent" && entry.parts.iter().any(|part| part.create));
         if !is_noted {
             let mut line = event(Notice::EmailChanged.named().0, Some(user), None, detail.clone());
             let actor = ctx.caller().user.as_ref().filter(|actor| *actor != user);

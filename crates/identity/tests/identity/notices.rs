@@ -97,9 +97,9 @@ fn another_address_is_told_to_the_old_one_whoever_has_set_it() {
         assert_eq!(told(node, "identity-email-changed", "new@example.com").await, 0);
         let lines = noted(node, "email.changed").await;
         assert_eq!(lines.as_array().unwrap().len(), 1, "{lines}");
-        // One who looks after users, by way of the tables.
+        // One who looks after users, by way of the tables, and looks at the lines on the way.
         let by = node.login("boss").await.text("access");
-        let set = json!({"User": {"id": ann, "set": {"email": "third@example.com"}}});
+        let set = json!({"User": {"id": ann, "set": {"email": "third@example.com"}}, "SecurityEvent": {"limit": 1}});
         node.post_as(&by, "/query", set).await.expect(200);
         node.mail("identity-email-changed", "new@example.com").await;
         let lines = noted(node, "email.changed").await;
