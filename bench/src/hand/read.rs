@@ -9,6 +9,15 @@ use serde::Serialize;
 
 use super::{Entry, Item, OfKind, Shared, Task, caller, json, json_text, with_reader};
 
+/// What was found, as JSON.
+fn answered<T: Serialize>(found: rusqlite::Result<T>) -> Response {
+    match found {
+        Ok(found) => json(&found),
+        Err(rusqlite::Error::QueryReturnedNoRows) => StatusCode::NOT_FOUND.into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
 pub(super) async fn item(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
     let found = with_reader(&shared, |reader| {
         let mut statement = reader.prepare_cached(
@@ -25,11 +34,7 @@ pub(super) async fn item(State(shared): State<Arc<Shared>>, Path(id): Path<Strin
             })
         })
     });
-    match found {
-        Ok(item) => json(&item),
-        Err(rusqlite::Error::QueryReturnedNoRows) => StatusCode::NOT_FOUND.into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    answered(found)
 }
 
 pub(super) async fn entry(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
@@ -39,11 +44,7 @@ pub(super) async fn entry(State(shared): State<Arc<Shared>>, Path(id): Path<Stri
         )?;
         statement.query_row([&id], Entry::of)
     });
-    match found {
-        Ok(entry) => json(&entry),
-        Err(rusqlite::Error::QueryReturnedNoRows) => StatusCode::NOT_FOUND.into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    answered(found)
 }
 
 #[derive(Serialize)]
@@ -67,7 +68,7 @@ pub(super) async fn entries(
         let count = statement.query_row([kind], |row| row.get(0))?;
         Ok(Counted { items, count })
     });
-    found.map_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response(), |page| json(&page))
+    answered(found)
 }
 
 #[derive(Serialize)]
@@ -87,10 +88,7 @@ pub(super) async fn genres(State(shared): State<Arc<Shared>>) -> Response {
             .query_map([], |row| Ok(Genre { genre: row.get(0)?, n: row.get(1)?, ms: row.get(2)? }))?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     });
-    match found {
-        Ok(items) => json(&Page { items }),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    answered(found.map(|items| Page { items }))
 }
 
 #[derive(Serialize)]
@@ -121,10 +119,7 @@ pub(super) async fn tasks(State(shared): State<Arc<Shared>>, headers: HeaderMap)
         })?;
         rows.collect::<rusqlite::Result<Vec<_>>>()
     });
-    match found {
-        Ok(items) => json(&Page { items }),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+    answered(found.map(|items| Page { items }))
 }
 
 /// Ten artists with their albums and tracks in one statement: the one that Mainstay makes of the same question, without
