@@ -180,9 +180,6 @@ impl<W: Work> State<W> {
 
 /// The kernel gives this thread what nobody else wants.
 fn stand_behind_all() {
-    if std::env::var_os("EXP_NICE").is_some() {
-        return stand_back();
-    }
     #[cfg(target_os = "linux")]
     {
         use thread_priority::{
