@@ -189,6 +189,12 @@ fn new_task(key: &DecodingKey, headers: &HeaderMap, body: &[u8]) -> Result<NewTa
     if new.owner == user { Ok(new) } else { Err(StatusCode::FORBIDDEN) }
 }
 
+/// A page of a list.
+#[derive(Serialize)]
+struct Page<T> {
+    items: Vec<T>,
+}
+
 /// Whether a row's line of the change log is written with it.
 #[derive(Clone, Copy, PartialEq)]
 enum Log {

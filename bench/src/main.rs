@@ -41,6 +41,7 @@ fn main() -> Result<()> {
         ["quick", to, only @ ..] => suite::run(&suite::QUICK, to, only),
         ["live"] => live::run(live::Part::All),
         ["live", "others"] => live::run(live::Part::Others),
+        ["spin"] => identity::spin(),
         ["identity"] => identity::run(&identity::PARTS),
         ["identity", part] if identity::PARTS.contains(part) => identity::run(&[*part]),
         ["growth"] => growth::run(&growth::PARTS),

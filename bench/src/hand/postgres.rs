@@ -25,7 +25,7 @@ use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Client, NoTls, Statement};
 use uuid::Uuid;
 
-use super::{Log, json, new_task};
+use super::{Log, Page, caller, json, new_task};
 
 /// As many as Mainstay has unless it is told otherwise.
 const READERS: usize = 2;
@@ -33,6 +33,8 @@ const WRITERS: usize = 16;
 
 const ITEM: &str =
     r#"SELECT "id", "created", "updated", "title", "done", "rank" FROM "Item" WHERE "id" = $1"#;
+const TASKS: &str = r#"SELECT "id", "created", "updated", "title", "done", "rank", "owner" FROM "Task"
+    WHERE "owner" = $1 ORDER BY "created" DESC, "id" LIMIT 30"#;
 const TASK: &str = r#"INSERT INTO "Task" ("id", "created", "updated", "title", "done", "rank", "owner")
     VALUES ($1, $2, $2, $3, false, $4, $5)"#;
 
@@ -63,6 +65,7 @@ struct Shared {
 struct Reader {
     client: Client,
     item: Statement,
+    tasks: Statement,
     artists: Statement,
     entries: entries::Reads,
 }
@@ -99,9 +102,10 @@ pub(super) async fn routes(url: &str, key: DecodingKey) -> Result<Router> {
     let mut readers = Vec::new();
     for _ in 0..READERS {
         let client = connect(url).await?;
-        let (item, artists) = (client.prepare(ITEM).await?, client.prepare(ARTISTS).await?);
+        let item = client.prepare(ITEM).await?;
+        let (tasks, artists) = (client.prepare(TASKS).await?, client.prepare(ARTISTS).await?);
         let entries = entries::Reads::prepare(&client).await?;
-        readers.push(Reader { client, item, artists, entries });
+        readers.push(Reader { client, item, tasks, artists, entries });
     }
     let mut writers = Vec::new();
     for _ in 0..WRITERS {
@@ -119,7 +123,7 @@ pub(super) async fn routes(url: &str, key: DecodingKey) -> Result<Router> {
     });
     Ok(Router::new()
         .route("/items/{id}", get(item))
-        .route("/tasks", post(create))
+        .route("/tasks", get(tasks).post(create))
         .route("/tasks/logged", post(create_logged))
         .route("/artists", post(artists))
         .route("/entries/{id}", get(entries::entry).patch(entries::change))
@@ -174,6 +178,31 @@ async fn item(State(shared): State<Arc<Shared>>, Path(id): Path<Uuid>) -> Respon
         Ok(None) => StatusCode::NOT_FOUND.into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
+}
+
+async fn tasks(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let owner = match caller(&shared.key, &headers) {
+        Ok(user) => user,
+        Err(status) => return status.into_response(),
+    };
+    let Ok(owner) = Uuid::parse_str(&owner) else { return StatusCode::FORBIDDEN.into_response() };
+    let reader = shared.reader();
+    let Ok(rows) = reader.client.query(&reader.tasks, &[&owner]).await else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let items: Vec<Task> = rows
+        .iter()
+        .map(|row| Task {
+            id: row.get(0),
+            created: row.get(1),
+            updated: row.get(2),
+            title: row.get(3),
+            done: row.get(4),
+            rank: row.get(5),
+            owner: row.get(6),
+        })
+        .collect();
+    json(&Page { items })
 }
 
 async fn artists(State(shared): State<Arc<Shared>>) -> Response {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
-use super::{Entry, Item, OfKind, Shared, Task, caller, json, json_text, with_reader};
+use super::{Entry, Item, OfKind, Page, Shared, Task, caller, json, json_text, with_reader};
 
 /// What was found, as JSON.
 fn answered<T: Serialize>(found: rusqlite::Result<T>) -> Response {
@@ -89,11 +89,6 @@ pub(super) async fn genres(State(shared): State<Arc<Shared>>) -> Response {
         rows.collect::<rusqlite::Result<Vec<_>>>()
     });
     answered(found.map(|items| Page { items }))
-}
-
-#[derive(Serialize)]
-struct Page<T> {
-    items: Vec<T>,
 }
 
 pub(super) async fn tasks(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {

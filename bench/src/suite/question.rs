@@ -129,7 +129,6 @@ impl Asking<'_> {
                 let kinds = self.kinds("hand-kinds", |kind| format!("/entries?kind={kind}"))?;
                 Request::script(url("/"), "pick.lua", kinds)
             }
-            Question::ListByRule if self.data.database.is_some() => return Ok(Err("not written")),
             Question::ListByRule => Request::get(url("/tasks")).header(bearer()),
             Question::Nested => Request::script(url("/artists"), "post.lua", "{}".to_owned()),
             Question::Aggregate => Request::get(url("/genres")),

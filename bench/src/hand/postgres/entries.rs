@@ -13,7 +13,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 use uuid::Uuid;
 
-use super::super::{EntryChange, NewEntry, OfKind, json, json_text, new_order};
+use super::super::{EntryChange, NewEntry, OfKind, Page, json, json_text, new_order};
 use super::Shared;
 
 const ENTRY: &str =
@@ -143,11 +143,6 @@ pub(super) async fn list(
 }
 
 #[derive(Serialize)]
-struct Genres {
-    items: Vec<Genre>,
-}
-
-#[derive(Serialize)]
 struct Genre {
     genre: Option<i64>,
     n: i64,
@@ -161,7 +156,7 @@ pub(super) async fn genres(State(shared): State<Arc<Shared>>) -> Response {
         Err(error) => return fault(error),
     };
     let items = rows.iter().map(|row| Genre { genre: row.get(0), n: row.get(1), ms: row.get(2) });
-    json(&Genres { items: items.collect() })
+    json(&Page { items: items.collect::<Vec<_>>() })
 }
 
 pub(super) async fn create(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
