@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use mainstay_engine::error::{Error, FieldError, Key};
@@ -102,9 +102,7 @@ impl Hasher {
         let params = Params::new(options.memory_kib, options.passes, 1, None)
             .map_err(|error| format!("identity.password_memory and identity.password_passes: {error}"))?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let mut random = [0; 32];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system has no randomness".to_owned())?;
-        let decoy = argon2.hash_password(&random).map_err(|error| error.to_string())?.to_string();
+        let decoy = decoy(argon2.params())?;
         let threads = match options.threads {
             0 => std::thread::available_parallelism().map_or(1, |count| (count.get() / 2).max(1)),
             threads => threads,
@@ -173,6 +171,23 @@ impl Hasher {
         let answered = answered.map_err(|_| Error::internal("a thread for passwords has ended"))?;
         answered.map_err(|error| Error::internal(format!("a password hash: {error}")))
     }
+}
+
+/// A hash that nobody has computed: testing a password against it takes as long as against any other.
+fn decoy(params: &Params) -> Result<String, String> {
+    let mut random = [0; 48];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| "the system has no randomness".to_owned())?;
+    let (salt, output) = random.split_at(16);
+    let hash = || {
+        Ok::<_, argon2::password_hash::Error>(PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(params)?,
+            salt: Some(Salt::new(salt)?),
+            hash: Some(Output::new(output)?),
+        })
+    };
+    hash().map(|hash| hash.to_string()).map_err(|error| error.to_string())
 }
 
 fn crowded(_: Full) -> Error {
@@ -249,6 +264,9 @@ pub(crate) fn password_check(
 mod tests {
     use std::time::{Duration, Instant};
 
+    use argon2::password_hash::phc::PasswordHash;
+    use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+
     use super::{Hasher, Tested, password_check};
     use crate::options::PasswordOptions;
 
@@ -270,6 +288,20 @@ mod tests {
         assert_eq!(hasher.test("correct horse", None, soon()).await.unwrap(), Tested::Wrong);
         let stronger = Hasher::start(&PasswordOptions { passes: 2, ..weak() }).unwrap();
         assert_eq!(stronger.test("correct horse", Some(&hash), soon()).await.unwrap(), Tested::RightButOld);
+    }
+
+    #[test]
+    fn what_is_tested_where_there_is_no_account_costs_what_a_hash_costs() {
+        let hasher = Hasher::start(&weak()).unwrap();
+        let decoy = PasswordHash::new(&hasher.decoy).unwrap();
+        let made = hasher.argon2.hash_password(b"correct horse").unwrap();
+        assert_eq!((decoy.algorithm, decoy.version), (made.algorithm, made.version));
+        assert_eq!(decoy.params.to_string(), made.params.to_string());
+        assert_eq!(decoy.to_string().len(), made.to_string().len());
+        assert_eq!(
+            hasher.argon2.verify_password(b"correct horse", &decoy),
+            Err(argon2::password_hash::Error::PasswordInvalid)
+        );
     }
 
     #[test]
