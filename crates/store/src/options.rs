@@ -113,8 +113,6 @@ pub struct StoreOptions {
     pub statements_max: usize,
     /// Pages of the database that each connection keeps, in bytes.
     pub page_cache_bytes: u64,
-    /// How much of the database file is mapped into memory, in bytes; shared by the connections.
-    pub mmap_bytes: u64,
     /// Writes, and long reads, that may wait; one more is refused as busy.
     pub queue_max: usize,
     /// Virtual-machine instructions that a read may take on the thread of its caller.
@@ -174,8 +172,7 @@ impl StoreOptions {
             synchronous: Synchronous::Full,
             readers: available_parallelism().map_or(2, usize::from).clamp(2, 16),
             statements_max: 512,
-            page_cache_bytes: 8 << 20,
-            mmap_bytes: 256 << 20,
+            page_cache_bytes: 4 << 20,
             queue_max: 4096,
             inline_steps_max: 50_000,
             postgres: PostgresOptions::default(),

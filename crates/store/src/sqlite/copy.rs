@@ -166,8 +166,7 @@ impl Filler {
         let lock = FolderLock::take(&path)?;
         // What a power cut could take is copied again: how far it came stands in the same transactions.
         let synchronous = Synchronous::Normal;
-        // A file that grows is not worth mapping: its pages would count as this process's memory.
-        let options = StoreOptions { synchronous, mmap_bytes: 0, ..options.clone() };
+        let options = StoreOptions { synchronous, ..options.clone() };
         let session = Session::open_writer(&path, &options)?;
         session.execute("PRAGMA foreign_keys = OFF")?;
         // What is sorted for an index would otherwise stand in memory.
