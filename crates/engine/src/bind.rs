@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use mainstay_lang::eval::CallerView;
+use mainstay_lang::eval::{CallerView, Scalar};
 use mainstay_lang::expr::{CallerFact, Clock, Confirmed};
 use mainstay_lang::schema::ColumnId;
 use mainstay_lang::value::{Date, Value};
@@ -56,7 +56,7 @@ pub fn values(binds: &[Bind], ctx: &Ctx, params: &[Value], images: Images<'_>) -
     let simple = |bind: &Bind| match bind {
         Bind::Value(value) => value.clone(),
         Bind::Param(index) => params[*index as usize].clone(),
-        Bind::User { hops, column } => eyes.user_value(hops, *column).cloned().unwrap_or(Value::Null),
+        Bind::User { hops, column } => eyes.user_value(hops, *column).into_value(),
         Bind::Caller(fact) => eyes.fact(fact),
         Bind::Clock(Clock::Now) => Value::Timestamp(ctx.now),
         Bind::Clock(Clock::Today) => Value::Date(today(ctx)),
@@ -130,12 +130,12 @@ impl CallerView for CallerEyes<'_> {
         self.ctx.session.as_ref()
     }
 
-    fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Option<&Value> {
-        let user = self.user()?;
-        if hops.is_empty() && column == ColumnId::ID {
-            return Some(user);
+    fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Scalar<'_> {
+        match (self.user(), &self.ctx.caller.row) {
+            (Some(user), _) if hops.is_empty() && column == ColumnId::ID => Scalar::from(user),
+            // The row is read by the list that it was made by, which rules of another time may not share.
+            (Some(_), Some(row)) => row.value(hops, column),
+            _ => Scalar::Null,
         }
-        // The row is read by the list that it was made by, which rules of another time may not share.
-        self.ctx.caller.row.get()?.value(hops, column)
     }
 }

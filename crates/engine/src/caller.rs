@@ -4,13 +4,17 @@
 //! caller throughout. Callers are kept until a row that they were read from is written, by this process or another: a write
 //! bumps a generation after its commit and before its answer, so nobody who was told of a change meets a caller from
 //! before it. Where a row says whose it is, only the callers of that user (and the few that share a counter) are read again.
+//!
+//! A caller is what a session costs while it is in use, so it is kept small: under its session's own id, with its row packed
+//! ([`CallerRow`]), and with sets of names that others of the same roles have as well.
 
+mod changes;
+mod name;
 mod source;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::BuildHasher as _;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
 
 use mainstay_lang::expr::{CompareOp, Expr, Hop, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, Schema, Table, TableId};
@@ -28,6 +32,9 @@ use crate::error::{Error, Key};
 use crate::expression::{column_at, column_here, compare};
 use crate::resolve::Params;
 
+pub(crate) use changes::CallerWatch;
+use changes::{Changes, Generation};
+use name::{Name, name_of};
 pub use source::CallerPart;
 use source::Prepared;
 pub(crate) use source::{CallerSource, Sources};
@@ -37,7 +44,7 @@ pub(crate) use source::{CallerSource, Sources};
 pub(crate) struct Callers {
     statements: Option<CallerStatements>,
     tables: Arc<CallerTables>,
-    kept: Cache<Box<[u8]>, (Generation, Arc<Caller>)>,
+    kept: Cache<Name, (Generation, Arc<Caller>)>,
     /// Permissions and roles as they are kept: those of one role have the same.
     names: Names,
     changes: Arc<Changes>,
@@ -45,15 +52,8 @@ pub(crate) struct Callers {
     sources: Arc<Sources>,
 }
 
-/// What tells that callers read before may have changed: writes that concern everybody, those that concern a user, and
-/// those of other processes.
-type Generation = (u64, u64, u64);
-
 /// Callers kept at a time.
 const KEPT_MAX: usize = 100_000;
-
-/// Counters that users share: a write about one of them lets callers of one in so many be read again.
-const COUNTERS: usize = 1024;
 
 /// The tables that callers are read from, and for each the column that says whose caller a row is part of; none: it may be
 /// part of everybody's.
@@ -89,28 +89,6 @@ impl CallerTables {
     /// Whether callers are read from a table; the column that says whose a row is, if one does.
     pub(crate) fn get(&self, table: TableId) -> Option<Option<ColumnId>> {
         self.0.get(&table).copied()
-    }
-}
-
-/// Counts writes to what callers are read from.
-#[derive(Debug)]
-struct Changes {
-    of_all: AtomicU64,
-    of_users: Box<[AtomicU64]>,
-    hasher: foldhash::fast::FixedState,
-}
-
-impl Default for Changes {
-    fn default() -> Changes {
-        let of_users = (0..COUNTERS).map(|_| AtomicU64::new(0)).collect();
-        Changes { of_all: AtomicU64::new(0), of_users, hasher: foldhash::fast::FixedState::default() }
-    }
-}
-
-impl Changes {
-    /// The counter of a user, by the key as it is written in names.
-    fn counter(&self, user: &[u8]) -> usize {
-        self.hasher.hash_one(user) as usize % COUNTERS
     }
 }
 
@@ -154,22 +132,18 @@ impl Callers {
         claims: &Claims,
         limits: ReadLimits,
     ) -> Result<Option<Arc<Caller>>, Error> {
-        let (name, user_bytes) = name_of(claims);
+        let name = name_of(claims);
         // Taken before reading: what is written meanwhile makes the result old from the start.
-        let of_user = self.changes.counter(&name[..user_bytes]);
-        let generation = (
-            self.changes.of_all.load(Ordering::Acquire),
-            self.changes.of_users[of_user].load(Ordering::Acquire),
-            *self.foreign_changes.borrow(),
-        );
-        if let Some((known, caller)) = self.kept.get(&*name)
+        let generation = self.changes.generation(&claims.user).wrapping_add(*self.foreign_changes.borrow());
+        if let Some((known, caller)) = self.kept.get(&name)
             && known == generation
+            && caller.user.as_ref() == Some(&claims.user)
         {
             return Ok(Some(caller));
         }
         let caller = self.read(store, claims, limits).await?;
         if let Some(caller) = &caller {
-            self.kept.insert(name.into(), (generation, caller.clone()));
+            self.kept.insert(name, (generation, caller.clone()));
         }
         Ok(caller)
     }
@@ -192,10 +166,9 @@ impl Callers {
     pub(crate) fn rows_of(&self, schema: &Schema, caller: &Caller) -> Vec<(TableId, Value)> {
         let (Some(user), Some(users)) = (&caller.user, schema.user_table()) else { return Vec::new() };
         let mut rows = vec![(users.id, user.clone())];
-        let read = caller.row.get().map(|row| row.paths.iter().zip(&row.values));
-        for (path, value) in read.into_iter().flatten() {
+        for (path, value) in caller.row.iter().flat_map(CallerRow::iter) {
             if path.column == ColumnId::ID && !path.hops.is_empty() && !value.is_null() {
-                rows.push((row_path(schema, path).1.id, value.clone()));
+                rows.push((row_path(schema, path).1.id, value.into_value()));
             }
         }
         let shared = self.statements.iter().flat_map(|statements| &statements.shared);
@@ -215,7 +188,7 @@ impl Callers {
 
     /// Watches one write for changes of callers.
     pub(crate) fn watch(&self) -> Arc<CallerWatch> {
-        Arc::new(CallerWatch { touched: Mutex::default(), changes: self.changes.clone() })
+        CallerWatch::new(&self.changes)
     }
 
     /// Grows whenever something was written that may be part of everybody's callers.
@@ -226,42 +199,6 @@ impl Callers {
     /// The tables that callers are read from.
     pub(crate) fn tables(&self) -> &Arc<CallerTables> {
         &self.tables
-    }
-}
-
-/// What a caller is kept under, and how much of it is its user.
-fn name_of(claims: &Claims) -> (Vec<u8>, usize) {
-    let mut name = Vec::with_capacity(64);
-    write_key(&claims.user, &mut name);
-    let user_bytes = name.len();
-    for value in [&claims.tenant, &claims.session] {
-        match value {
-            Some(value) => write_key(value, &mut name),
-            None => name.push(0),
-        }
-    }
-    (name, user_bytes)
-}
-
-/// Writes a key so that no other one, and no key with what follows, is written alike.
-fn write_key(key: &Value, into: &mut Vec<u8>) {
-    match key {
-        Value::Uuid(id) => {
-            into.push(1);
-            into.extend_from_slice(id.as_bytes());
-        }
-        Value::Int(number) => {
-            into.push(2);
-            into.extend_from_slice(&number.to_le_bytes());
-        }
-        other => {
-            into.push(3);
-            let at = into.len();
-            into.extend_from_slice(&[0; 8]);
-            other.write_json(into);
-            let bytes = (into.len() - at - 8) as u64;
-            into[at..at + 8].copy_from_slice(&bytes.to_le_bytes());
-        }
     }
 }
 
@@ -287,52 +224,6 @@ impl Names {
         let names = Arc::new(names);
         kept.insert(names.clone());
         names
-    }
-}
-
-/// Whose callers a write has changed.
-///
-/// Its end counts as a change, too: a write whose request went away is finished by the store, which then drops it.
-#[derive(Debug)]
-pub(crate) struct CallerWatch {
-    touched: Mutex<Touched>,
-    changes: Arc<Changes>,
-}
-
-#[derive(Debug, Default)]
-struct Touched {
-    all: bool,
-    counters: BTreeSet<usize>,
-}
-
-impl CallerWatch {
-    /// Notes that a row of everybody's callers was written.
-    pub(crate) fn touch_all(&self) {
-        self.touched.lock().all = true;
-    }
-
-    /// Notes that a row of a user's callers was written.
-    pub(crate) fn touch(&self, user: &Value) {
-        let mut key = Vec::with_capacity(32);
-        write_key(user, &mut key);
-        self.touched.lock().counters.insert(self.changes.counter(&key));
-    }
-
-    /// Says that the write is committed.
-    pub(crate) fn settle(&self) {
-        let touched = self.touched.lock();
-        if touched.all {
-            self.changes.of_all.fetch_add(1, Ordering::AcqRel);
-        }
-        for counter in &touched.counters {
-            self.changes.of_users[*counter].fetch_add(1, Ordering::AcqRel);
-        }
-    }
-}
-
-impl Drop for CallerWatch {
-    fn drop(&mut self) {
-        self.settle();
     }
 }
 
@@ -434,7 +325,7 @@ impl CallerStatements {
             roles: names.shared(roles),
             confirmed: confirmed[0],
             confirmed_twice: confirmed[1],
-            row: OnceLock::from(CallerRow { paths: self.paths.clone(), values: values.into() }),
+            row: Some(CallerRow::new(self.paths.clone(), &values)),
             ..Caller::anonymous()
         }))
     }
@@ -493,34 +384,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::sync::Arc;
 
-    use mainstay_lang::value::Value;
-    use uuid::Uuid;
-
-    use super::{Names, name_of};
-    use crate::ctx::Claims;
-
-    #[test]
-    fn no_two_claims_are_kept_under_one_name() {
-        let id = Value::Uuid(Uuid::from_u128(1));
-        let text = |text: &str| Value::Text(text.to_owned());
-        let keys =
-            [id.clone(), Value::Int(1), Value::Int(-1), text(""), text("1"), text("\0"), text("1\u{1}")];
-        let mut names = BTreeSet::new();
-        let mut count = 0;
-        let optional = || std::iter::once(None).chain(keys.iter().cloned().map(Some));
-        for user in &keys {
-            for tenant in optional() {
-                for session in optional() {
-                    let claims = Claims { user: user.clone(), tenant: tenant.clone(), session };
-                    names.insert(name_of(&claims).0);
-                    count += 1;
-                }
-            }
-        }
-        assert_eq!(names.len(), count);
-        let (name, user_bytes) = name_of(&Claims::user(id));
-        assert_eq!((name.len(), user_bytes), (19, 17));
-    }
+    use super::Names;
 
     #[test]
     fn callers_of_one_role_have_one_set_and_one_that_nobody_has_goes() {

@@ -1,17 +1,19 @@
 //! Who asks, and under what conditions: one context for every way in.
 
+mod row;
+
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use mainstay_lang::expr::{Confirmed, Factor};
-use mainstay_lang::schema::ColumnId;
 use mainstay_lang::value::{Timestamp, Value};
 
-use crate::catalog::CallerPaths;
 use crate::confirmed::recent_required;
 use crate::error::Error;
 use crate::trace::TraceContext;
+
+pub use row::CallerRow;
 
 /// The conditions of one request. Made once, where a request enters; passed first to everything behind.
 #[derive(Clone, Debug)]
@@ -65,26 +67,10 @@ pub struct Caller {
     pub confirmed: Option<Timestamp>,
     /// When it has last shown a second factor.
     pub confirmed_twice: Option<Timestamp>,
-    /// The caller's row and what the rules read from there, read once when first needed.
-    pub row: OnceLock<CallerRow>,
+    /// The caller's row and what the rules read from there; none: nobody has read it.
+    pub row: Option<CallerRow>,
     /// Set once it was seen that the caller may read the own row; only where nothing but this value and that row decide.
     pub sees_self: OnceLock<()>,
-}
-
-/// What rules read of the caller's row: a value for each path of a catalogue's list.
-#[derive(Clone, Debug)]
-pub struct CallerRow {
-    /// The list.
-    pub paths: Arc<CallerPaths>,
-    /// Values, in its order.
-    pub values: Box<[Value]>,
-}
-
-impl CallerRow {
-    /// What was read at a path; `None`: it was not asked for.
-    pub fn value(&self, hops: &[ColumnId], column: ColumnId) -> Option<&Value> {
-        self.values.get(self.paths.place(hops, column)?)
-    }
 }
 
 impl Ctx {
@@ -138,7 +124,7 @@ impl Caller {
             roles: Arc::default(),
             confirmed: None,
             confirmed_twice: None,
-            row: OnceLock::new(),
+            row: None,
             sees_self: OnceLock::new(),
         }
     }

@@ -101,7 +101,7 @@ keys! {
     /// The link or token was used, is too old, or was never one of ours: ask for a new one.
     AuthToken = "auth.token", Invalid, "Link not valid";
     /// Credentials came by a cookie and a page has to prove that it is one of ours: the header `X-CSRF-Token` with the value of the
-    /// cookie `csrf`.
+    /// cookie `csrf`, over TLS `__Host-csrf`.
     AuthCsrf = "auth.csrf", Forbidden, "Not from a page of ours";
     /// This asks for somebody who has shown who they are a short while ago: show one of `factors` once more, and ask again.
     AuthRecent = "auth.recent_required", Forbidden, "Sign in once more";

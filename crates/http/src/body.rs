@@ -1,9 +1,10 @@
-//! Reading a JSON body: media type, size, pace.
+//! Reading a body: media type, size, pace.
 //!
 //! Every byte held is paid for from the shared budget before it is kept, so that many large bodies at once meet 503
 //! rather than the memory's end. What the bytes mean is not known here.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use mainstay_engine::error::{Error, Key};
+use parking_lot::Mutex;
 use tokio::time::{Sleep, sleep};
 use tower::BoxError;
 
@@ -89,6 +91,86 @@ impl HttpBody for PacedBody {
     }
 }
 
+/// A body that a handler of a plugin reads at once, within the limits that every endpoint has. The handler reads it by an extractor,
+/// whose own words for a body that is no good are no problem document: why it is none is kept beside it, in a meter.
+pub(crate) struct MeteredBody {
+    body: Body,
+    bytes_max: usize,
+    meter: Meter,
+}
+
+/// What was read of a [`MeteredBody`], and the room that it takes until the last one of these is dropped.
+#[derive(Clone)]
+pub(crate) struct Meter(Arc<Mutex<Metered>>);
+
+struct Metered {
+    bytes: usize,
+    room: BodyRoom,
+    refused: Option<Error>,
+}
+
+impl Meter {
+    /// Why the body could not be read; `None`: it could, or nobody has.
+    pub(crate) fn take_refused(&self) -> Option<Error> {
+        self.0.lock().refused.take()
+    }
+}
+
+impl MeteredBody {
+    /// The body with its meter.
+    ///
+    /// # Errors
+    /// When the headers say that it is too large.
+    pub(crate) fn new(
+        headers: &HeaderMap,
+        body: Body,
+        limits: &Limits,
+        in_flight: &InFlight,
+    ) -> Result<(MeteredBody, Meter), Error> {
+        expect_fitting(headers, limits.body_bytes_max)?;
+        let metered = Metered { bytes: 0, room: in_flight.body_room(), refused: None };
+        let meter = Meter(Arc::new(Mutex::new(metered)));
+        Ok((MeteredBody { body, bytes_max: limits.body_bytes_max, meter: meter.clone() }, meter))
+    }
+}
+
+impl HttpBody for MeteredBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let body = self.get_mut();
+        let Some(frame) = ready!(Pin::new(&mut body.body).poll_frame(context)) else {
+            return Poll::Ready(None);
+        };
+        let mut metered = body.meter.0.lock();
+        let counted = frame.map_err(|_| broken_off()).and_then(|frame| {
+            metered.bytes += frame.data_ref().map_or(0, Bytes::len);
+            if metered.bytes > body.bytes_max {
+                return Err(too_large(body.bytes_max));
+            }
+            let bytes = metered.bytes;
+            metered.room.grow(bytes).map(|()| frame)
+        });
+        Poll::Ready(Some(counted.map_err(|error| {
+            let words = error.detail.clone();
+            metered.refused = Some(error);
+            words.into()
+        })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// Reads a whole JSON body within the limits.
 pub(crate) async fn read_json(
     headers: &HeaderMap,
@@ -98,9 +180,7 @@ pub(crate) async fn read_json(
 ) -> Result<Read, Error> {
     expect_json(headers)?;
     expect_plain(headers)?;
-    if content_length(headers).is_some_and(|bytes| bytes > limits.body_bytes_max as u64) {
-        return Err(too_large(limits));
-    }
+    expect_fitting(headers, limits.body_bytes_max)?;
     let arrival = collect(body, limits, in_flight);
     tokio::time::timeout(limits.body_timeout, arrival).await.unwrap_or_else(|_| {
         let words = format!("The body did not arrive within {} s.", limits.body_timeout.as_secs());
@@ -112,10 +192,10 @@ async fn collect(mut body: Body, limits: &Limits, in_flight: &InFlight) -> Resul
     let mut room = in_flight.body_room();
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Error::new(Key::Request, "The body broke off."))?;
+        let frame = frame.map_err(|_| broken_off())?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > limits.body_bytes_max {
-            return Err(too_large(limits));
+            return Err(too_large(limits.body_bytes_max));
         }
         room.grow(bytes.len() + data.len())?;
         bytes.extend_from_slice(&data);
@@ -123,8 +203,20 @@ async fn collect(mut body: Body, limits: &Limits, in_flight: &InFlight) -> Resul
     Ok(Read { bytes: bytes.freeze(), _room: room })
 }
 
-fn too_large(limits: &Limits) -> Error {
-    Error::new(Key::BodyTooLarge, format!("A body may have {} bytes.", limits.body_bytes_max))
+fn broken_off() -> Error {
+    Error::new(Key::Request, "The body broke off.")
+}
+
+fn too_large(bytes_max: usize) -> Error {
+    Error::new(Key::BodyTooLarge, format!("A body may have {bytes_max} bytes."))
+}
+
+/// A body that is said to be too large is refused before any of it is read.
+fn expect_fitting(headers: &HeaderMap, bytes_max: usize) -> Result<(), Error> {
+    match content_length(headers).is_some_and(|bytes| bytes > bytes_max as u64) {
+        true => Err(too_large(bytes_max)),
+        false => Ok(()),
+    }
 }
 
 fn content_length(headers: &HeaderMap) -> Option<u64> {

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -23,7 +23,7 @@ use tower::{Layer, Service, ServiceExt as _};
 
 use crate::admit::Admission;
 use crate::app::App;
-use crate::body::{PacedBody, json_alone};
+use crate::body::{MeteredBody, PacedBody, json_alone};
 use crate::observe::Observation;
 use crate::openapi::{Described, RouteDocs};
 use crate::router::NO_ROUTE;
@@ -70,8 +70,8 @@ pub trait SetupHttp {
     /// Adds routes. Two plugins may not take the same path.
     fn routes(&mut self, router: axum::Router) -> &mut Self;
 
-    /// Adds routes with what is said of each: method, path, handler, description. `{name}` is a place in a path. Those that change
-    /// something take JSON alone, unless their description says otherwise ([`RouteDocs::any_media`]).
+    /// Adds routes with what is said of each: method, path, handler, description. `{name}` is a place in a path. Their bodies are held
+    /// to the limits of every endpoint. Those that change something take JSON alone, unless their description says otherwise ([`RouteDocs::any_media`]).
     fn route_table<S: Clone + Send + Sync + 'static>(&mut self, table: RouteTable<S>, state: S) -> &mut Self;
 
     /// Says what a route is that was added by [`SetupHttp::routes`]: it stands in the app's OpenAPI document then.
@@ -100,6 +100,8 @@ impl SetupHttp for Setup<'_> {
     fn route_table<S: Clone + Send + Sync + 'static>(&mut self, table: RouteTable<S>, state: S) -> &mut Self {
         let mut router = axum::Router::new();
         for (method, path, handler, docs) in table {
+            let handler: MethodRouter<S> = handler.layer(from_fn(within_limits));
+            let handler: MethodRouter<S> = handler.layer(DefaultBodyLimit::disable());
             let takes_json_alone = method != "GET" && !docs.takes_any_media();
             let handler = if takes_json_alone { handler.layer(from_fn(json_alone)) } else { handler };
             router = router.route(path, handler);
@@ -156,6 +158,22 @@ async fn name_route(request: Request, next: Next) -> Response {
         }
     }
     next.run(request).await
+}
+
+/// Around a handler that reads its body at once: a body beyond the limits is refused as it is by every endpoint, in whatever way the
+/// handler reads it.
+async fn within_limits(request: Request, next: Next) -> Response {
+    let Some(Entered { app, .. }) = request.extensions().get::<Entered>().cloned() else {
+        return outside().into_response();
+    };
+    let (parts, body) = request.into_parts();
+    match MeteredBody::new(&parts.headers, body, &app.options.limits, &app.in_flight) {
+        Err(error) => Refusal(error).into_response(),
+        Ok((body, meter)) => {
+            let response = next.run(Request::from_parts(parts, Body::new(body))).await;
+            meter.take_refused().map_or(response, |error| Refusal(error).into_response())
+        }
+    }
 }
 
 /// Lets the plugins' routes answer.

@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::cookies::{self, Cookie};
 use crate::desk::{Desk, time};
 use crate::identity::Identity;
+use crate::session;
 use crate::token::{TOKEN_CHARS, hash_of};
 
 /// What the keys of programs begin with, so that people and scanners know one when they see it.
@@ -54,8 +55,8 @@ struct Claims {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     user: Value,
-    session: Value,
-    tenant: Option<Value>,
+    session: Uuid,
+    tenant: Option<Uuid>,
     is_bound: bool,
     ends: Timestamp,
 }
@@ -132,7 +133,7 @@ impl Identity {
 
     /// The session of a token that is good; whether the session still is, is for whoever asks.
     pub(crate) async fn session_by(&self, desk: &Desk, token: &str) -> Result<Option<Value>, Error> {
-        Ok(self.known(desk, token).await?.map(|known| known.session))
+        Ok(self.known(desk, token).await?.map(|known| Value::Uuid(known.session)))
     }
 
     async fn known_access(&self, desk: &Desk, token: &str) -> Result<Option<Known>, Error> {
@@ -155,8 +156,8 @@ impl Identity {
         let leeway = Duration::from_secs(LEEWAY_S);
         Ok(Some(Known {
             user,
-            session: Value::Uuid(claims.sid),
-            tenant: claims.tid.map(Value::Uuid),
+            session: claims.sid,
+            tenant: claims.tid,
             is_bound: claims.bound,
             ends: crate::desk::later(Timestamp(claims.exp.saturating_mul(1_000_000)), leeway),
         }))
@@ -167,11 +168,14 @@ impl Identity {
         let filter = "tokens.any(id == $id) and ended == null and method == key";
         let Some(row) = desk.row("Session", filter, &[("id", id)]).await? else { return Ok(None) };
         let Some(ends) = time(&row, "expires") else { return Ok(None) };
-        let within = row.value("within")?.clone();
+        let tenant = match row.value("within")? {
+            Value::Uuid(tenant) => Some(*tenant),
+            _ => None,
+        };
         Ok(Some(Known {
             user: row.value("owner")?.clone(),
-            session: row.key().clone(),
-            tenant: Some(within).filter(|within| !within.is_null()),
+            session: session::uuid(&row)?,
+            tenant,
             is_bound: false,
             ends,
         }))
@@ -246,9 +250,9 @@ impl Identity {
             }
         };
         if let (Some(_), Some(known)) = (cookie, &known) {
-            self.page_check(presented.method, presented.headers, &known.session)?;
+            self.page_check(presented.method, presented.headers, &Value::Uuid(known.session))?;
         }
-        let named = self.named_tenant(&desk, presented.headers).await?.map(Value::Uuid);
+        let named = self.named_tenant(&desk, presented.headers).await?;
         if let Some(known) = &known
             && known.is_bound
             && named.is_some()
@@ -260,11 +264,11 @@ impl Identity {
             ));
         }
         Ok(match known {
-            None => Identified { tenant: named, ..Identified::default() },
+            None => Identified { tenant: named.map(Value::Uuid), ..Identified::default() },
             Some(known) => Identified {
                 user: Some(known.user),
-                tenant: named.or(known.tenant),
-                session: Some(known.session),
+                tenant: named.or(known.tenant).map(Value::Uuid),
+                session: Some(Value::Uuid(known.session)),
                 ends: Some(known.ends),
             },
         })

@@ -74,6 +74,15 @@ pub(crate) struct Tokens {
     pub(crate) tenant: Option<Uuid>,
 }
 
+/// What belongs to a new session because of the others of its owner.
+#[derive(Default)]
+struct Beside {
+    /// The end of those that are too many.
+    ending: Option<Json>,
+    /// What is noted and told of a device that was not there before.
+    told: Option<(Json, NewJob)>,
+}
+
 impl Identity {
     /// Signs somebody in whose first factor was right: begins the session, or asks for the second factor.
     ///
@@ -149,8 +158,9 @@ impl Identity {
             "bound": is_bound,
         });
         let token = json!({"create": true, "id": hash_of(&refresh), "of": session});
-        along.extend(self.supernumerary(desk, new.user).await?);
-        if let Some((line, letter)) = self.new_device(desk, &new).await? {
+        let beside = self.beside_others(desk, &new).await?;
+        along.extend(beside.ending);
+        if let Some((line, letter)) = beside.told {
             along.push(line);
             jobs.push(letter);
         }
@@ -170,39 +180,35 @@ impl Identity {
         self.tokens(desk, (session, new.user.clone(), new.within, is_bound), (refresh, ends)).await
     }
 
-    /// What is noted and told of a session on a device with which its owner has none among those that are remembered. It goes by what a device
-    /// says of itself, which whoever wants to can say as well: a hint for the owner, and nothing that anything else depends on.
-    async fn new_device(&self, desk: &Desk, new: &NewSession<'_>) -> Result<Option<(Json, NewJob)>, Error> {
-        if !self.options.mail_new_device || new.actor.is_some() || new.method == "anonymous" {
-            return Ok(None);
-        }
-        let filter = "owner == $owner and method != key and method != impersonation";
-        let known = desk.rows("Session", filter, &[("owner", new.user.clone())]).await?;
-        let model = device_model(new.place.device.as_deref());
-        if known.is_empty() || known.iter().any(|row| device_model(row.text("device")) == model) {
-            return Ok(None);
-        }
-        let address = new.place.address.as_deref();
-        let detail = json!({"device": new.place.device, "address": address});
-        Ok(Some(Notice::NewDevice.told(new.user, address, detail)))
+    /// What a new session brings with it because of the others of its owner, which are read once: those that are too many with it end,
+    /// and of a device with which its owner has none among those that are remembered they are told.
+    async fn beside_others(&self, desk: &Desk, new: &NewSession<'_>) -> Result<Beside, Error> {
+        let tells = self.options.mail_new_device && new.actor.is_none() && new.method != "anonymous";
+        let filter = match (tells, self.options.sessions_per_user) {
+            (false, 0) => return Ok(Beside::default()),
+            (false, _) => "owner == $owner and method != key and ended == null",
+            (true, _) => "owner == $owner and method != key",
+        };
+        let others = desk.rows("Session", filter, &[("owner", new.user.clone())]).await?;
+        let told = (tells && is_new_device(&others, new.place)).then(|| {
+            let address = new.place.address.as_deref();
+            let detail = json!({"device": new.place.device, "address": address});
+            Notice::NewDevice.told(new.user, address, detail)
+        });
+        Ok(Beside { ending: self.supernumerary(others, desk.now()), told })
     }
 
-    /// Ends the sessions of a user that are too many with another one.
-    async fn supernumerary(&self, desk: &Desk, user: &Value) -> Result<Option<Json>, Error> {
+    /// Ends those of a user's sessions that are too many with another one.
+    fn supernumerary(&self, mut others: Vec<Row>, now: Timestamp) -> Option<Json> {
         let most = self.options.sessions_per_user;
-        if most == 0 {
-            return Ok(None);
+        others.retain(|row| time(row, "ended").is_none() && time(row, "expires").is_some_and(|at| at > now));
+        if most == 0 || others.len() < most {
+            return None;
         }
-        let values = [("user", user.clone()), ("now", Value::Timestamp(desk.now()))];
-        let filter = "owner == $user and ended == null and expires > $now and method != key";
-        let mut rows = desk.rows("Session", filter, &values).await?;
-        if rows.len() < most {
-            return Ok(None);
-        }
-        rows.sort_by_key(|row| time(row, "seen"));
-        let too_many = rows.len() + 1 - most;
-        let ids: Vec<Json> = rows.iter().take(too_many).map(|row| wire(row.key())).collect();
-        Ok(Some(ending(&json!({"id": ids}), desk.now(), "replaced")))
+        others.sort_by_key(|row| time(row, "seen"));
+        let too_many = others.len() + 1 - most;
+        let ids: Vec<Json> = others.iter().take(too_many).map(|row| wire(row.key())).collect();
+        Some(ending(&json!({"id": ids}), now, "replaced"))
     }
 
     async fn tokens(
@@ -311,6 +317,14 @@ impl Identity {
     }
 }
 
+/// Whether somebody has sessions, and none of them on this device. It goes by what a device says of itself, which whoever wants to can say
+/// as well: a hint for the owner, and nothing that anything else depends on.
+fn is_new_device(others: &[Row], place: &Place) -> bool {
+    let model = device_model(place.device.as_deref());
+    let mut own = others.iter().filter(|row| row.text("method") != Some("impersonation")).peekable();
+    own.peek().is_some() && !own.any(|row| device_model(row.text("device")) == model)
+}
+
 /// What a device says of itself, without the numbers that another version changes.
 fn device_model(device: Option<&str>) -> String {
     let said = device.unwrap_or_default().chars();
@@ -348,7 +362,8 @@ fn rotation(
     ]
 }
 
-fn uuid(row: &Row) -> Result<Uuid, Error> {
+/// The key of a session's row.
+pub(crate) fn uuid(row: &Row) -> Result<Uuid, Error> {
     match row.key() {
         Value::Uuid(id) => Ok(*id),
         _ => Err(Error::internal("a session's key is a UUID")),

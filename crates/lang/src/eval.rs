@@ -44,8 +44,8 @@ pub trait CallerView {
     /// The session's id.
     fn session(&self) -> Option<&Value>;
 
-    /// The value of a column of the row that to-one columns lead to from the caller's row; `None`: null.
-    fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Option<&Value>;
+    /// The value of a column of the row that to-one columns lead to from the caller's row.
+    fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Scalar<'_>;
 }
 
 /// The anonymous caller without tenant and session: for defaults and for whatever nobody asked for.
@@ -77,8 +77,8 @@ impl CallerView for Nobody {
         None
     }
 
-    fn user_value(&self, _: &[ColumnId], _: ColumnId) -> Option<&Value> {
-        None
+    fn user_value(&self, _: &[ColumnId], _: ColumnId) -> Scalar<'_> {
+        Scalar::Null
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use mainstay_engine::Planning;
-use mainstay_engine::ctx::{Caller, Ctx};
+use mainstay_engine::ctx::{Caller, CallerRow, Ctx};
 use mainstay_lang::value::{Timestamp, Value};
 use sha2::{Digest, Sha256};
 
@@ -81,7 +81,7 @@ fn print_of(ctx: &Ctx, confirmed: &[bool]) -> [u8; 32] {
         names.iter().for_each(|name| add(name));
     }
     confirmed.iter().for_each(|is| add(if *is { "confirmed" } else { "" }));
-    let values = caller.row.get().map(|row| &*row.values).unwrap_or_default();
-    values.iter().for_each(|value| add(&value.to_json()));
+    let row = caller.row.iter().flat_map(CallerRow::iter);
+    row.for_each(|(_, value)| add(&value.into_value().to_json()));
     hash.finalize().into()
 }

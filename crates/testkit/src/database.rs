@@ -1,7 +1,7 @@
 //! An app on a real database, filled and read without going through the rules.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -352,9 +352,7 @@ impl Database {
             && let Some(known) = self.engine.caller(&Claims::user(user.clone())).await?
         {
             caller.user.clone_from(&known.user);
-            if let Some(row) = known.row.get() {
-                caller.row = OnceLock::from(row.clone());
-            }
+            caller.row.clone_from(&known.row);
         }
         caller.admin = asker.admin;
         caller.permissions = Arc::new(asker.permissions.clone());

@@ -9,7 +9,7 @@ mod scalar;
 
 use std::collections::{BTreeSet, HashMap};
 
-use mainstay_lang::eval::CallerView;
+use mainstay_lang::eval::{CallerView, Scalar};
 use mainstay_lang::expr::{
     ArithmeticOp, Ask, CallerFact, Clock, CompareOp, Confirmed, Expr, Factor, Many, Node, Root, RowPath,
 };
@@ -541,13 +541,16 @@ impl CallerView for Naive<'_> {
         None
     }
 
-    fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Option<&Value> {
-        let mut table = self.schema.user_table()?;
-        let mut row = self.at_start.row(table.id, self.asker.user.as_ref()?)?;
-        for hop in hops {
-            table = self.schema.table(table.column(*hop).target()?);
-            row = self.at_start.row(table.id, &row[hop.0 as usize])?;
-        }
-        row.get(column.0 as usize)
+    fn user_value(&self, hops: &[ColumnId], column: ColumnId) -> Scalar<'_> {
+        let found = || {
+            let mut table = self.schema.user_table()?;
+            let mut row = self.at_start.row(table.id, self.asker.user.as_ref()?)?;
+            for hop in hops {
+                table = self.schema.table(table.column(*hop).target()?);
+                row = self.at_start.row(table.id, &row[hop.0 as usize])?;
+            }
+            row.get(column.0 as usize)
+        };
+        Scalar::from(found())
     }
 }

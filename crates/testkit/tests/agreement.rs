@@ -253,7 +253,7 @@ impl Setting {
         let value = |bind: &Bind| match bind {
             Bind::Value(value) => value.clone(),
             Bind::Param(_) => key.clone(),
-            Bind::User { hops, column } => naive.user_value(hops, *column).cloned().unwrap_or(Value::Null),
+            Bind::User { hops, column } => naive.user_value(hops, *column).into_value(),
             Bind::Caller(fact) => {
                 naive.eval(&literal_of(Node::Caller(fact.clone())), &scene).expect("a fact")
             }

@@ -119,9 +119,11 @@ impl Ruling {
             return Ok((Held::Fixed(planning), Cow::Borrowed(ctx)));
         }
         let planning = self.now().await?;
-        let is_known = match (&ctx.caller.user, ctx.caller.row.get()) {
+        let is_known = match (&ctx.caller.user, &ctx.caller.row) {
             (None, _) => true,
-            (Some(_), row) => row.is_some_and(|row| Arc::ptr_eq(&row.paths, planning.catalog.caller_paths())),
+            (Some(_), row) => {
+                row.as_ref().is_some_and(|row| Arc::ptr_eq(&row.paths, planning.catalog.caller_paths()))
+            }
         };
         let ctx = match self {
             Ruling::Kept(kept) if !is_known => Cow::Owned(Box::pin(kept.read_caller(&planning, ctx)).await?),

@@ -1,9 +1,12 @@
 //! The festival of the language's own examples.
 
-use mainstay_engine::ctx::Caller;
+use std::sync::Arc;
+
+use mainstay_engine::ctx::{Caller, Claims};
+use mainstay_lang::value::Value;
 use serde_json::json;
 
-use crate::app::App;
+use crate::app::{App, id};
 
 pub(crate) const SCHEMA: &str = r#"
 app festival "Festival operations"
@@ -390,4 +393,20 @@ async fn a_caller_is_never_older_than_the_last_answered_write() {
     app.check(app.user(11).await, request, moved).await;
     app.change(r##"{"User": {"id": "#11", "set": {"team": null}}}"##).await;
     app.check(app.user(11).await, request, r#"{"Alert":[]}"#).await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_named_with_another_user_is_not_answered_with_the_first_ones_caller() {
+    let app = festival().await;
+    let caller = async |user: u32, session: u32| {
+        let key = |number: u32| Value::Uuid(id(number).parse().unwrap());
+        let claims = Claims { session: Some(key(session)), ..Claims::user(key(user)) };
+        app.engine.caller(&claims).await.unwrap().unwrap()
+    };
+    let first = caller(11, 99).await;
+    let other = caller(13, 99).await;
+    assert_eq!(other.user, app.user(13).await.user);
+    assert_ne!(first.user, other.user);
+    // The same one is not read again.
+    assert!(Arc::ptr_eq(&other, &caller(13, 99).await));
 }

@@ -37,7 +37,7 @@ impl<'a> Request<'a> {
             admin: self.caller.admin,
             permissions: self.caller.permissions.clone(),
             roles: self.caller.roles.clone(),
-            row: self.caller.row.get().cloned().map_or_else(Default::default, Into::into),
+            row: self.caller.row.clone(),
             ..Caller::anonymous()
         };
         let mut ctx = context(caller);

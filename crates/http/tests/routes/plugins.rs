@@ -1,12 +1,14 @@
 //! Routes and layers of plugins: who asks is known to them as to every endpoint, and their refusals are problems.
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::http::HeaderValue;
-use axum::routing::get;
+use axum::routing::{get, post};
 use mainstay_engine::error::Key;
 use mainstay_engine::plugin::{Plugin, Plugins, Setup};
 use mainstay_http::{Refusal, RequestCtx, RouteDocs, SetupHttp as _};
 use mainstay_testkit::app::TestApp;
+use reqwest::Method;
 use serde_json::{Value, json};
 use tower::util::MapResponseLayer;
 
@@ -94,4 +96,65 @@ async fn handlers_of_plugins_know_who_asks() {
     assert!(measured.contains(r#"route="/of/{id}""#), "{measured}");
     // A layer stands around Mainstay's own routes as well.
     assert_eq!(app.get("/health/live").send().await.header("x-report"), "yes");
+}
+
+struct Taker;
+
+impl Plugin for Taker {
+    fn name(&self) -> &str {
+        "taker"
+    }
+
+    fn build(&self, setup: &mut Setup<'_>) {
+        async fn bytes(body: Bytes) -> String {
+            body.len().to_string()
+        }
+        async fn words(_: RequestCtx, body: String) -> String {
+            body.len().to_string()
+        }
+        async fn json(Json(body): Json<Value>) -> String {
+            (body.as_str().unwrap_or_default().len() + 2).to_string()
+        }
+        let docs = |name| RouteDocs::new(name, "Takes a body").open();
+        let table = vec![
+            ("POST", "/take/bytes", post(bytes), docs("takeBytes")),
+            ("POST", "/take/words", post(words), docs("takeWords")),
+            ("POST", "/take/json", post(json), docs("takeJson").any_media()),
+        ];
+        setup.route_table(table, ());
+    }
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_limit_are_refused_by_routes_of_a_table_as_by_every_endpoint() {
+    // More than axum's extractors take by themselves.
+    const BYTES: usize = 3 << 20;
+    let mut plugins = Plugins::default();
+    plugins.add(Taker);
+    let app = TestApp::start_plugged(APP, &plugins, |options| options.limits.body_bytes_max = BYTES).await;
+    let narrow = TestApp::start_plugged(APP, &plugins, |options| {
+        options.limits.body_bytes_in_flight_max = BYTES / 2;
+    })
+    .await;
+    let body = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
+    let in_chunks = |bytes: usize| {
+        let chunk =
+            |_| Ok::<_, std::io::Error>(hyper::body::Frame::data(Bytes::from_static(&[b'x'; 1 << 16])));
+        let chunks = futures_util::stream::iter((0..bytes >> 16).map(chunk));
+        reqwest::Body::wrap(http_body_util::StreamBody::new(chunks))
+    };
+    let json = "application/json";
+    for path in ["/take/bytes", "/take/words", "/take/json"] {
+        let ask = async |app: &TestApp, body: reqwest::Body| {
+            app.request(Method::POST, path).header("content-type", json).body(body).send().await
+        };
+        assert_eq!(ask(&app, body(BYTES).into()).await.expect_status(200).text, BYTES.to_string(), "{path}");
+        ask(&app, body(BYTES + 1).into()).await.expect_problem(413, "body.too_large");
+        ask(&app, in_chunks(2 * BYTES)).await.expect_problem(413, "body.too_large");
+        ask(&narrow, in_chunks(BYTES)).await.expect_problem(503, "server.overloaded");
+    }
+    // Room is given back.
+    let small =
+        narrow.request(Method::POST, "/take/bytes").header("content-type", json).body(body(BYTES / 4));
+    small.send().await.expect_status(200);
 }

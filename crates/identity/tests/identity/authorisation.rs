@@ -6,7 +6,7 @@ use mainstay_identity::identity_routes;
 use reqwest::Method;
 use serde_json::{Value as Json, json};
 
-use crate::harness::{App, on_each};
+use crate::harness::{App, DatabaseKind, on_each, run};
 
 /// Who may come in: what is refused to others is refused before anything else is looked at.
 #[derive(Clone, Copy, PartialEq)]
@@ -176,6 +176,23 @@ fn every_route_lets_in_whom_it_should() {
                 let is_refused = matches!(answer.status, 403 | 404);
                 assert!(sees_nothing || is_refused, "{method} {path} without the permission: {answer:?}");
             }
+        }
+        app.node.stop().await;
+    });
+}
+
+#[test]
+fn no_route_reads_a_body_beyond_the_limit() {
+    run(async {
+        let app = App::start(DatabaseKind::Sqlite).await;
+        let node = &app.node;
+        let body = vec![b' '; 9 << 20];
+        for (method, path, _) in TABLE.iter().filter(|(method, ..)| *method != "GET") {
+            let request = node.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
+            let request = request.header("content-type", "application/json").body(body.clone());
+            let answer = node.send(request).await;
+            assert_eq!(answer.body["key"], "body.too_large", "{method} {path}: {answer:?}");
+            assert_eq!(answer.headers["content-type"], "application/problem+json", "{method} {path}");
         }
         app.node.stop().await;
     });

@@ -37,7 +37,7 @@ pub enum Scalar<'a> {
     /// `bytes`
     Bytes(&'a [u8]),
     /// A list.
-    List(&'a [Value]),
+    List(Cow<'a, [Value]>),
 }
 
 impl<'a> From<&'a Value> for Scalar<'a> {
@@ -56,7 +56,7 @@ impl<'a> From<&'a Value> for Scalar<'a> {
             Value::Duration(value) => Scalar::Duration(*value),
             Value::Json(value) => Scalar::Json(value),
             Value::Bytes(value) => Scalar::Bytes(value),
-            Value::List(value) => Scalar::List(value),
+            Value::List(value) => Scalar::List(Cow::Borrowed(value)),
         }
     }
 }
@@ -95,7 +95,7 @@ impl Scalar<'_> {
             Scalar::Duration(value) => Value::Duration(value),
             Scalar::Json(value) => Value::Json(value.to_owned()),
             Scalar::Bytes(value) => Value::Bytes(value.to_vec()),
-            Scalar::List(value) => Value::List(value.to_vec()),
+            Scalar::List(value) => Value::List(value.into_owned()),
         }
     }
 

@@ -70,7 +70,7 @@ impl Step {
             Step::Today => Scalar::Date(env.now.date()),
             Step::EventAt => env.event_at.map_or(Scalar::Null, Scalar::Timestamp),
             Step::Column(image, index) => Scalar::from(image_of(env, *image).get(*index)),
-            Step::UserColumn(hops, column) => Scalar::from(env.caller.user_value(hops, *column)),
+            Step::UserColumn(hops, column) => env.caller.user_value(hops, *column),
             Step::Arithmetic(op, sides, scale) => {
                 let [left, right] = &**sides;
                 operate::arithmetic(*op, left.eval(env)?, right.eval(env)?, *scale)?

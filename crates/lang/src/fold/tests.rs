@@ -2,7 +2,7 @@
 //! `mainstay-testkit`, on random ones.
 
 use super::*;
-use crate::eval::Nobody;
+use crate::eval::{Nobody, Scalar};
 use crate::expr::{CompareOp, Root};
 use crate::schema::{ColumnId, TableId};
 use crate::source::Span;
@@ -53,8 +53,8 @@ impl CallerView for Ann {
         None
     }
 
-    fn user_value(&self, _: &[ColumnId], _: ColumnId) -> Option<&Value> {
-        Some(&self.0)
+    fn user_value(&self, _: &[ColumnId], _: ColumnId) -> Scalar<'_> {
+        Scalar::from(&self.0)
     }
 }
 
