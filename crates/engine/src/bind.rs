@@ -35,12 +35,25 @@ pub fn without_caller(statement: &Arc<Statement>, params: &[Value]) -> Query {
     fn value(bind: &Bind, params: &[Value]) -> Value {
         match bind {
             Bind::Value(value) => value.clone(),
-            Bind::Param(index) => params[*index as usize].clone(),
+            Bind::Param(index) | Bind::Array { param: index, .. } => params[*index as usize].clone(),
             Bind::KeyPart { key, part, ty } => key_part(&value(key, params), *part, ty),
             _ => Value::Null,
         }
     }
     let values = statement.binds.iter().map(|bind| value(bind, params)).collect();
+    Query { statement: statement.clone(), values }
+}
+
+/// A statement of parameters alone, each of them in one place: it takes them.
+pub fn query_taking(statement: &Arc<Statement>, mut params: Vec<Value>) -> Query {
+    let mut value = |bind: &Bind| match bind {
+        Bind::Param(index) | Bind::Array { param: index, .. } => {
+            std::mem::replace(&mut params[*index as usize], Value::Null)
+        }
+        Bind::Value(value) => value.clone(),
+        _ => Value::Null,
+    };
+    let values = statement.binds.iter().map(&mut value).collect();
     Query { statement: statement.clone(), values }
 }
 
@@ -55,7 +68,7 @@ pub fn values(binds: &[Bind], ctx: &Ctx, params: &[Value], images: Images<'_>) -
     };
     let simple = |bind: &Bind| match bind {
         Bind::Value(value) => value.clone(),
-        Bind::Param(index) => params[*index as usize].clone(),
+        Bind::Param(index) | Bind::Array { param: index, .. } => params[*index as usize].clone(),
         Bind::User { hops, column } => eyes.user_value(hops, *column).into_value(),
         Bind::Caller(fact) => eyes.fact(fact),
         Bind::Clock(Clock::Now) => Value::Timestamp(ctx.now),

@@ -28,13 +28,14 @@ mod why;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mainstay_store::{StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
 
 use self::explain::Explained;
 use self::planned::Planned;
-use self::run::{PutOff, Run};
+use self::run::{Manner, PutOff, Run};
 use crate::caller::{CallerTables, CallerWatch};
 use crate::ctx::Ctx;
 use crate::engine::Engine;
@@ -86,18 +87,24 @@ async fn carry_out(
     job.along = along;
     job.rules.clone_from(&rules);
     let job = Arc::new(job);
-    let asked = job.clone();
     // A write that may find any number of rows does not stand in front of others under one commit.
     let is_bounded = job.planned.as_ref().is_some_and(|planned| planned.is_bounded(planning));
     let waits = job.hooked.is_some();
-    let work: WriteJob<Done, Stopped> = Box::new(move |tx| {
-        let job = job.clone();
-        Box::pin(async move { job.run(tx).await.map_err(Stopped::Engine) })
-    });
-    let written = match (waits, is_bounded) {
-        (true, _) => engine.store.write_waiting(ctx.deadline, work).await,
-        (false, true) => engine.store.write(ctx.deadline, work).await,
-        (false, false) => engine.store.write_alone(ctx.deadline, work).await,
+    let written = loop {
+        let asked = job.clone();
+        let work: WriteJob<Done, Stopped> = Box::new(move |tx| {
+            let job = asked.clone();
+            Box::pin(async move { job.run(tx).await.map_err(Stopped::Engine) })
+        });
+        let written = match (waits, is_bounded) {
+            (true, _) => engine.store.write_waiting(ctx.deadline, work).await,
+            (false, true) => engine.store.write(ctx.deadline, work).await,
+            (false, false) => engine.store.write_alone(ctx.deadline, work).await,
+        };
+        match &written {
+            Err(stopped) if job.is_vague(stopped) => job.is_thorough.store(true, Ordering::Relaxed),
+            _ => break written,
+        }
     };
     watch.settle();
     if let Some(rules) = rules {
@@ -107,7 +114,7 @@ async fn carry_out(
     if let Some(age_max) = engine.store.read_age_max() {
         engine.recent.note(&ctx.caller, age_max);
     }
-    let mut done = written.map_err(|stopped| asked.refused(stopped))?;
+    let mut done = written.map_err(|stopped| job.refused(stopped))?;
     if let Some(explained) = done.explained.take() {
         done.response.explain = Some(explained.tell(engine).await?);
     }
@@ -153,6 +160,8 @@ fn job(
         true => None,
         false => Some(planned(planning, ctx, &operation.documents)?),
     };
+    // Hooks may have done something elsewhere, and whoever asks why is to be told of the first thing that is in the way.
+    let is_thorough = hooked.is_some() || inquiry.is_some();
     Ok(Job {
         planned,
         planning: planning.clone(),
@@ -166,6 +175,9 @@ fn job(
         hooked: hooked
             .map(|(hooking, touched)| Hooked { hooking, is_answered: touched.is_answered(&planning.hooks) }),
         put_off: Mutex::default(),
+        is_thorough: AtomicBool::new(is_thorough),
+        has_run: AtomicBool::new(false),
+        is_vague: AtomicBool::new(false),
         along: None,
         rules: None,
     })
@@ -211,6 +223,11 @@ struct Job {
     hooked: Option<Hooked>,
     /// Of the last run: writes that go out with the commit.
     put_off: Mutex<Vec<PutOff>>,
+    /// Whether everything is asked at its place.
+    is_thorough: AtomicBool,
+    has_run: AtomicBool,
+    /// Of the last run: whether it takes a thorough one to tell what was refused.
+    is_vague: AtomicBool,
     along: Option<Along>,
     /// Where rules may be changed while the app runs.
     rules: Option<Arc<RuleWatch>>,
@@ -228,6 +245,11 @@ impl Job {
         let mut run = Run::new(tx, &self.planning, &self.ctx);
         run.explained = self.explain.then(Explained::default);
         run.inquiry = self.inquiry.as_deref();
+        if !self.is_thorough.load(Ordering::Relaxed) {
+            run.manner = Manner::Swift;
+            // Who runs again has met others that write the same row, and holds it now.
+            run.may_glance = !self.has_run.swap(true, Ordering::Relaxed) && self.may_glance();
+        }
         if let Some(hooked) = &self.hooked {
             // It may be run again.
             hooked.hooking.shared.local.clear();
@@ -237,9 +259,32 @@ impl Job {
             inquiry.begin();
         }
         let result = self.carry_out(&mut run).await;
-        let (response, is_repeated) = run.conclude(result).await?;
+        let concluded = run.conclude(result).await;
+        self.is_vague.store(run.is_vague, Ordering::Relaxed);
+        let (response, is_repeated) = concluded?;
         *self.put_off.lock() = run.take_put_off();
         Ok(Done { response, explained: run.explained.take(), is_repeated })
+    }
+
+    /// Whether it changes one row, and nothing beside it asks the database something.
+    fn may_glance(&self) -> bool {
+        self.along.is_none()
+            && self.idempotency.is_none()
+            && self.rules.is_none()
+            && !self.explain
+            && self.planned.as_ref().is_some_and(Planned::changes_one_row)
+    }
+
+    /// Whether it takes a thorough run to tell what was refused.
+    fn is_vague(&self, stopped: &Stopped) -> bool {
+        let is_vague = match stopped {
+            Stopped::Engine(_) => self.is_vague.load(Ordering::Relaxed),
+            Stopped::Store(StoreError::PutOff { at, error }) => {
+                self.put_off.lock().iter().any(|write| write.at == *at && write.is_vague(error))
+            }
+            Stopped::Store(_) => false,
+        };
+        is_vague && !self.is_thorough.load(Ordering::Relaxed)
     }
 
     fn refused(&self, stopped: Stopped) -> Error {

@@ -38,7 +38,7 @@ impl Logged {
         Some(Logged {
             table: table.name.clone(),
             members: members.collect(),
-            insert: Arc::new(system::change_insert(schema, dialect, 1)),
+            insert: Arc::new(system::change_insert(schema, dialect, system::Count::One)),
         })
     }
 

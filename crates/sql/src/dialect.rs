@@ -228,14 +228,26 @@ pub trait Dialect: Debug + Send + Sync {
         false
     }
 
+    /// Where a row has a version that is another one after every change, and others write at the same time: how it is read, as a text,
+    /// and whether a row of the table at hand is the one of `{0}`.
+    fn row_version(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// What numbers the rows of a page in a column of theirs, where [`Dialect::is_among_first`] asks for that.
     fn row_number(&self) -> Option<&'static str> {
         None
     }
 
-    /// Whether the rows of a list can come as arrays of their values, and joined to the row that they stand in.
+    /// Whether the rows of a list can come as arrays of their values, and joined to the row that they stand in; and go as such.
     fn has_arrays(&self) -> bool {
         false
+    }
+
+    /// The placeholder of the bind of a number (from 1) that is an array of values of a storage type, where there are such. Its items
+    /// are values of the type once they are cast to it.
+    fn array_placeholder(&self, _: &mut String, _: usize, _: &Type) {
+        unreachable!("who binds an array has asked whether there are such")
     }
 
     /// A condition that sets the cap on the rows of nested lists to `{0}`, where a statement itself has to; true.

@@ -24,6 +24,6 @@ pub use aggregate::aggregate;
 pub use dialect::{Dialect, POSTGRES, SQLITE};
 pub use rows::{
     count, delete, hold, images, insert, insert_without, last_key, link, linked, test, test_given, unlink,
-    update,
+    update, versioned,
 };
 pub use select::select;

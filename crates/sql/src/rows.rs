@@ -93,6 +93,24 @@ pub fn images(schema: &Schema, dialect: &dyn Dialect, images: &Images) -> Statem
     w.finish(ResultShape::Values(storage_types(schema, &table.columns)))
 }
 
+/// A row by its key, `Param(0)`: each column in its table's order, and behind them its version as a text; none where rows have
+/// none.
+pub fn versioned(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Option<Statement> {
+    let (version, _) = dialect.row_version()?;
+    let of = schema.table(table);
+    let mut w = Writer::new(schema, dialect);
+    w.text("SELECT ");
+    w.column_names(&of.columns);
+    w.text(", ");
+    w.text(version);
+    w.text(" FROM ");
+    w.identifier(&of.db_name);
+    w.where_key(table, 0);
+    let mut types = storage_types(schema, &of.columns);
+    types.push(Type::Text { max: None });
+    Some(w.finish(ResultShape::Values(types)))
+}
+
 /// Locks the rows that a way leads to from the row of a table whose key is `Param(0)`, for an empty way that row itself,
 /// until the end of the transaction. In the order of their keys, so that two who lock the same rows do not wait for each
 /// other.
@@ -251,7 +269,7 @@ pub fn test_given(schema: &Schema, dialect: &dyn Dialect, table: TableId, condit
 /// A new row: `Param(i)` is the column `i` of the table, for every column.
 pub fn insert(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.insert_row(&schema.table(table).columns.iter().collect::<Vec<_>>(), table);
+    w.insert_row(&schema.table(table).columns.iter().collect::<Vec<_>>(), table, 0);
     w.finish(ResultShape::Nothing)
 }
 
@@ -266,13 +284,14 @@ pub fn insert_without(
     let is_composed = |column: &Column| column.id == ColumnId::ID && !of.key_of.is_empty();
     let columns = of.columns.iter().filter(|column| !left_out.contains(&column.id) && !is_composed(column));
     let mut w = Writer::new(schema, dialect);
-    w.insert_row(&columns.collect::<Vec<_>>(), table);
+    w.insert_row(&columns.collect::<Vec<_>>(), table, 0);
     let result = w.returning(table);
     w.finish(result)
 }
 
 impl Writer<'_> {
-    pub(crate) fn insert_row(&mut self, columns: &[&Column], table: TableId) {
+    /// A new row: the parameter of a column is that of its number, from `first` on.
+    pub(crate) fn insert_row(&mut self, columns: &[&Column], table: TableId, first: u32) {
         self.text("INSERT INTO ");
         self.identifier(&self.schema.table(table).db_name);
         if columns.is_empty() {
@@ -282,27 +301,49 @@ impl Writer<'_> {
         self.column_names(columns.iter().copied());
         self.text(") VALUES (");
         self.separated(", ", columns, |w, column| {
-            let value = w.capture(|w| w.bind(Bind::Param(column.id.0), &column.ty));
+            let value = w.capture(|w| w.bind(Bind::Param(first + column.id.0), &column.ty));
             w.kept_value(table, column.id, &value);
         });
         self.text(")");
     }
 }
 
+impl Writer<'_> {
+    /// New rows of arrays: a parameter for each column of the table from `first` on.
+    pub(crate) fn insert_rows(&mut self, table: TableId, first: u32) {
+        let of = self.schema.table(table);
+        self.text("INSERT INTO ");
+        self.identifier(&of.db_name);
+        self.text(" (");
+        self.column_names(&of.columns);
+        self.text(")");
+        let columns: Vec<_> = of.columns.iter().map(|column| (&*column.db_name, &column.ty)).collect();
+        self.rows_of_arrays(|_| {}, &columns, first);
+    }
+}
+
+impl Writer<'_> {
+    /// `UPDATE … SET … WHERE key = …`: parameters as of [`update`].
+    pub(crate) fn update_row(&mut self, table: TableId, columns: &[ColumnId]) {
+        let of = self.schema.table(table);
+        self.text("UPDATE ");
+        self.identifier(&of.db_name);
+        self.text(" SET ");
+        self.separated(", ", (1..).zip(columns), |w, (param, column)| {
+            let column = of.column(*column);
+            w.identifier(&column.db_name);
+            w.text(" = ");
+            let value = w.capture(|w| w.bind(Bind::Param(param), &column.ty));
+            w.kept_value(table, column.id, &value);
+        });
+        self.where_key(table, 0);
+    }
+}
+
 /// New values of columns of one row: `Param(0)` is its key, `Param(1)` and on are the columns in the order given.
 pub fn update(schema: &Schema, dialect: &dyn Dialect, table: TableId, columns: &[ColumnId]) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.text("UPDATE ");
-    w.identifier(&schema.table(table).db_name);
-    w.text(" SET ");
-    w.separated(", ", (1..).zip(columns), |w, (param, column)| {
-        let column = schema.table(table).column(*column);
-        w.identifier(&column.db_name);
-        w.text(" = ");
-        let value = w.capture(|w| w.bind(Bind::Param(param), &column.ty));
-        w.kept_value(table, column.id, &value);
-    });
-    w.where_key(table, 0);
+    w.update_row(table, columns);
     // Triggers of somebody else may have changed more of it.
     let result = if schema.existing { w.returning(table) } else { ResultShape::Nothing };
     w.finish(result)

@@ -26,7 +26,7 @@ impl Statement {
     pub fn row_cap(&self) -> Option<usize> {
         match &self.result {
             ResultShape::Json(shape) => shape.row_cap,
-            ResultShape::Values(_) | ResultShape::Nothing => None,
+            ResultShape::Values(_) | ResultShape::Nothing | ResultShape::Changes => None,
         }
     }
 }
@@ -38,6 +38,14 @@ pub enum Bind {
     Value(Value),
     /// A parameter of the run.
     Param(u32),
+    /// A parameter of the run that is a list of values of a storage type, or null, and goes to the database as an array:
+    /// [`crate::Dialect::has_arrays`].
+    Array {
+        /// Which.
+        param: u32,
+        /// The storage type of its items.
+        ty: Type,
+    },
     /// A column of the caller's row, or of a row reached from it by to-one relations.
     User {
         /// The relations followed.
@@ -73,6 +81,9 @@ pub enum ResultShape {
     Json(JsonShape),
     /// No rows come back.
     Nothing,
+    /// No rows come back either, and some are written: where none is, what the statement was made for is another by now, and its
+    /// transaction is run again.
+    Changes,
 }
 
 /// How a row becomes a JSON object.

@@ -9,7 +9,7 @@ mod meta;
 
 pub use meta::{meta_begin, meta_forget, meta_get, meta_like, meta_put, meta_record};
 
-use mainstay_lang::schema::{Schema, TableId};
+use mainstay_lang::schema::{ColumnId, Schema, TableId};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 
@@ -259,52 +259,126 @@ const LINE_SHARED: [&str; 4] = ["tx", "at", "actor", "tenant"];
 /// Parameters of each of its lines.
 const LINE: [&str; 5] = ["table", "row", "kind", "before", "after"];
 
+/// How many rows of a kind a statement writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Count {
+    /// One: its parameters are values.
+    One,
+    /// Any number, where a database takes arrays ([`Dialect::has_arrays`]): its parameters are lists of values.
+    Many,
+}
+
 /// Lines of the change log, numbered in their order. Parameters: tx (not asked for where the database knows it), at, actor,
-/// tenant; then for each line table, row, kind, before, after.
-pub fn change_insert(schema: &Schema, dialect: &dyn Dialect, lines: usize) -> Statement {
+/// tenant; then of the lines table, row, kind, before, after.
+pub fn change_insert(schema: &Schema, dialect: &dyn Dialect, lines: Count) -> Statement {
     let mut w = Writer::new(schema, dialect);
     change_lines(&mut w, 0, lines);
     w.finish(ResultShape::Nothing)
 }
 
-/// A new row and its line of the change log in one statement, where a database has such. Parameters: the columns of the table,
-/// then those of [`change_insert`] of one line.
+/// New rows and lines of the change log in one statement, where a database has such. Parameters: for each of the tables its
+/// columns, then those of [`change_insert`].
 ///
-/// Nobody else knows of the row yet, so that it does not matter which of both is written first.
-pub fn insert_logged(schema: &Schema, dialect: &dyn Dialect, table: TableId) -> Statement {
-    let columns = u32::try_from(schema.table(table).columns.len()).expect("few columns");
+/// Nobody else knows of the rows yet, so that it does not matter which is written first; references among them are looked at
+/// when all are there.
+pub fn insert_logged(
+    schema: &Schema,
+    dialect: &dyn Dialect,
+    tables: &[(TableId, Count)],
+    lines: Count,
+) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    w.text("WITH made AS (");
-    w.insert_row(&schema.table(table).columns.iter().collect::<Vec<_>>(), table);
-    w.text(") ");
-    change_lines(&mut w, columns, 1);
+    let mut first = 0;
+    w.text("WITH ");
+    w.separated(", ", (0..).zip(tables), |w, (number, (table, count))| {
+        let columns = &schema.table(*table).columns;
+        w.text("made");
+        w.number(number);
+        w.text(" AS (");
+        match count {
+            Count::One => w.insert_row(&columns.iter().collect::<Vec<_>>(), *table, first),
+            Count::Many => w.insert_rows(*table, first),
+        }
+        w.text(") ");
+        first += u32::try_from(columns.len()).expect("few columns");
+    });
+    change_lines(&mut w, first, lines);
     w.finish(ResultShape::Nothing)
 }
 
+/// New values of columns of one row, if it is of a version, and its line of the change log. Parameters: the key, the columns in the
+/// order given, the version, then those of [`change_insert`] of one line.
+pub fn update_logged(
+    schema: &Schema,
+    dialect: &dyn Dialect,
+    table: TableId,
+    columns: &[ColumnId],
+) -> Statement {
+    let (_, is_version) = dialect.row_version().expect("who knows a row's version has read it");
+    let version = u32::try_from(1 + columns.len()).expect("few columns");
+    let mut w = Writer::new(schema, dialect);
+    w.text("WITH changed AS (");
+    w.update_row(table, columns);
+    w.text(" AND ");
+    w.template(is_version, |w, _| w.bind(Bind::Param(version), &TEXT));
+    w.text(" RETURNING TRUE) ");
+    let values = change_line_columns(&mut w, version + 1);
+    w.text(" SELECT ");
+    change_line_values(&mut w, values);
+    w.text(" FROM changed");
+    w.finish(ResultShape::Changes)
+}
+
 /// Lines of the change log whose parameters begin with one.
-fn change_lines(w: &mut Writer<'_>, param: u32, lines: usize) {
+fn change_lines(w: &mut Writer<'_>, param: u32, lines: Count) {
+    let (shared, own) = change_line_columns(w, param);
+    match lines {
+        Count::One => {
+            w.text(" VALUES (");
+            change_line_values(w, (shared, own));
+            w.text(")");
+        }
+        Count::Many => {
+            let first = own[0].0;
+            let before = |w: &mut Writer<'_>| {
+                for (param, column) in shared {
+                    w.bind(Bind::Param(param), &column.ty);
+                    w.text(", ");
+                }
+            };
+            let own: Vec<_> = own.iter().map(|(_, column)| (column.name, &column.ty)).collect();
+            w.rows_of_arrays(before, &own, first);
+        }
+    }
+}
+
+/// A column with its parameter.
+type Given = (u32, &'static SystemColumn);
+
+/// `INSERT INTO "_change" (…)`, and the columns that stand there: those that lines share, and each one's own.
+fn change_line_columns(w: &mut Writer<'_>, param: u32) -> (Vec<Given>, Vec<Given>) {
     let of = |name: &str| {
         CHANGE.columns.iter().find(|column| column.name == name).expect("the column is declared above")
     };
     let knows_transaction = w.dialect.transaction().is_some();
-    let shared: Vec<_> = (0u32..)
-        .zip(LINE_SHARED.map(of))
+    let mut given = (param..).zip(LINE_SHARED.into_iter().chain(LINE).map(of));
+    let shared: Vec<Given> = given
+        .by_ref()
+        .take(LINE_SHARED.len())
         .filter(|(_, column)| !(knows_transaction && column.role == ColumnRole::Transaction))
         .collect();
+    let own: Vec<Given> = given.collect();
     w.text("INSERT INTO ");
     w.identifier(CHANGE.name);
     w.text(" (");
-    let columns = shared.iter().map(|(_, column)| *column).chain(LINE.map(of));
-    w.separated(", ", columns, |w, column| w.identifier(column.name));
-    w.text(") VALUES ");
-    w.separated(", ", 0..lines, |w, line| {
-        let first = LINE_SHARED.len() + line * LINE.len();
-        let own = (u32::try_from(first).expect("few lines")..).zip(LINE.map(of));
-        w.text("(");
-        w.separated(", ", shared.iter().copied().chain(own), |w, (at, column)| {
-            w.bind(Bind::Param(param + at), &column.ty);
-        });
-        w.text(")");
+    w.separated(", ", shared.iter().chain(&own), |w, (_, column)| w.identifier(column.name));
+    w.text(")");
+    (shared, own)
+}
+
+fn change_line_values(w: &mut Writer<'_>, (shared, own): (Vec<Given>, Vec<Given>)) {
+    w.separated(", ", shared.into_iter().chain(own), |w, (param, column)| {
+        w.bind(Bind::Param(param), &column.ty);
     });
 }
 

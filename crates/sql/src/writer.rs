@@ -191,6 +191,38 @@ impl<'a> Writer<'a> {
         self.dialect.placeholder(&mut self.sql, index + 1, ty);
     }
 
+    /// A placeholder for a parameter that is a list of values, as an array.
+    pub(crate) fn bind_array(&mut self, param: u32, ty: &Type) {
+        let ty = self.schema.storage_type(ty);
+        self.binds.push(Bind::Array { param, ty: ty.clone() });
+        self.dialect.array_placeholder(&mut self.sql, self.binds.len(), ty);
+    }
+
+    /// Rows made of arrays, one for each column, as what is selected and inserted: ` SELECT … FROM unnest(…) AS given (…)`. `before`:
+    /// columns that stand before them, and are no arrays. Parameters: the columns', in their order, from `first` on.
+    pub(crate) fn rows_of_arrays(
+        &mut self,
+        before: impl FnOnce(&mut Self),
+        columns: &[(&str, &Type)],
+        first: u32,
+    ) {
+        self.text(" SELECT ");
+        before(self);
+        self.separated(", ", columns, |w, (name, ty)| {
+            w.text("given.");
+            w.identifier(name);
+            if matches!(w.schema.storage_type(ty), Type::Json | Type::List(_)) {
+                w.text("::");
+                w.text(&w.dialect.type_name(w.schema.storage_type(ty)));
+            }
+        });
+        self.text(" FROM unnest(");
+        self.separated(", ", (first..).zip(columns), |w, (param, (_, ty))| w.bind_array(param, ty));
+        self.text(") AS given (");
+        self.separated(", ", columns, |w, (name, _)| w.identifier(name));
+        self.text(")");
+    }
+
     /// A placeholder for the cap on nested rows, which whoever runs the statement fills in.
     pub(crate) fn bind_row_cap(&mut self) {
         let index = *self.row_cap.get_or_insert_with(|| {

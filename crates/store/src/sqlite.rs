@@ -62,7 +62,8 @@ impl Sqlite {
     pub(crate) fn open(path: &Path, options: &StoreOptions) -> Result<Sqlite, StoreError> {
         let path = &prepare_path(path)?;
         let lock = if options.exclusive { Some(FolderLock::take(path)?) } else { None };
-        let session = Session::open_writer(path, options)?;
+        let mut session = Session::open_writer(path, options)?;
+        session.watch_log()?;
         let counters = Arc::new(Counters::default());
         let readers = Arc::new(Readers::start(path, options, counters.clone())?);
         let queue = Arc::new(Queue::new(options.queue_max));
@@ -78,6 +79,7 @@ impl Sqlite {
             readers: readers.clone(),
             version: None,
             guarded_groups: 0,
+            log_pages_moved: 0,
         };
         let thread = std::thread::Builder::new().name("mainstay-write".to_owned()).spawn(move || {
             writer.run();

@@ -70,6 +70,18 @@ impl Tx {
         self.session.query(query, limits).await
     }
 
+    /// Reads before anything else is done, and outside of the transaction where that saves beginning one: what is found is not held
+    /// and may be another by the next statement, which has to look whether it is: [`ResultShape::Changes`].
+    ///
+    /// [`ResultShape::Changes`]: mainstay_sql::statement::ResultShape::Changes
+    pub async fn glance(&mut self, query: &Query) -> Result<Outcome, StoreError> {
+        let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
+        match &mut self.session {
+            Session::Sqlite(session) => session.query_in_transaction(query, limits),
+            Session::Postgres(session) => Box::pin(session.glance(query, limits)).await,
+        }
+    }
+
     /// Runs one statement whose result does not matter, at the latest before the next one and before the commit. Where a
     /// statement is a way there and back, it costs none of its own; what is wrong with it is told by whatever takes it along.
     pub async fn later(&mut self, query: Query) -> Result<(), StoreError> {
@@ -133,6 +145,11 @@ impl Tx {
             Session::Sqlite(_) => unreachable!("each database makes its own transactions"),
         }
     }
+}
+
+/// Tells those who listen that a transaction is committed.
+pub(crate) fn tell(listeners: Vec<watch::Sender<u64>>) {
+    listeners.into_iter().for_each(|listeners| listeners.send_modify(|commits| *commits += 1));
 }
 
 impl Session {

@@ -374,7 +374,7 @@ fn query(statement: &Arc<Statement>, params: &[Value]) -> Query {
     use mainstay_sql::statement::Bind;
     let value = |bind: &Bind| match bind {
         Bind::Value(value) => value.clone(),
-        Bind::Param(index) => params[*index as usize].clone(),
+        Bind::Param(index) | Bind::Array { param: index, .. } => params[*index as usize].clone(),
         Bind::KeyPart { key, part, ty } => match **key {
             Bind::Param(index) => key_part(&params[index as usize], *part, ty),
             _ => panic!("{key:?} has no place in a statement about whole rows"),

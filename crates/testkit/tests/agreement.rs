@@ -260,6 +260,7 @@ impl Setting {
             Bind::Clock(clock) => naive.eval(&literal_of(Node::Clock(*clock)), &scene).expect("a time"),
             Bind::Old(column) => case.old[column.0 as usize].clone(),
             Bind::New(column) => case.new[column.0 as usize].clone(),
+            Bind::Array { .. } => unreachable!("no condition takes an array"),
             Bind::KeyPart { .. } => unreachable!("no table here has a key of several columns"),
         };
         let values = statement.binds.iter().map(value).collect();

@@ -9,10 +9,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use mainstay_lang::schema::{RelationKind, Schema, Table};
 use mainstay_lang::value::{Timestamp, Value};
+use mainstay_sql::system::Count;
 
-use super::prepared::LINES;
 use super::rows::{Image, Kind, LinkWritten, Rows, Written};
-use super::run::Run;
+use super::run::{Lines, Run};
+use crate::bind;
 use crate::error::Error;
 
 /// The number given to the last transaction of this process.
@@ -48,9 +49,9 @@ impl Run<'_> {
         if !self.logs {
             return Ok(());
         }
-        let schema = self.schema();
-        let lines = lines_of(schema, &self.rows);
+        let lines = lines_of(self.schema(), &self.rows);
         if lines.is_empty() {
+            self.forget_glance();
             return Ok(());
         }
         let tx = next_tx(self.ctx.now.0);
@@ -63,24 +64,14 @@ impl Run<'_> {
         };
         let tenant = self.ctx.tenant.as_ref().map_or(Value::Null, |tenant| Value::Text(tenant.to_string()));
         let shared = [Value::Int(tx), at, actor, tenant];
-        if lines.len() == 1
-            && let Some((table, row)) = self.take_unsent()
-        {
-            let params: Vec<Value> =
-                row.iter().cloned().chain(shared).chain(lines.into_iter().flatten()).collect();
-            let statement = self.prepared.insert_logged(table).clone();
-            return self.later(&statement, &params).await;
+        if self.prepared.holds() {
+            return Box::pin(self.send_lines(Lines { shared, own: lines })).await;
         }
         // Where a statement is no way there and back, one for each line is the cheapest.
-        let most = if self.prepared.holds() { usize::MAX } else { 1 };
-        let statements = LINES.into_iter().zip(&self.prepared.system.change_insert);
-        let mut rest = lines.into_iter();
-        for (count, statement) in statements.filter(|(count, _)| *count <= most) {
-            while rest.len() >= count {
-                let lines = rest.by_ref().take(count).flatten();
-                let params: Vec<Value> = shared.iter().cloned().chain(lines).collect();
-                self.later(statement, &params).await?;
-            }
+        for line in lines {
+            let params = shared.iter().cloned().chain(line).collect();
+            let query = bind::query_taking(self.prepared.change_insert(Count::One), params);
+            self.send_query_later(query).await?;
         }
         Ok(())
     }

@@ -156,6 +156,17 @@ impl Step {
         is_few && self.parts_are_bounded(schema)
     }
 
+    /// Whether all that it does is to give one row, named by its key, values that the request has.
+    pub(super) fn changes_one_row(&self) -> bool {
+        let is_plain = |assign: &Assign| matches!(assign.value, NewValue::Given(_) | NewValue::Computed(..));
+        matches!(&self.source, Source::Find(find) if find.key.is_some() && !find.is_relation)
+            && self.ones.is_empty()
+            && self.lists.is_empty()
+            && !self.deletes
+            && !self.assigns.is_empty()
+            && self.assigns.iter().all(is_plain)
+    }
+
     fn parts_are_bounded(&self, schema: &Schema) -> bool {
         self.ones.iter().all(|one| one.step.parts_are_bounded(schema))
             && self.assigns.iter().all(|assign| match &assign.value {

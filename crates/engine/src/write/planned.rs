@@ -83,6 +83,15 @@ impl Planned {
         steps(&self.documents).all(|step| step.is_bounded(planning.schema()))
     }
 
+    /// Whether all that it does is to give one row, named by its key, values that the request has.
+    pub(super) fn changes_one_row(&self) -> bool {
+        let mut parts = self.documents.iter().flatten().flat_map(|entry| &entry.parts);
+        match (parts.next(), parts.next()) {
+            (Some(PartPlan::Write(step)), None) => step.changes_one_row(),
+            _ => false,
+        }
+    }
+
     /// Carries out every part, in order.
     pub(super) async fn carry_out<'p, 'a: 'p>(&'p self, run: &mut Run<'a>) -> Result<Answers<'p>, Error> {
         let mut answers = Vec::with_capacity(self.documents.len());

@@ -16,6 +16,7 @@ use mainstay_sql::dialect::Lock;
 use mainstay_sql::forms::Forms;
 use mainstay_sql::plan::{Images, Select, WayStep};
 use mainstay_sql::statement::Statement;
+use mainstay_sql::system::Count;
 use mainstay_sql::triggers;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -30,6 +31,7 @@ pub(crate) struct Prepared {
     pub(super) schema: Arc<Schema>,
     dialect: &'static dyn Dialect,
     tables: Vec<TablePrepared>,
+    inserts_logged: RwLock<HashMap<Inserted, Arc<Statement>>>,
     links: HashMap<String, LinkPrepared>,
     tests: RwLock<foldhash::HashMap<usize, Arc<Test>>>,
     /// Which rows' checks read which other rows.
@@ -75,7 +77,10 @@ impl Marks {
 #[derive(Debug, Default)]
 struct TablePrepared {
     insert: OnceLock<Arc<Statement>>,
-    insert_logged: OnceLock<Arc<Statement>>,
+    versioned: OnceLock<Option<Arc<Statement>>>,
+    updates_logged: RwLock<HashMap<Vec<ColumnId>, Arc<Statement>>>,
+    /// Whether changing its rows has asked the database something further before.
+    asks: AtomicBool,
     /// By the columns that the database shall give.
     inserts_without: RwLock<HashMap<Vec<ColumnId>, Arc<Statement>>>,
     delete: OnceLock<Arc<Statement>>,
@@ -93,8 +98,12 @@ struct TablePrepared {
     links: Vec<Arc<LinkTable>>,
 }
 
-/// How many lines of the change log a statement writes: few statements for any number of lines.
-pub(super) const LINES: [usize; 4] = [64, 16, 4, 1];
+/// New rows, by table, and lines of the change log that a statement writes.
+type Inserted = (Vec<(TableId, Count)>, Count);
+
+/// Of so many tables at most rows are made in one statement, and so many such statements are kept: callers choose which there are.
+const TABLES_TOGETHER_MAX: usize = 4;
+const INSERTS_LOGGED_MAX: usize = 1024;
 
 /// A to-one column that refers to a table.
 #[derive(Clone, Copy, Debug)]
@@ -123,8 +132,9 @@ pub(super) struct LinkPrepared {
 /// The statements on the system's own tables.
 #[derive(Debug)]
 pub(super) struct SystemPrepared {
-    /// Each for so many lines as [`LINES`] says.
-    pub(super) change_insert: [Arc<Statement>; LINES.len()],
+    change_insert: Arc<Statement>,
+    /// Any number of lines, where there are arrays.
+    change_insert_many: Option<Arc<Statement>>,
     /// Where others write at the same time.
     pub(super) counter_begin: Option<Arc<Statement>>,
     pub(super) counter_next: Arc<Statement>,
@@ -190,7 +200,19 @@ impl Prepared {
             known: AtomicU64::new(u64::MAX),
         });
         let tests = RwLock::default();
-        Prepared { schema, dialect, tables, links, tests, dependencies, watched, system, marks }
+        let inserts_logged = RwLock::default();
+        Prepared {
+            schema,
+            dialect,
+            tables,
+            inserts_logged,
+            links,
+            tests,
+            dependencies,
+            watched,
+            system,
+            marks,
+        }
     }
 
     fn of(&self, table: TableId) -> &TablePrepared {
@@ -203,10 +225,56 @@ impl Prepared {
         self.of(table).insert.get_or_init(make)
     }
 
-    /// A row with its line of the change log. Parameters: the columns of the table, then those of the line.
-    pub(super) fn insert_logged(&self, table: TableId) -> &Arc<Statement> {
-        let make = || Arc::new(mainstay_sql::system::insert_logged(&self.schema, self.dialect, table));
-        self.of(table).insert_logged.get_or_init(make)
+    /// New rows of some tables with their lines of the change log. None: there are too many kinds of such statements already.
+    pub(super) fn insert_logged(&self, tables: &[(TableId, Count)], lines: Count) -> Option<Arc<Statement>> {
+        let shape = (tables.to_vec(), lines);
+        if let Some(statement) = self.inserts_logged.read().get(&shape) {
+            return Some(statement.clone());
+        }
+        if tables.len() > TABLES_TOGETHER_MAX {
+            return None;
+        }
+        let statement = mainstay_sql::system::insert_logged(&self.schema, self.dialect, tables, lines);
+        let mut kept = self.inserts_logged.write();
+        (kept.len() < INSERTS_LOGGED_MAX)
+            .then(|| kept.entry(shape).or_insert_with(|| Arc::new(statement)).clone())
+    }
+
+    /// Lines of the change log.
+    pub(super) fn change_insert(&self, lines: Count) -> &Arc<Statement> {
+        match lines {
+            Count::One => &self.system.change_insert,
+            Count::Many => {
+                let many = self.system.change_insert_many.as_ref();
+                many.expect("who writes several lines at once has arrays")
+            }
+        }
+    }
+
+    /// A row by its key, with its version behind the columns; none: rows have none that could be told.
+    pub(super) fn versioned(&self, table: TableId) -> Option<Arc<Statement>> {
+        let make = || mainstay_sql::versioned(&self.schema, self.dialect, table).map(Arc::new);
+        self.of(table).versioned.get_or_init(make).clone()
+    }
+
+    /// A change of a row of a version, with its line of the change log. Parameters: the key, the columns, the version, those of the line.
+    pub(super) fn update_logged(&self, table: TableId, columns: &[ColumnId]) -> Arc<Statement> {
+        let updates = &self.of(table).updates_logged;
+        if let Some(statement) = updates.read().get(columns) {
+            return statement.clone();
+        }
+        let statement = mainstay_sql::system::update_logged(&self.schema, self.dialect, table, columns);
+        updates.write().entry(columns.to_vec()).or_insert_with(|| Arc::new(statement)).clone()
+    }
+
+    /// Whether changing rows of a table asks the database something further: what a rule, a check or a hook wants to know.
+    pub(super) fn asks(&self, table: TableId) -> bool {
+        self.of(table).asks.load(Ordering::Relaxed)
+    }
+
+    /// Changing a row of the table has asked something further.
+    pub(super) fn note_asking(&self, table: TableId) {
+        self.of(table).asks.store(true, Ordering::Relaxed);
     }
 
     /// Parameters: the columns of the table; without some that the database shall give. Answers the row.
@@ -392,7 +460,10 @@ impl SystemPrepared {
     fn new(schema: &Schema, dialect: &dyn Dialect) -> SystemPrepared {
         use mainstay_sql::system;
         SystemPrepared {
-            change_insert: LINES.map(|lines| Arc::new(system::change_insert(schema, dialect, lines))),
+            change_insert: Arc::new(system::change_insert(schema, dialect, Count::One)),
+            change_insert_many: dialect
+                .has_arrays()
+                .then(|| Arc::new(system::change_insert(schema, dialect, Count::Many))),
             counter_begin: (!dialect.lock(Lock::Hold).is_empty())
                 .then(|| Arc::new(system::counter_begin(schema, dialect))),
             counter_next: Arc::new(system::counter_next(schema, dialect)),

@@ -11,6 +11,7 @@ mod find;
 mod hooks;
 mod list;
 mod step;
+mod swift;
 mod unique;
 
 use std::ops::{Deref, DerefMut};
@@ -42,7 +43,9 @@ use crate::limits::Limits;
 use crate::planning::Planning;
 use crate::why::Inquiry;
 
+use step::Left;
 pub(super) use step::{AnswerRow, Place};
+pub(super) use swift::{Lines, Manner};
 pub(super) use unique::Careful;
 
 /// One request that writes, or a question of a hook within one, while it runs.
@@ -57,6 +60,9 @@ pub(super) struct Run<'a> {
     pub(super) inquiry: Option<&'a Inquiry>,
     /// Where hooks are called.
     pub(super) hooking: Option<&'a Hooking>,
+    pub(super) manner: Manner,
+    /// Whether the request changes one row and may do with a glance at it.
+    pub(super) may_glance: bool,
     /// Rules to be asked once the parts nested in theirs have run.
     afters: Vec<After>,
     /// Tables whose unique values may change hands.
@@ -87,8 +93,14 @@ pub(super) struct Memory {
     laters: usize,
     /// What has become of them, once one was refused.
     refusal: Option<Error>,
-    /// A new row that was put off before anything else: its line of the change log may go along with it.
-    unsent: Option<(TableId, Image)>,
+    /// New rows that wait for their lines of the change log.
+    unsent: Vec<swift::NewRow>,
+    /// Whether they are written one after the other.
+    goes_alone: bool,
+    /// The row that is changed, where it is not held.
+    glance: Option<swift::Glance>,
+    /// Whether what was refused has no exact place, and would have one if the request were carried out thoroughly.
+    pub(super) is_vague: bool,
     /// Whether anything was asked of the database.
     has_asked: bool,
     /// Keeps the keys of one request in order within its microsecond.
@@ -120,6 +132,10 @@ pub(super) struct PutOff {
     table: TableId,
     places: Vec<(ColumnId, String)>,
     path: String,
+    /// Whether other rows stand in its statement.
+    is_shared: bool,
+    /// Whether references were left to the database.
+    is_unasked: bool,
 }
 
 /// A rule to be asked of a row once the parts nested in its part have run.
@@ -145,6 +161,8 @@ impl<'a> Run<'a> {
             limits: planning.limits(),
             inquiry: None,
             hooking: None,
+            manner: Manner::default(),
+            may_glance: false,
             afters: Vec::new(),
             careful: Arc::default(),
             untold: Vec::new(),
@@ -159,7 +177,10 @@ impl<'a> Run<'a> {
                 put_off: Vec::new(),
                 laters: 0,
                 refusal: None,
-                unsent: None,
+                unsent: Vec::new(),
+                goes_alone: false,
+                glance: None,
+                is_vague: false,
                 has_asked: false,
                 uuids: ContextV7::new(),
                 logs: planning.writes.keeps_log(),
@@ -207,6 +228,7 @@ impl<'a> Run<'a> {
         if let (Err(error), Some(failed)) = (result, self.tx.failed_later())
             && let Some(write) = put_off.into_iter().find(|write| write.at == failed)
         {
+            self.is_vague |= write.is_vague(error);
             self.refusal = Some(write.refused(self.schema(), error.clone()));
         }
     }
@@ -224,7 +246,7 @@ impl<'a> Run<'a> {
 
     /// Has done what was put off, so that it is known whether it was refused.
     async fn send_put_off(&mut self) -> Result<(), Error> {
-        if self.put_off.is_empty() {
+        if self.put_off.is_empty() && self.unsent.is_empty() {
             return Ok(());
         }
         let sent = match self.send_unsent().await {
@@ -350,7 +372,11 @@ impl<'a> Run<'a> {
 
     async fn send_later(&mut self, statement: &Arc<Statement>, params: &[Value]) -> Result<(), StoreError> {
         let values = bind::values(&statement.binds, self.ctx, params, bind::Images::default());
-        let query = Query { statement: statement.clone(), values };
+        self.send_query_later(Query { statement: statement.clone(), values }).await
+    }
+
+    /// The same with its values.
+    pub(super) async fn send_query_later(&mut self, query: Query) -> Result<(), StoreError> {
         if let Some(explained) = &mut self.explained {
             explained.note(&query, Instant::now());
         }
@@ -362,35 +388,33 @@ impl<'a> Run<'a> {
         sent
     }
 
-    /// A row that could have taken its line of the change log along goes alone, because something else comes before that.
-    async fn send_unsent(&mut self) -> Result<(), StoreError> {
-        self.has_asked = true;
-        let Some((table, row)) = self.unsent.take() else { return Ok(()) };
-        let statement = self.prepared.insert(table).clone();
-        self.send_later(&statement, &row).await
-    }
-
-    /// The row that was put off before anything else, when nothing came after it.
-    pub(super) fn take_unsent(&mut self) -> Option<(TableId, Image)> {
-        self.unsent.take()
-    }
-
     /// Writes a new row, which may be refused, together with the next statement or with its line of the change log where that
-    /// saves waiting.
-    pub(super) async fn store_new_row(
+    /// saves waiting. `left`: whether references of it were left to the database.
+    async fn store_new_row(
         &mut self,
         row: &Image,
         table: TableId,
         places: &[(ColumnId, &str)],
         path: &str,
+        left: &[Left<'_>],
     ) -> Result<(), Error> {
-        if self.prepared.holds() && !self.has_asked && self.unsent.is_none() {
-            self.note_put_off(table, places, path);
-            self.unsent = Some((table, row.clone()));
+        if self.may_put_aside() {
+            let write = PutOff { is_unasked: !left.is_empty(), ..PutOff::new(table, places, path) };
+            self.put_aside(table, row, write, left);
             return Ok(());
         }
         let statement = self.prepared.insert(table).clone();
-        self.store_row(&statement, row, table, places, path).await
+        let stored = self.store_row(&statement, row, table, places, path).await;
+        match stored {
+            // Where one writes at a time, the transaction goes on: now it is asked which one leads nowhere.
+            Err(error) if error.key == Key::RelationRefused => {
+                for left in left {
+                    Box::pin(self.require_readable(left.target, left.key, Lock::Hold, left.path)).await?;
+                }
+                Err(error)
+            }
+            stored => stored,
+        }
     }
 
     /// Runs a statement that writes a row and may be refused, together with the next one where that saves waiting. `places`:
@@ -408,18 +432,14 @@ impl<'a> Run<'a> {
             return written.map(drop).map_err(|error| self.refused(error, table, places, path));
         }
         self.send_unsent().await?;
-        self.note_put_off(table, places, path);
+        self.note_put_off(PutOff::new(table, places, path));
         self.later(statement, params).await
     }
 
-    fn note_put_off(&mut self, table: TableId, places: &[(ColumnId, &str)], path: &str) {
+    /// The next statement for later is this write.
+    fn note_put_off(&mut self, write: PutOff) {
         let at = self.laters;
-        self.put_off.push(PutOff {
-            at,
-            table,
-            places: places.iter().map(|(column, path)| (*column, (*path).to_owned())).collect(),
-            path: path.to_owned(),
-        });
+        self.put_off.push(PutOff { at, ..write });
     }
 
     /// Runs a statement that writes a row of a database that others made, and answers the row as it is then: defaults and triggers
@@ -521,6 +541,22 @@ impl<'a> Run<'a> {
 }
 
 impl PutOff {
+    fn new(table: TableId, places: &[(ColumnId, &str)], path: &str) -> PutOff {
+        PutOff {
+            at: 0,
+            table,
+            places: places.iter().map(|(column, path)| (*column, (*path).to_owned())).collect(),
+            path: path.to_owned(),
+            is_shared: false,
+            is_unasked: false,
+        }
+    }
+
+    /// Whether it takes carrying the request out thoroughly to tell what was refused, and where.
+    pub(super) fn is_vague(&self, error: &StoreError) -> bool {
+        self.is_shared || self.is_unasked && *error == StoreError::ForeignKey
+    }
+
     /// What the database refused about it.
     pub(super) fn refused(&self, schema: &Schema, error: StoreError) -> Error {
         let places: Vec<_> = self.places.iter().map(|(column, path)| (*column, path.as_str())).collect();

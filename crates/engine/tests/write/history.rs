@@ -324,8 +324,11 @@ async fn log(app: &App, table: &str, number: u32, members: &str) {
         Value::Null,
         Value::Json(image),
     ];
-    let statement =
-        Arc::new(mainstay_sql::system::change_insert(app.engine.schema(), crate::ON.dialect(), 1));
+    let statement = Arc::new(mainstay_sql::system::change_insert(
+        app.engine.schema(),
+        crate::ON.dialect(),
+        mainstay_sql::system::Count::One,
+    ));
     let value = |bind: &Bind| match bind {
         Bind::Param(index) => line[*index as usize].clone(),
         other => panic!("a line of the log is given by parameters, not {other:?}"),

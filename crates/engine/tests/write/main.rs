@@ -22,6 +22,7 @@ mod set;
 mod shop;
 mod support;
 mod tenants;
+mod together;
 mod unique;
 
 /// Where everything here runs.

@@ -256,3 +256,50 @@ async fn values_that_change_hands_do_so_for_everybody() {
     let first = rows(&app, r##"{"Slot": {"place": 1, "get": ["place"]}}"##).await;
     assert_eq!(first.contains(r#""place":1"#), is_made, "{first}");
 }
+
+const COUNTS: &str = r##"
+table Count { n int, note text?, allow read, create, allow update if n < 20 }
+"##;
+
+/// A row that is changed alone is not held before it is written: what came in between is seen all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_stands_on_the_row_as_it_is_when_it_is_written() {
+    let add = r##"{"Count": {"id": "#1", "set": {"n": {"$add": 1}}}}"##;
+    let ends = [
+        (
+            r##"UPDATE "Count" SET n = 10 WHERE id = '#1'"##,
+            r##"{"Count":[{"id":"#1","n":11,"edited":true}]}"##,
+            1,
+        ),
+        // Not even a change that changes nothing is passed over.
+        (
+            r##"UPDATE "Count" SET n = n WHERE id = '#1'"##,
+            r##"{"Count":[{"id":"#1","n":2,"edited":true}]}"##,
+            1,
+        ),
+        (
+            r##"UPDATE "Count" SET n = 20 WHERE id = '#1'"##,
+            "rule.refused\n/Count you may not change this Count",
+            0,
+        ),
+        (r##"DELETE FROM "Count" WHERE id = '#1'"##, r##"{"Count":[]}"##, 0),
+    ];
+    for (sql, expected, lines) in ends {
+        let app = Arc::new(App::new(COUNTS, json!([["Count", {"id": 1, "n": 1}]])).await);
+        assert_eq!(behind(&app, sql, add).await, expected, "{sql}");
+        assert_eq!(changes(&app).await.len(), lines, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_change_of_a_row_that_many_change_is_lost() {
+    let app = Arc::new(App::new(COUNTS, json!([["Count", {"id": 1, "n": -20}]])).await);
+    let add = r##"{"Count": {"id": "#1", "set": {"n": {"$add": 1}}}}"##;
+    let asked: Vec<_> = (0..32).map(|_| asked(&app, add)).collect();
+    for answer in asked {
+        shown(answer.await.unwrap());
+    }
+    let found = rows(&app, r#"{"Count": {"get": ["n"]}}"#).await;
+    assert_eq!(found, r##"{"Count":[{"id":"#1","n":12}]}"##);
+    assert_eq!(changes(&app).await.len(), 32);
+}

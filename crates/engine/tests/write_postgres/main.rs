@@ -39,6 +39,8 @@ mod skew;
 mod support;
 #[path = "../write/tenants.rs"]
 mod tenants;
+#[path = "../write/together.rs"]
+mod together;
 #[path = "../write/unique.rs"]
 mod unique;
 

@@ -12,6 +12,8 @@ use crate::app::{App, with_keys};
 const APP: &str = r##"
 table Account { name text unique, balance int, entries Entry[] by account, check balance >= 0 "empty", allow all }
 table Entry   { account Account on delete cascade, amount int, allow all if account.balance >= 0 }
+table Parcel  { name text, parts Part[] by parcel, allow all }
+table Part    { parcel Parcel, n int?, tags text[]?, about json?, price decimal(8, 2)?, day date?, allow all }
 "##;
 
 async fn app() -> App {
@@ -56,4 +58,20 @@ async fn transfers_that_clash_are_all_made_once() {
     .await;
     let counted = r##"{"Entry": {"aggregate": {"n": "count()", "sum": "sum(amount)"}}}"##;
     app.check(Caller::anonymous(), counted, r##"{"Entry":[{"n":160,"sum":0}]}"##).await;
+}
+
+/// No statement is prepared here, so the types of its arrays are what the engine says.
+#[tokio::test]
+async fn rows_are_made_together_and_one_is_changed_alone() {
+    let app = app().await;
+    let request = r##"{"Parcel": {"create": true, "id": "#7", "name": "p", "parts": [
+        {"create": true, "n": 1, "tags": ["a, b", "{}"], "about": {"a": null}, "price": "1.50", "day": "2024-02-29"},
+        {"create": true, "n": 2}]}}"##;
+    app.run(Caller::anonymous(), &with_keys(request)).await.unwrap();
+    let request = r##"{"Parcel": {"id": "#7", "set": {"name": "q"}}}"##;
+    app.run(Caller::anonymous(), &with_keys(request)).await.unwrap();
+    let question = r##"{"Part": {"get": ["n", "tags", "about", "price", "day"], "order": ["n"]}, "Parcel": {"get": ["name"]}}"##;
+    let found = crate::support::rows(&app, question).await;
+    let parts = r##"[{"id":"@1","n":1,"tags":["a, b","{}"],"about":{"a":null},"price":"1.50","day":"2024-02-29"},{"id":"@2","n":2,"tags":null,"about":null,"price":null,"day":null}]"##;
+    assert_eq!(found, format!(r##"{{"Part":{parts},"Parcel":[{{"id":"#7","name":"q"}}]}}"##));
 }

@@ -49,11 +49,14 @@ async fn a_write_waits_no_oftener_than_it_must() {
         (&*nested, None, 2),
         // Its number before.
         (r##"{"Ticket": {"create": true}}"##, None, 2),
-        // The row that it refers to before.
-        (r##"{"Book": {"create": true, "title": "a", "shop": "#1"}}"##, None, 3),
+        // The row that it refers to is held with that, as its rule reads it.
+        (r##"{"Book": {"create": true, "title": "a", "shop": "#1"}}"##, None, 2),
         // The check behind.
         (r##"{"Book": {"create": true, "title": "a", "shelf": "#2"}}"##, None, 4),
+        // The row as it stands, then all else in one statement.
         (r##"{"Shop": {"id": "#1", "set": {"name": "@"}}}"##, None, 2),
+        // Rows beside each other, with their lines of the log.
+        (r##"{"Shop": [{"create": true, "name": "a"}, {"create": true, "name": "b"}]}"##, None, 1),
         // The answer that may be kept already before.
         (r##"{"Ticket": {"create": true}}"##, Some("@"), 3),
     ];

@@ -170,6 +170,29 @@ impl Dialect for Postgres {
         true
     }
 
+    fn array_placeholder(&self, sql: &mut String, number: usize, ty: &Type) {
+        let of = match ty {
+            Type::Bool => "boolean",
+            Type::Int | Type::Duration => "bigint",
+            Type::Float => "float8",
+            Type::Decimal { .. } => "numeric",
+            Type::Uuid => "uuid",
+            Type::Date => "date",
+            Type::Time => "time",
+            Type::Timestamp => "timestamptz",
+            Type::Bytes => "bytea",
+            // Bound as text, as a single value is.
+            Type::Json | Type::List(_) => "text",
+            Type::Text { .. } | Type::Enum(_) | Type::File | Type::Ref(_) | Type::Null => "text",
+        };
+        write!(sql, "${number}::{of}[]").expect("writing to a string does not fail");
+    }
+
+    fn row_version(&self) -> Option<(&'static str, &'static str)> {
+        // The transaction that wrote it. Whoever has waited for another to write the row looks at this condition again.
+        self.forms.is_none().then_some(("xmin::text", "xmin = ({0})::xid"))
+    }
+
     fn row_number(&self) -> Option<&'static str> {
         // No column has such a name.
         Some("row_number() OVER () AS \"#\"")

@@ -47,7 +47,7 @@ impl Run {
     fn value(&self, bind: &Bind) -> Value {
         let value = match bind {
             Bind::Value(value) => Some(value),
-            Bind::Param(index) => self.params.get(*index as usize),
+            Bind::Param(index) | Bind::Array { param: index, .. } => self.params.get(*index as usize),
             Bind::User { hops, column } => self.user.get(&(hops.clone(), *column)),
             Bind::Caller(fact) => self.caller.iter().find(|(known, _)| known == fact).map(|(_, value)| value),
             Bind::Clock(Clock::Now | Clock::Today) => self.now.as_ref(),

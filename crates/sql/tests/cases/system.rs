@@ -38,7 +38,7 @@ fn the_systems_statements() {
     let position = system::change_position(&db.schema, db.dialect);
     let position = || db.values(&position, &Run::params(&[])).concat().remove(0);
     let before = position();
-    let insert = system::change_insert(&db.schema, db.dialect, 1);
+    let insert = system::change_insert(&db.schema, db.dialect, system::Count::One);
     assert_eq!(db.write(&insert, &Run::params(&change)), 1);
     let between = position();
     assert_eq!(db.write(&insert, &Run::params(&change)), 1);

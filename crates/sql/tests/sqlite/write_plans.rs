@@ -148,7 +148,7 @@ fn the_systems_own_statements_use_their_indexes() {
     let schema = &db.schema;
     let others = LoggedTables::Others(vec!["Note".to_owned()]);
     let statements = [
-        ("change_insert", system::change_insert(schema, SQLITE, 1)),
+        ("change_insert", system::change_insert(schema, SQLITE, system::Count::One)),
         ("change_position", system::change_position(schema, SQLITE)),
         ("change_tail", system::change_tail(schema, SQLITE)),
         ("change_history", system::change_history(schema, SQLITE)),

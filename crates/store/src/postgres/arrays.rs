@@ -1,16 +1,21 @@
-//! Lists that come as an array for each column: walked side by side, a row at a time, in the form that the wire has them in.
+//! Lists that come as an array for each column: walked side by side, a row at a time, in the form that the wire has them in. And
+//! arrays that go, an array for each column of the rows that a statement writes.
 //!
 //! An array in binary is: how many dimensions it has (none when it is empty), a flag for nulls, its items' type, for each
 //! dimension its length and where it begins; then each item as its length in bytes (-1: null) and those bytes. Numbers are of 32 bits
 //! in network order (`array_send` in PostgreSQL's source).
 
+use std::error::Error;
+
+use bytes::{BufMut as _, BytesMut};
 use mainstay_lang::types::Type;
+use mainstay_lang::value::Value;
 use mainstay_sql::statement::JsonMember;
 use tokio_postgres::Row;
-use tokio_postgres::types::{Kind, Type as PgType};
+use tokio_postgres::types::{IsNull, Kind, ToSql as _, Type as PgType};
 
 use super::json::{get, write_value};
-use super::values::mismatch;
+use super::values::{Bound, mismatch};
 use crate::StoreError;
 
 /// Bytes before the items of an array of one dimension.
@@ -81,4 +86,28 @@ pub(super) fn write_arrays(
     }
     out.push(b']');
     Ok(nested)
+}
+
+/// Appends values as an array of items of a type.
+pub(super) fn write(
+    items: &[Value],
+    item: &PgType,
+    out: &mut BytesMut,
+) -> Result<(), Box<dyn Error + Sync + Send>> {
+    out.put_i32(i32::from(!items.is_empty()));
+    out.put_i32(i32::from(items.iter().any(Value::is_null)));
+    out.put_u32(item.oid());
+    if !items.is_empty() {
+        out.put_i32(i32::try_from(items.len())?);
+        out.put_i32(1);
+    }
+    for value in items {
+        let before = out.len();
+        out.put_i32(-1);
+        if let IsNull::No = Bound(value).to_sql(item, out)? {
+            let bytes = i32::try_from(out.len() - before - 4)?;
+            out[before..before + 4].copy_from_slice(&bytes.to_be_bytes());
+        }
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ use std::task::Context;
 use std::time::{Duration, Instant};
 
 use mainstay_lang::value::Value;
+use mainstay_sql::statement::Bind;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,7 +22,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::error::{Failure, too_many_connections, with_source};
 use super::tls;
 use super::url::PostgresUrl;
-use super::values::Bound;
+use super::values::{Bound, announced_array};
 use crate::StoreError;
 use crate::options::StoreOptions;
 use crate::query::Query;
@@ -261,8 +262,11 @@ impl Connection {
         let rows = match statement {
             Some(statement) => self.client.query_raw(statement, values).await,
             None => {
-                let typed = values.map(|value| {
-                    let ty = value.announced();
+                let typed = values.zip(&query.statement.binds).map(|(value, bind)| {
+                    let ty = match bind {
+                        Bind::Array { ty, .. } => announced_array(ty),
+                        _ => value.announced(),
+                    };
                     (value, ty)
                 });
                 self.client.query_typed_raw(&query.statement.sql, typed).await

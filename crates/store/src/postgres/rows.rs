@@ -61,6 +61,10 @@ pub(super) async fn read(
         }
     }
     let affected = stream.rows_affected().unwrap_or(0);
+    if affected == 0 && matches!(query.statement.result, ResultShape::Changes) {
+        let reason = "other writes keep changing the row";
+        return Err((Failure::Clash(StoreError::Busy { reason }), None));
+    }
     reading.end(affected, budget).map_err(|error| (error.into(), None))
 }
 
@@ -92,7 +96,7 @@ impl Reading<'_> {
                 nest: shape.below.as_ref().map(Nest::new),
             }),
             ResultShape::Values(types) => Reading::Values { types, rows: Vec::new() },
-            ResultShape::Nothing => Reading::Nothing,
+            ResultShape::Nothing | ResultShape::Changes => Reading::Nothing,
         })
     }
 

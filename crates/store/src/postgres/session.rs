@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use mainstay_sql::statement::ResultShape;
 use tokio::time::timeout_at;
 use tracing::Instrument as _;
 
@@ -97,6 +98,37 @@ impl Session {
         self.send(Some(query), limits).await
     }
 
+    /// Reads without a transaction, when none has begun.
+    pub(crate) async fn glance(&mut self, query: &Query, limits: ReadLimits) -> Result<Outcome, StoreError> {
+        // Behind a pooler nobody can cancel, so the server has to know the deadline.
+        let is_first = matches!(self.state, State::Idle) && self.later.is_empty();
+        if !is_first || self.lease.connection().is_pooled() || Instant::now() >= limits.deadline {
+            return self.query(query, limits).await;
+        }
+        query.check_values()?;
+        let connection = self.lease.connection().clone();
+        self.state = State::Unanswered;
+        self.lease.soil();
+        let span = spans::statements("sql", std::iter::once(query));
+        let run = run(&connection, None, Vec::new(), Some(query), limits).instrument(span.clone());
+        let Ok(result) = timeout_at(limits.deadline.into(), run).await else {
+            connection.cancel();
+            return Err(StoreError::Deadline);
+        };
+        let outcome = match result {
+            Ok(outcome) => {
+                self.settle();
+                Ok(outcome)
+            }
+            Err(Stopped { failure, .. }) => {
+                self.state = State::Failed(failure.clone());
+                Err(failure.into_error())
+            }
+        };
+        spans::came_to(&span, outcome.as_ref());
+        outcome
+    }
+
     async fn send(&mut self, query: Option<&Query>, limits: ReadLimits) -> Result<Outcome, StoreError> {
         let span = spans::statements("sql", self.later.iter().chain(query));
         let outcome = self.send_all(query, limits).instrument(span.clone()).await;
@@ -171,6 +203,18 @@ impl Session {
     }
 
     async fn end(&mut self, deadline: Instant) -> End {
+        // Whether it has changed something has to be known before what stands beside it is kept.
+        let is_doubtful = |query: &Query| matches!(query.statement.result, ResultShape::Changes);
+        let has_others = !matches!(self.state, State::Idle) || self.later.len() > 1;
+        if has_others && self.later.iter().any(is_doubtful) {
+            let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline };
+            if let Err(error) = self.flush(limits).await {
+                return match self.may_run_again() {
+                    Some(failure) => End::Again(failure),
+                    None => End::Error(error),
+                };
+            }
+        }
         let begin = match &self.state {
             State::Idle if self.later.is_empty() => return End::Kept,
             State::Idle => Some(self.begin(deadline)),

@@ -11,9 +11,9 @@ use bytes::{BufMut, BytesMut};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::json::minify;
 use mainstay_lang::value::{Date, Decimal, Duration, Time, Timestamp, Value};
-use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type as PgType, to_sql_checked};
+use tokio_postgres::types::{Format, FromSql, IsNull, Kind, ToSql, Type as PgType, to_sql_checked};
 
-use super::numeric;
+use super::{arrays, numeric};
 use crate::StoreError;
 
 /// PostgreSQL counts days from 2000-01-01 and microseconds from its midnight; the language from 1970-01-01.
@@ -45,8 +45,33 @@ impl Bound<'_> {
     }
 }
 
+/// The type to announce of an array of values of a storage type.
+pub(super) fn announced_array(of: &Type) -> PgType {
+    match of {
+        Type::Bool => PgType::BOOL_ARRAY,
+        Type::Int | Type::Duration => PgType::INT8_ARRAY,
+        Type::Float => PgType::FLOAT8_ARRAY,
+        Type::Decimal { .. } => PgType::NUMERIC_ARRAY,
+        Type::Uuid => PgType::UUID_ARRAY,
+        Type::Date => PgType::DATE_ARRAY,
+        Type::Time => PgType::TIME_ARRAY,
+        Type::Timestamp => PgType::TIMESTAMPTZ_ARRAY,
+        Type::Bytes => PgType::BYTEA_ARRAY,
+        Type::Text { .. }
+        | Type::Enum(_)
+        | Type::File
+        | Type::Json
+        | Type::List(_)
+        | Type::Ref(_)
+        | Type::Null => PgType::TEXT_ARRAY,
+    }
+}
+
 impl ToSql for Bound<'_> {
     fn to_sql(&self, ty: &PgType, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        if let (Value::List(items), Kind::Array(item)) = (self.0, ty.kind()) {
+            return arrays::write(items, item, out).map(|()| IsNull::No);
+        }
         match (self.0, ty) {
             (Value::Null, _) => return Ok(IsNull::Yes),
             (Value::Bool(value), &PgType::BOOL) => out.put_u8(u8::from(*value)),

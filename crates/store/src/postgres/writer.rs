@@ -20,6 +20,7 @@ use super::pool::{Lease, Pool};
 use super::session::{End, Session};
 use crate::metrics::{Counters, count};
 use crate::store::WriteJob;
+use crate::tx::tell;
 use crate::{StoreError, Tx, spans};
 
 /// How often a job is run again after clashes; each time the pause before it doubles, from the first to the last.
@@ -93,9 +94,7 @@ impl Writer {
                             if !is_quiet {
                                 self.commits.send_modify(|commits| *commits += 1);
                             }
-                            for listeners in told {
-                                listeners.send_modify(|commits| *commits += 1);
-                            }
+                            tell(told);
                             return Ok(value);
                         }
                         End::Again(failure) => (Some(failure.clone()), Err(failure.into_error().into())),

@@ -6,9 +6,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::hooks::Wal;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -34,11 +36,16 @@ const BUSY_POLL: Duration = Duration::from_micros(500);
 /// The log of a write-ahead journal is cut back to this after a checkpoint.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
 
+/// A write-ahead log of so many pages is moved into the database file, after which it begins anew.
+pub(super) const LOG_PAGES_MAX: i32 = 2000;
+
 /// A connection and its meter.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(super) connection: Connection,
     pub(super) meter: Arc<Meter>,
+    /// Of the connection that writes: how many pages the write-ahead log had at its last commit.
+    pub(super) log_pages: Arc<AtomicI32>,
 }
 
 impl Session {
@@ -65,11 +72,23 @@ impl Session {
                  PRAGMA fullfsync = ON;
                  PRAGMA foreign_keys = ON;
                  PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX};
-                 PRAGMA wal_autocheckpoint = 2000;"
+                 PRAGMA wal_autocheckpoint = {LOG_PAGES_MAX};"
             ))
             .map_err(|error| explain_open(path, connection, &error))?;
         wait_when_busy(connection, BUSY_SLICE).map_err(|error| convert_plain(connection, &error))?;
         Ok(session)
+    }
+
+    /// Counts the pages of the write-ahead log, and leaves it to whoever commits to move them into the file: by itself SQLite does that
+    /// as a part of the commit, before those who wait for it are answered.
+    pub(crate) fn watch_log(&mut self) -> Result<(), StoreError> {
+        let log_pages = self.log_pages.clone();
+        let hook = move |_: &mut Wal, pages| {
+            log_pages.store(pages, Ordering::Relaxed);
+            Ok(())
+        };
+        let connection = &mut self.connection;
+        connection.wal_hook(Some(hook)).map_err(|error| convert_plain(connection, &error))
     }
 
     /// Opens a connection that only reads, from a file that the writer has made.
@@ -92,7 +111,7 @@ impl Session {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|error| cannot_open(path, options, &error))?;
-        let mut session = Session { connection, meter: Arc::default() };
+        let mut session = Session { connection, meter: Arc::default(), log_pages: Arc::default() };
         prepare(&mut session, options).map_err(|error| explain_open(path, &session.connection, &error))?;
         Ok(session)
     }

@@ -59,7 +59,8 @@ impl Reader {
             connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
         };
         begin().map_err(|error| convert_plain(&connection, &error))?;
-        let session = Arc::new(Mutex::new(Session { connection, meter: Arc::default() }));
+        let session =
+            Arc::new(Mutex::new(Session { connection, meter: Arc::default(), log_pages: Arc::default() }));
         Ok(Reader { session, _lock: lock })
     }
 

@@ -158,6 +158,12 @@ impl Readers {
         }
     }
 
+    /// Ends all snapshots that nobody uses at the moment, and has those in use ended behind their read.
+    pub(crate) fn release_all(&self) {
+        self.committed();
+        self.release();
+    }
+
     /// Long reads that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.inner.queue.len()

@@ -53,7 +53,8 @@ impl Session {
                 self.read_json(statement.raw_query(), shape, page, bytes_max).map(Outcome::Json)
             }
             ResultShape::Values(types) => self.read_values(statement.raw_query(), types).map(Outcome::Values),
-            ResultShape::Nothing => {
+            // Nobody else writes meanwhile, so that what is to be changed is as it was seen.
+            ResultShape::Nothing | ResultShape::Changes => {
                 let affected = statement.raw_execute().map_err(|error| self.failed(&error))?;
                 Ok(Outcome::Nothing { affected: affected as u64 })
             }

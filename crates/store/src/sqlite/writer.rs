@@ -22,11 +22,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::connection::BUSY_MAX;
+use super::connection::{BUSY_MAX, LOG_PAGES_MAX};
 use super::job::Job;
 use super::queue::{Popped, Queue};
 use super::readers::Readers;
 use crate::metrics::{Counters, count};
+use crate::tx::tell;
 use crate::{StoreError, Tx};
 
 /// Most jobs in one group, and how long one may grow: what the first of them waits for the others.
@@ -43,6 +44,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// How often the idle writer looks for changes of other processes, and for snapshots to be ended.
 const FOREIGN_POLL: Duration = Duration::from_millis(50);
+
+/// A write-ahead log that has not begun anew behind being moved into the file, because somebody read from it, is moved again when it
+/// has grown by so many pages.
+const LOG_PAGES_MORE: i32 = 500;
 
 /// What the writer is asked to do.
 pub(crate) enum Task {
@@ -79,6 +84,8 @@ pub(crate) struct Writer {
     pub(crate) readers: Arc<Readers>,
     /// How many groups to come run with a savepoint for each job.
     pub(crate) guarded_groups: u32,
+    /// How many pages the write-ahead log had when it was moved into the file last; 0: it has begun anew since.
+    pub(crate) log_pages_moved: i32,
 }
 
 /// What has become of a job's changes.
@@ -116,6 +123,7 @@ impl Writer {
                 Popped::Timeout => self.look_for_foreign_changes(),
                 Popped::Closed => break,
             }
+            self.move_log();
             if released.elapsed() >= FOREIGN_POLL {
                 self.readers.release();
                 released = Instant::now();
@@ -295,9 +303,7 @@ impl Writer {
         // Those who wrote are answered first: whoever follows the log can wait that long.
         if is_kept {
             self.commits.send_modify(|commits| *commits += 1);
-            for listeners in self.tx.take_told() {
-                listeners.send_modify(|commits| *commits += 1);
-            }
+            tell(self.tx.take_told());
         }
     }
 
@@ -325,6 +331,28 @@ impl Writer {
                 foreign.send_modify(|changes| *changes += 1);
             }
         }
+    }
+
+    /// Moves the write-ahead log into the database file when it has become long. A snapshot that is kept keeps the log from beginning
+    /// anew, whether anybody reads from it or not; so all of them are ended, before and behind.
+    fn move_log(&mut self) {
+        let pages = self.tx.sqlite().log_pages.load(Ordering::Relaxed);
+        if pages < self.log_pages_moved {
+            self.log_pages_moved = 0;
+        }
+        let is_due = match self.log_pages_moved {
+            0 => pages >= LOG_PAGES_MAX,
+            moved => pages >= moved + LOG_PAGES_MORE,
+        };
+        if !is_due {
+            return;
+        }
+        self.readers.release_all();
+        if let Err(error) = self.connection().query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the write-ahead log could not be moved into the database; it grows");
+        }
+        self.readers.release_all();
+        self.log_pages_moved = pages;
     }
 
     /// Moves everything into the database file, so that it can be copied alone once the store is closed.

@@ -230,3 +230,21 @@ each_database!(
     a_guarded_member_shows_only_when_its_guard_is_true,
     an_overflow_is_told_from_other_failures,
 );
+
+/// Whoever reads keeps a snapshot until something is committed, and reads again behind every commit here.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_sqlite_begins_anew_however_often_it_is_read() {
+    const ROWS: i64 = 400;
+    const ROW_BYTES: usize = 100 << 10;
+    let tables = ["CREATE TABLE number (n INTEGER PRIMARY KEY, filling BLOB)"];
+    let test = TestStore::with(On::Sqlite, &tables, |options| options.exclusive = true).await;
+    let log = test.folder.path().join("test.db-wal");
+    for number in 1..=ROWS {
+        let values = vec![Value::Int(number), Value::Bytes(vec![7; ROW_BYTES])];
+        test.write(job(vec![change("INSERT INTO number VALUES ($1, $2)", values)])).await.unwrap();
+        assert_eq!(test.read_ints("SELECT max(n) FROM number").await, [number]);
+    }
+    // Three times as much has gone through it.
+    let bytes = std::fs::metadata(&log).unwrap().len();
+    assert!(bytes < ROWS as u64 * ROW_BYTES as u64 / 3, "{bytes} bytes");
+}

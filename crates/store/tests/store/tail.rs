@@ -83,7 +83,7 @@ fn script(on: On, rows: i64) -> Vec<String> {
 }
 
 fn log_of(on: On) -> Arc<Statement> {
-    Arc::new(system::change_insert(&Schema::default(), on.pick(SQLITE, POSTGRES), 1))
+    Arc::new(system::change_insert(&Schema::default(), on.pick(SQLITE, POSTGRES), system::Count::One))
 }
 
 /// Counts a row up and logs it; its new value.

@@ -4,7 +4,7 @@ use mainstay_lang::schema::{ColumnId, Operation, TableId};
 use mainstay_lang::value::{Timestamp, Value};
 
 use super::step::Assigning;
-use super::{After, Run};
+use super::{After, PutOff, Run};
 use crate::error::{Error, Key};
 use crate::write::plan::{Assign, Step};
 use crate::write::rows::Image;
@@ -172,7 +172,10 @@ impl Run<'_> {
                 }
             }
         } else {
-            self.store_row(&statement, &params, table, places, path).await?;
+            let write = || PutOff::new(table, places, path);
+            if !self.change_glanced(table, &stored, &params, write) {
+                self.store_row(&statement, &params, table, places, path).await?;
+            }
             next.clone()
         };
         self.rows.note(table, Some(current.clone()), Some(next), path)

@@ -4,9 +4,10 @@ use mainstay_lang::eval::Env;
 use mainstay_lang::schema::{Column, ColumnId, Generated, Operation, Table};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
+use mainstay_sql::dialect::Lock;
 use uuid::{Timestamp, Uuid};
 
-use super::step::{AnswerRow, Assigning};
+use super::step::{AnswerRow, Assigning, References};
 use super::{After, Run};
 use crate::document::join_path;
 use crate::error::{Error, Key};
@@ -36,7 +37,7 @@ impl<'a> Run<'a> {
         'a: 'p,
     {
         let table = self.schema().table(step.table);
-        let assigned = self.assigned(step.table, &step.assigns).await?;
+        let assigned = self.assigned(step.table, &step.assigns, References::Left).await?;
         let mut row = vec![Value::Null; table.columns.len()];
         let mut named: Vec<ColumnId> = step.assigns.iter().map(|assign| assign.column).collect();
         for (assign, value) in assigned.values {
@@ -56,6 +57,10 @@ impl<'a> Run<'a> {
             self.settle().await?;
         }
         let row = Image::from(row);
+        // A row that is not there yet is none to refer to, not even for itself.
+        for left in assigned.left.iter().filter(|left| left.target == step.table && *left.key == row[0]) {
+            Box::pin(self.require_readable(left.target, left.key, Lock::Hold, left.path)).await?;
+        }
         self.hold_parents(step.table, &[&row], None).await?;
         let places: Vec<_> =
             step.assigns.iter().map(|assign| (assign.column, assign.path.as_str())).collect();
@@ -71,7 +76,7 @@ impl<'a> Run<'a> {
                 )
             })?
         } else {
-            self.store_new_row(&row, step.table, &places, &step.path).await?;
+            self.store_new_row(&row, step.table, &places, &step.path, &assigned.left).await?;
             row
         };
         self.rows.note(step.table, None, Some(row.clone()), &step.path)?;

@@ -7,8 +7,8 @@ use mainstay_lang::value::Value;
 use mainstay_sql::dialect::Lock;
 use mainstay_sql::plan::Images;
 
-use super::Run;
 use super::step::{Among, Place};
+use super::{Manner, Run};
 use crate::catalog::Rule;
 use crate::error::{Error, Key};
 use crate::write::plan::{Find, ListStep, Step};
@@ -29,7 +29,10 @@ impl Run<'_> {
     ) -> Result<Vec<Image>, Error> {
         let lock = self.lock_to_find(step).max(place.lock);
         let mut images = match &find.key {
-            Some(key) => self.find_key(step.table, key, &place.among, lock).await?,
+            Some(key) => match self.glance_at(step.table, key).await? {
+                Some(seen) => self.readable(step.table, seen).await?,
+                None => self.find_key(step.table, key, &place.among, lock).await?,
+            },
             None => self.find_all(step, find, &place.among, lock).await?,
         };
         if let Among::Column(column, _) = &place.among {
@@ -95,6 +98,17 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether a reference is judged by the database that keeps it: where everybody may read the rows, one only has to be there.
+    pub(super) fn may_leave(&self, from: TableId, table: TableId, key: &Value, lock: Lock) -> bool {
+        self.manner == Manner::Swift
+            && lock == Lock::Hold
+            && !self.schema().existing
+            && self.inquiry.is_none()
+            && matches!(self.guard().rule(table, Operation::Read), Rule::Always)
+            && self.rows.get(table, key).is_none()
+            && self.hooks_of(from).is_none()
+    }
+
     /// Whether the row is the caller's own and whether it may be read is decided by nothing but what is kept of the
     /// caller: rows that name their owner are the commonest of all, and their owner need not be looked up each time.
     fn is_steady_self(&self, table: TableId, key: &Value) -> bool {
@@ -117,6 +131,17 @@ impl Run<'_> {
             self.note_refusal(table, Operation::Read, None, &row, Change::default(), path).await?;
         }
         Ok(())
+    }
+
+    /// Those of some rows that the caller may read.
+    async fn readable(&mut self, table: TableId, images: Vec<Image>) -> Result<Vec<Image>, Error> {
+        let mut readable = Vec::with_capacity(images.len());
+        for image in images {
+            if self.is_readable(table, &image).await? {
+                readable.push(image);
+            }
+        }
+        Ok(readable)
     }
 
     async fn find_key(

@@ -142,7 +142,7 @@ impl<'a> Run<'a> {
             }
         }
         if !step.assigns.is_empty() && !images.is_empty() {
-            let assigned = self.assigned(step.table, &step.assigns).await?;
+            let assigned = self.assigned(step.table, &step.assigns, References::Asked).await?;
             for (image, row) in images.iter().zip(&mut rows) {
                 row.nested.extend(assigned.nested.iter().cloned());
                 let Some(current) = self.rows.current(step.table, image) else { continue };
@@ -184,12 +184,14 @@ impl<'a> Run<'a> {
         &mut self,
         table: TableId,
         assigns: &'p [Assign],
+        references: References,
     ) -> Result<Assigned<'p>, Error>
     where
         'a: 'p,
     {
         let table = self.schema().table(table);
-        let mut assigned = Assigned { values: Vec::with_capacity(assigns.len()), nested: Vec::new() };
+        let mut assigned =
+            Assigned { values: Vec::with_capacity(assigns.len()), nested: Vec::new(), left: Vec::new() };
         for assign in assigns {
             let column = table.column(assign.column);
             let lock = self.lock_to_refer(table, assign.column);
@@ -198,7 +200,11 @@ impl<'a> Run<'a> {
                 NewValue::Computed(operator, operand) => Assigning::Computed(*operator, operand.clone()),
                 NewValue::Key(key) => {
                     let target = column.target().expect("only references are given as keys");
-                    self.require_readable(target, key, lock, &assign.path).await?;
+                    if references == References::Left && self.may_leave(table.id, target, key, lock) {
+                        assigned.left.push(Left { target, key, path: &assign.path });
+                    } else {
+                        self.require_readable(target, key, lock, &assign.path).await?;
+                    }
                     Assigning::Value(key.clone())
                 }
                 NewValue::Row(step) => {
@@ -225,6 +231,25 @@ pub(super) struct Assigned<'p> {
     pub(super) values: Vec<(&'p Assign, Assigning)>,
     /// Rows that were made or found for them.
     pub(super) nested: Vec<Nested<'p>>,
+    /// References that the database looks at when the row is written.
+    pub(super) left: Vec<Left<'p>>,
+}
+
+/// What is done about references that are given as keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum References {
+    /// Each is looked up.
+    Asked,
+    /// Those are left to the database that it can judge as well.
+    Left,
+}
+
+/// A reference that was left to the database.
+#[derive(Debug)]
+pub(super) struct Left<'p> {
+    pub(super) target: TableId,
+    pub(super) key: &'p Value,
+    pub(super) path: &'p str,
 }
 
 /// What a column gets.
