@@ -3,7 +3,7 @@
 //! `mainstay-bench jobs postgres://USER@HOST:PORT COUNT PENDING`. graphile-worker is measured as it comes and with its local queue and
 //! batched completion. The table at the end has medians, and what they are held against.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
@@ -59,6 +59,19 @@ pub(crate) fn run(server: &str, count: usize, pending: usize) -> Result<()> {
     Ok(())
 }
 
+/// The example that measures the queue: the one that `BENCH_JOBS` names, or one built now.
+pub(crate) fn program() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os("BENCH_JOBS") {
+        return Ok(program.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder around the benchmark")?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    let mut build = Command::new("cargo");
+    build.args(["build", "--release", "-p", "mainstay-jobs", "--example", "jobs_rate"]).current_dir(root);
+    finish(&mut build)?;
+    Ok(target.join("release/examples/jobs_rate"))
+}
+
 fn finish(command: &mut Command) -> Result<String> {
     let output = command.output().with_context(|| format!("{command:?}"))?;
     if !output.status.success() {
@@ -93,19 +106,7 @@ impl Words {
 impl Drain {
     /// Mainstay's queue, as its example has it; `pending` more are measured behind the others.
     pub(crate) fn mainstay(server: &str, count: usize, pending: usize) -> Result<Drain> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("a folder around the benchmark")?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-        let program = match std::env::var_os("BENCH_JOBS") {
-            Some(program) => program,
-            None => {
-                finish(
-                    Command::new("cargo")
-                        .args(["build", "--release", "-p", "mainstay-jobs", "--example", "jobs_rate"])
-                        .current_dir(root),
-                )?;
-                target.join("release/examples/jobs_rate").into()
-            }
-        };
+        let program = program()?.into();
         let command =
             Words { program, before: Vec::new(), after: vec![count.to_string(), pending.to_string()] };
         Ok(Drain { name: "mainstay", server: server.to_owned(), command })

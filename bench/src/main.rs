@@ -44,15 +44,13 @@ fn main() -> Result<()> {
         ["spin"] => identity::spin(),
         ["identity"] => identity::run(&identity::PARTS),
         ["identity", part] if identity::PARTS.contains(part) => identity::run(&[*part]),
-        ["growth"] => growth::run(&growth::PARTS),
-        ["growth", parts @ ..] => growth::run(parts),
-        ["soak"] => soak::run(30.0),
-        ["soak", "--minutes", minutes] => soak::run(minutes.parse()?),
+        ["growth", options @ ..] => growth::run(options),
+        ["soak", options @ ..] => soak::run(options),
         ["move", server, rows] => moving::run(server, rows.parse()?),
         ["jobs", server, count, pending] => jobs::run(server, count.parse()?, pending.parse()?),
         _ => bail!(
             "usage: mainstay-bench all|quick FILE [WORD…] | live [others] | identity [requests|timing|flood|sessions] | move postgres://USER@HOST:PORT ROWS \
-             | jobs postgres://USER@HOST:PORT COUNT PENDING | growth [sqlite|postgres|connections|schema]… | soak [--minutes N]"
+             | jobs postgres://USER@HOST:PORT COUNT PENDING | growth [sqlite|postgres|connections|schema|jobs]… [--rows N,N] [--shared-buffers SIZE] | soak [--minutes N] [--on sqlite|postgres]"
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! A table of a thousand, a hundred thousand and ten million rows, and what is asked of it.
+//! A table of a thousand up to ten million rows, and what is asked of it: what that takes, and that an index is used for it.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::json;
 
 use super::fill::{self, BOOK, HALL, IN_A_HALL, ON_A_SHELF, OWN, SHELF, id};
+use super::plan;
 use super::subject::{App, Cost, Subject};
 use super::verdict::{Bound, Grown};
 use crate::connection::{Ask, Connection};
@@ -45,7 +46,10 @@ table Book {
 }
 "#;
 
-const SIZES: [u64; 3] = [1_000, 100_000, 10_000_000];
+/// Rows of a table in which looking at all of them may be the best way.
+const SMALL: u64 = 1_000;
+/// The number of a request that is explained, and by then done: none of those that are measured.
+const EXPLAINED: usize = 999;
 /// Requests of a round: of those that only read, and of those that wait for the disk.
 const READS: usize = 500;
 const WRITES: usize = 100;
@@ -57,12 +61,14 @@ struct Row {
     name: &'static str,
     bound: Option<Bound>,
     cost: Cost,
+    /// How the database did it.
+    steps: Vec<String>,
 }
 
-/// Measures all sizes on one database.
-pub(super) fn run(on_postgres: bool) -> Result<Vec<Grown>> {
+/// Measures all sizes on an embedded database, or on PostgreSQL with so much memory for pages.
+pub(super) fn run(sizes: &[u64], shared_buffers: Option<&str>) -> Result<Vec<Grown>> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let postgres = if on_postgres { Some(Postgres::start()?) } else { None };
+    let postgres = shared_buffers.map(Postgres::start_with).transpose()?;
     let mut grown: Vec<Grown> = Vec::new();
     let mut add = |name, unit, bound, size: u64, value| {
         let axes = ("rows in the table", unit);
@@ -72,11 +78,17 @@ pub(super) fn run(on_postgres: bool) -> Result<Vec<Grown>> {
             None => grown.push(Grown { name, axes, points: vec![point], bound }),
         }
     };
-    for size in SIZES {
+    for &size in sizes {
         let folder = tempfile::tempdir()?;
         let rows = tokio.block_on(one_size(folder.path(), postgres.as_ref(), size))?;
         for row in &rows {
             add(row.name, "µs of processor", row.bound, size, row.cost.cpu_us);
+            eprintln!(
+                "{size} rows, {}: {:.0} µs\n    {}",
+                row.name,
+                row.cost.cpu_us,
+                row.steps.join("\n    ")
+            );
         }
         for row in &rows {
             add(row.name, "µs until answered", None, size, row.cost.p50_us);
@@ -92,6 +104,7 @@ async fn one_size(folder: &Path, postgres: Option<&Postgres>, size: u64) -> Resu
     }
     let app = App::new(folder.join("app"), APP, postgres.map(|server| server.url(&name)))?;
     let (user, token) = app.user()?;
+    let admin = app.run(&["user", "token", app.path()?, "--admin", "--ttl", "1d"])?;
     let began = std::time::Instant::now();
     match postgres {
         Some(server) => fill::postgres(server, &name, size, &user)?,
@@ -103,8 +116,15 @@ async fn one_size(folder: &Path, postgres: Option<&Postgres>, size: u64) -> Resu
     let connection = Connection::open(server.port).await?;
     let postmaster = postgres.map(|server| server.postmaster(&name)).transpose()?;
     let mut subject = Subject { server: &server, connection, token: &token, postmaster };
-    let mut rows = reads(&mut subject, size, &user).await?;
-    rows.extend(writes(&mut subject, size, &user).await?);
+    let deep = cursor(&mut subject, size).await?;
+    let mut rows = Vec::new();
+    for Kind { name, bound, count, ask } in kinds(size, &user, &deep) {
+        let steps = plan::steps(&mut subject.connection, &admin, &ask(EXPLAINED)).await?;
+        if bound.is_some() && size > SMALL {
+            plan::check("Book", &steps).with_context(|| format!("{name}, of {size} rows"))?;
+        }
+        rows.push(Row { name, bound, cost: subject.measure(count, ask).await?, steps });
+    }
     drop(server);
     if let Some(server) = postgres {
         server.psql(&format!("DROP DATABASE {name} WITH (FORCE)"))?;
@@ -117,50 +137,73 @@ fn any(number: usize, most: u64) -> u64 {
     (number as u64).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31) % most
 }
 
-async fn reads(subject: &mut Subject<'_>, size: u64, user: &str) -> Result<Vec<Row>> {
+/// A kind of request.
+struct Kind<'k> {
+    name: &'static str,
+    /// None: all rows are looked at, whatever is done about it; and linear growth between two sizes is hidden at first by what any
+    /// request costs, and then steeper than linear.
+    bound: Option<Bound>,
+    count: usize,
+    ask: Box<dyn Fn(usize) -> Ask + 'k>,
+}
+
+/// Everything that is asked, in its order; the number of a request makes it one of its own.
+fn kinds<'k>(size: u64, user: &'k str, deep: &'k str) -> Vec<Kind<'k>> {
     let shelves = size / ON_A_SHELF;
     let halls = (shelves / IN_A_HALL).max(1);
-    let shelf = |number: usize| id(SHELF, any(number, shelves));
-    let of_shelf = |number: usize, more: &str| {
+    let shelf = move |number: usize| id(SHELF, any(number, shelves));
+    let of_shelf = move |number: usize, more: &str| {
         Ask::get(format!(
             "/api/Book?where=shelf%20==%20%22{}%22&order=number&limit=30&get=title,price{more}",
             shelf(number)
         ))
     };
-    let deep = cursor(subject, size).await?;
-    let mut rows = Vec::new();
-    let mut add = |name, bound, cost| rows.push(Row { name, bound, cost });
-    let log = Some(Bound::Logarithmic);
-    let get = |number: usize| Ask::get(format!("/api/Book/{}", id(BOOK, any(number, size))));
-    add("get by id", log, subject.measure(READS, get).await?);
-    add("list of 30, filter and order", log, subject.measure(READS, |number| of_shelf(number, "")).await?);
-    add(
-        "list of 30 with count of 100",
-        log,
-        subject.measure(READS, |number| of_shelf(number, "&count")).await?,
-    );
-    let own = format!("/api/Book?where=owner%20==%20%22{user}%22&order=-created&limit=30&get=title");
-    add("the newest 30 of 1,000 of a user", log, subject.measure(READS, |_| Ask::get(own.clone())).await?);
-    let nested = |number: usize| {
+    let newest = format!("/api/Book?where=owner%20==%20%22{user}%22&order=-created&limit=30&get=title");
+    let nested = move |number: usize| {
         let shelves = json!({"get": ["name"], "order": ["number"], "limit": 10,
             "books": {"get": ["title"], "order": ["number"], "limit": 10}});
         let hall = json!({"Hall": {"id": id(HALL, any(number, halls)), "get": ["name"], "shelves": shelves}});
         Ask::post("/query", &hall)
     };
-    add("nested, 3 levels, 110 rows", log, subject.measure(READS, nested).await?);
-    let sum = |number: usize| {
+    let sum = move |number: usize| {
         let sums = json!({"n": "count()", "sum": "sum(price)"});
         Ask::post("/query", &json!({"Book": {"shelf": shelf(number), "aggregate": sums}}))
     };
-    add("aggregate of 100", log, subject.measure(READS, sum).await?);
-    add("page of 30 in the middle", log, subject.measure(READS, |_| Ask::get(deep.clone())).await?);
-    // All rows are looked at, whatever is done about it: no bound, since linear growth between two sizes is hidden at first by what any
-    // request costs, and then steeper than linear.
-    let all = |_| Ask::get("/api/Book?order=id&limit=30&get=title&count".to_owned());
-    add("count of all rows", None, subject.measure(SCANS, all).await?);
-    let none = |_| Ask::get("/api/Book?where=price%20==%20-1&order=id&limit=30&get=title".to_owned());
-    add("filter without an index", None, subject.measure(SCANS, none).await?);
-    Ok(rows)
+    let create = move |number: usize| {
+        let row = json!({"number": -1 - (number as i64), "title": "New", "price": 1, "shelf": shelf(number), "owner": user});
+        Ask::post("/api/Book", &row)
+    };
+    let own = move |number: u64| id(BOOK, number % OWN * (size / OWN));
+    let update = move |number: usize| {
+        Ask::patch(format!("/api/Book/{}", own(any(number, OWN))), &json!({"price": number % 1000}))
+    };
+    let indexed = |name, count, ask| Kind { name, bound: Some(Bound::Logarithmic), count, ask };
+    let scattered = |name, ask| Kind { name, bound: Some(Bound::Scattered), count: READS, ask };
+    let walked = |name, path: &'static str| Kind {
+        name,
+        bound: None,
+        count: SCANS,
+        ask: Box::new(move |_| Ask::get(path.to_owned())),
+    };
+    vec![
+        indexed(
+            "get by id",
+            READS,
+            Box::new(move |n| Ask::get(format!("/api/Book/{}", id(BOOK, any(n, size))))),
+        ),
+        scattered("list of 30, filter and order", Box::new(move |n| of_shelf(n, ""))),
+        scattered("list of 30 with count of 100", Box::new(move |n| of_shelf(n, "&count"))),
+        indexed("the newest 30 of 1,000 of a user", READS, Box::new(move |_| Ask::get(newest.clone()))),
+        scattered("nested, 3 levels, 110 rows", Box::new(nested)),
+        scattered("aggregate of 100", Box::new(sum)),
+        indexed("page of 30 in the middle", READS, Box::new(move |_| Ask::get(deep.to_owned()))),
+        walked("count of all rows", "/api/Book?order=id&limit=30&get=title&count"),
+        walked("filter without an index", "/api/Book?where=price%20==%20-1&order=id&limit=30&get=title"),
+        indexed("create", WRITES, Box::new(create)),
+        indexed("update", WRITES, Box::new(update)),
+        // Each row goes once.
+        indexed("delete", WRITES, Box::new(move |n| Ask::delete(format!("/api/Book/{}", own(n as u64))))),
+    ]
 }
 
 /// The address of a page in the middle of the table, by the order of ids.
@@ -171,28 +214,4 @@ async fn cursor(subject: &mut Subject<'_>, size: u64) -> Result<String> {
     let page = subject.connection.ask(subject.token, &Ask::get(from)).await?.json()?;
     let next = page["next"].as_str().with_context(|| format!("no next page: {page}"))?;
     Ok(format!("{list}&after={}", next.replace('+', "%2B")))
-}
-
-async fn writes(subject: &mut Subject<'_>, size: u64, user: &str) -> Result<Vec<Row>> {
-    let shelves = size / ON_A_SHELF;
-    let log = Some(Bound::Logarithmic);
-    let create = |number: usize| {
-        let id = id(SHELF, any(number, shelves));
-        Ask::post(
-            "/api/Book",
-            &json!({"number": -1 - (number as i64), "title": "New", "price": 1, "shelf": id, "owner": user}),
-        )
-    };
-    let created = subject.measure(WRITES, create).await?;
-    let own = |number: u64| id(BOOK, number % OWN * (size / OWN));
-    let update = |number: usize| {
-        Ask::patch(format!("/api/Book/{}", own(any(number, OWN))), &json!({"price": number % 1000}))
-    };
-    let updated = subject.measure(WRITES, update).await?;
-    // Each row goes once.
-    let delete = |number: usize| Ask::delete(format!("/api/Book/{}", own(number as u64)));
-    let deleted = subject.measure(WRITES, delete).await?;
-    Ok([("create", created), ("update", updated), ("delete", deleted)]
-        .map(|(name, cost)| Row { name, bound: log, cost })
-        .into())
 }

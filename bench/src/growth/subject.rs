@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::connection::{Ask, Connection};
 use crate::data;
 use crate::fit::quantile;
+use crate::postgres::server::all_children_ms;
 use crate::servers::{Server, free_port};
 
 const SECRET: &str = "9fXQ2c7mTz4LrVbN8sKpWd3hYj6GtEaU";
@@ -119,25 +120,7 @@ impl Subject<'_> {
     }
 
     fn cpu_ms(&self) -> Result<f64> {
-        let database = self.postmaster.map_or(Ok(0.0), children_ms)?;
+        let database = self.postmaster.map_or(Ok(0.0), all_children_ms)?;
         Ok(self.server.cpu_ms()? + database)
     }
-}
-
-/// Processor time of a process's children that are there, in milliseconds. The connections of a server stay; a helper that comes and goes
-/// is missed.
-fn children_ms(parent: u32) -> Result<f64> {
-    let mut total_ns = 0.0;
-    for process in fs::read_dir("/proc")? {
-        let folder = process?.path();
-        let Ok(stat) = fs::read_to_string(folder.join("stat")) else { continue };
-        // Behind the name, which may have blanks: the state, then the parent.
-        let of = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
-        if of.and_then(|parent| parent.parse().ok()) != Some(parent) {
-            continue;
-        }
-        let Ok(schedule) = fs::read_to_string(folder.join("schedstat")) else { continue };
-        total_ns += schedule.split_whitespace().next().context("no time")?.parse::<f64>()?;
-    }
-    Ok(total_ns / 1e6)
 }

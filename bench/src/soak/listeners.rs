@@ -1,188 +1,157 @@
-//! Subscribers: some who read at once, some who stall until they are told that they lag, some who leave without a word and come back.
+//! Subscribers: some who read at once, some who stall and are told that they lag, some who stand still until they are cut off, some who
+//! leave without a word and come back.
+//!
+//! What each of them may meet is what the protocol says, and everything else is an error: only those who read nothing for half a minute
+//! are cut off, and all of them hold in the end what a read answers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use futures_util::{SinkExt, StreamExt};
-use serde_json::{Value, json};
-use tokio::net::TcpSocket;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{Bytes, Message, client::IntoClientRequest as _};
+use anyhow::{Result, bail};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval_at, timeout};
 
 use super::Scene;
+use super::listener::Listener;
 use super::load::spawn;
+use super::socket::Heard;
 use crate::live::now_us;
 
 /// How many there are of each kind.
 const ATTENTIVE: usize = 40;
 const SLOW: usize = 6;
+const STILL: usize = 4;
 const RESTLESS: usize = 10;
-/// How long a slow one does not read: more comes then than may wait, and the server has not yet taken it for gone.
-const STALL: Duration = Duration::from_secs(50);
-/// What the system keeps for a slow one, who is to lag because of the server's queue.
-const RECEIVE_BYTES: u32 = 16 << 10;
-/// Between two tokens that an attentive one gives its socket; each is good for longer.
+/// How long a slow one does not read: more comes then than may wait, and nobody is cut off for it.
+const STALL: Duration = Duration::from_secs(15);
+/// How long one stands still: twice as long as the server waits.
+const STAND_STILL: Duration = Duration::from_secs(60);
+/// Between two tokens that an attentive one gives its socket; each is good for a quarter of an hour.
 const TOKEN_EVERY: Duration = Duration::from_secs(300);
 
-type Socket = WebSocketStream<tokio::net::TcpStream>;
+/// What has to have happened for a run to say anything of it.
+pub(super) const EXPECTED: [&str; 4] = ["lagged", "was cut off", "came back", "held what a read answers"];
 
-/// Begins to listen, until the runtime ends.
-pub(super) fn begin(scene: &Arc<Scene>) {
+/// Begins to listen, until the scene is over.
+pub(super) fn begin(scene: &Arc<Scene>) -> Vec<JoinHandle<()>> {
+    let mut all = Vec::new();
     for number in 0..ATTENTIVE {
-        spawn(scene, "an attentive subscriber", move |scene| attentive(scene, number));
+        all.push(spawn(scene, "an attentive subscriber", move |scene| attentive(scene, number)));
     }
     for number in 0..SLOW {
-        spawn(scene, "a slow subscriber", move |scene| slow(scene, number));
+        all.push(spawn(scene, "a slow subscriber", move |scene| slow(scene, number)));
+    }
+    for number in 0..STILL {
+        all.push(spawn(scene, "a subscriber that stands still", move |scene| still(scene, number)));
     }
     for number in 0..RESTLESS {
-        spawn(scene, "a restless subscriber", move |scene| restless(scene, number));
+        all.push(spawn(scene, "a restless subscriber", move |scene| restless(scene, number)));
     }
+    all
 }
 
 /// Reads at once, and stays.
 async fn attentive(scene: Arc<Scene>, number: usize) -> Result<()> {
-    let mut socket = connect(&scene, number).await?;
-    let team = scene.teams[number % scene.teams.len()].clone();
-    subscribe(&mut socket, &json!({"team": team, "get": ["title", "sent"]}), None).await?;
-    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TOKEN_EVERY, TOKEN_EVERY);
+    let mut listener = Listener::to_team(scene.clone(), number).await?;
+    let mut ticks = interval_at(Instant::now() + TOKEN_EVERY, TOKEN_EVERY);
     loop {
         tokio::select! {
-            _ = ticks.tick() => send(&mut socket, &json!({"id": 0, "auth": scene.people.token(number)})).await?,
-            frame = next(&mut socket) => match Heard::of(&frame?)? {
-                Heard::Change { sent: Some(sent), .. } => {
+            _ = ticks.tick() => listener.identify().await?,
+            heard = listener.hear() => {
+                let heard = heard?;
+                if let Some(sent) = heard.sent() {
                     scene.tally.told(now_us().saturating_sub(sent) as f64 / 1000.0);
                 }
-                Heard::Lagged(_) => bail!("lagged"),
-                _ => {}
-            },
+                stayed(&heard)?;
+            }
+            () = scene.over() => return listener.settle().await,
         }
     }
 }
 
-/// Asks for everything and does not read for a while, until it is told where to go on.
+/// Asks for everything and does not read for a while, again and again.
 async fn slow(scene: Arc<Scene>, number: usize) -> Result<()> {
-    let mut since = None;
-    // From now on: the rows that are there already would be megabytes at once, which is not what is looked for.
-    let part = json!({"get": "*", "where": "sent > $begun", "params": {"begun": now_us()}});
+    let mut listener = Listener::to_all(scene.clone(), number).await?;
+    while !scene.is_over() {
+        catch_up(&scene, &mut listener, |heard| match heard {
+            Heard::Gone => bail!("cut off, though it had stalled for {STALL:?} alone"),
+            _ => Ok(()),
+        })
+        .await?;
+        // Whoever is cut off hears so, and comes back with a new one.
+        listener.identify().await.ok();
+        timeout(STALL, scene.over()).await.ok();
+    }
+    listener.settle().await
+}
+
+/// Asks for everything and does not read until it is taken for gone.
+async fn still(scene: Arc<Scene>, number: usize) -> Result<()> {
+    let mut listener = Listener::to_all(scene.clone(), number).await?;
+    while !scene.is_over() {
+        catch_up(&scene, &mut listener, |_| Ok(())).await?;
+        // Whoever is cut off hears so, and comes back with a new one.
+        listener.identify().await.ok();
+        timeout(STAND_STILL, scene.over()).await.ok();
+    }
+    listener.settle().await
+}
+
+/// Listens until it is up to date, comes back where it was cut off, or until the scene is over.
+async fn catch_up(
+    scene: &Scene,
+    listener: &mut Listener,
+    allow: impl Fn(&Heard) -> Result<()>,
+) -> Result<()> {
     loop {
-        let mut socket = connect(&scene, number).await?;
-        subscribe(&mut socket, &part, since.as_deref()).await?;
-        tokio::time::sleep(STALL).await;
-        since = loop {
-            match Heard::of(&next(&mut socket).await?)? {
-                Heard::Lagged(seq) => {
-                    scene.tally.happened("lagged");
-                    break Some(seq);
-                }
-                // The system has kept all of it: it is up to date again.
-                Heard::Change { is_late: false, seq, .. } => break Some(seq),
-                _ => {}
-            }
+        let heard = tokio::select! {
+            heard = listener.hear() => heard?,
+            () = scene.over() => return Ok(()),
         };
+        allow(&heard)?;
+        match heard {
+            Heard::Lagged { .. } => scene.tally.happened("lagged"),
+            Heard::Gone => {
+                scene.tally.happened("was cut off");
+                listener.come_back().await?;
+            }
+            heard if heard.is_fresh() => return Ok(()),
+            _ => {}
+        }
     }
 }
 
 /// Goes away in the middle of things, and comes back for what it has missed.
 async fn restless(scene: Arc<Scene>, number: usize) -> Result<()> {
-    let team = scene.teams[number % scene.teams.len()].clone();
-    let mut since = None;
+    let mut listener = Listener::to_team(scene.clone(), number).await?;
     for turn in 0_u64.. {
-        let mut socket = connect(&scene, number).await?;
-        let part = json!({"team": team, "get": ["title", "sent"]});
-        let mut place = subscribe(&mut socket, &part, since.as_deref()).await?;
+        // The end of the time is no error: what it has heard up to then is kept.
         let stays = Duration::from_secs(3 + (number as u64 + turn) % 10);
-        let reads = async {
-            loop {
-                match Heard::of(&next(&mut socket).await?)? {
-                    Heard::Change { seq, .. } => place = seq,
-                    Heard::Lagged(_) => bail!("lagged"),
-                    Heard::Other => {}
-                }
-            }
-        };
-        // What it has heard up to then is kept; the end of the time is no error.
-        if let Ok(ended) = tokio::time::timeout(stays, reads).await {
-            let _: () = ended?;
+        if let Ok(ended) = timeout(stays, stay(&mut listener)).await {
+            ended?;
         }
-        since = Some(place);
-        scene.tally.happened("came back");
-        drop(socket);
+        if scene.is_over() {
+            break;
+        }
+        listener.leave();
         tokio::time::sleep(Duration::from_millis(500 * (number as u64 % 4))).await;
+        listener.come_back().await?;
+        scene.tally.happened("came back");
     }
-    Ok(())
+    listener.settle().await
 }
 
-/// What a frame says.
-enum Heard {
-    Change {
-        seq: String,
-        /// When the row was sent, in microseconds since 1970, where it says so.
-        sent: Option<u64>,
-        /// Whether it had waited: it is older than a second.
-        is_late: bool,
-    },
-    Lagged(String),
-    Other,
-}
-
-impl Heard {
-    fn of(frame: &Value) -> Result<Heard> {
-        let text = |name: &str| frame[name].as_str().unwrap_or_default().to_owned();
-        if frame["status"].as_u64().is_some_and(|status| status >= 400) {
-            bail!("{frame}");
-        }
-        if frame["lagged"].as_bool() == Some(true) {
-            return Ok(Heard::Lagged(text("since")));
-        }
-        if frame["change"].is_null() {
-            return Ok(Heard::Other);
-        }
-        let sent = frame["row"]["sent"].as_u64();
-        let is_late = sent.is_none_or(|sent| now_us().saturating_sub(sent) > 1_000_000);
-        Ok(Heard::Change { seq: text("seq"), sent, is_late })
-    }
-}
-
-async fn connect(scene: &Scene, number: usize) -> Result<Socket> {
-    let tcp = TcpSocket::new_v4()?;
-    tcp.set_recv_buffer_size(RECEIVE_BYTES)?;
-    let stream = tcp.connect(([127, 0, 0, 1], scene.port).into()).await?;
-    let mut request = format!("ws://127.0.0.1:{}/live", scene.port).into_client_request()?;
-    let bearer = format!("Bearer {}", scene.people.token(number));
-    request.headers_mut().insert("Authorization", bearer.parse()?);
-    Ok(tokio_tungstenite::client_async(request, stream).await?.0)
-}
-
-/// Asks for notes, and waits until the subscription stands; its place. Where the place is too old, it begins anew.
-async fn subscribe(socket: &mut Socket, part: &Value, since: Option<&str>) -> Result<String> {
-    send(socket, &json!({"id": 1, "subscribe": {"Note": part}, "since": since})).await?;
-    let began = Instant::now();
+async fn stay(listener: &mut Listener) -> Result<()> {
     loop {
-        let frame = next(socket).await?;
-        if let Some(place) = frame["ready"].as_str() {
-            return Ok(place.to_owned());
-        }
-        if frame["status"].as_u64().is_some_and(|status| status >= 400) {
-            bail!("{frame}");
-        }
-        if began.elapsed() > Duration::from_secs(30) {
-            bail!("no answer to a subscription");
-        }
+        stayed(&listener.hear().await?)?;
     }
 }
 
-async fn send(socket: &mut Socket, frame: &Value) -> Result<()> {
-    Ok(socket.send(Message::Text(frame.to_string().into())).await?)
-}
-
-async fn next(socket: &mut Socket) -> Result<Value> {
-    loop {
-        match socket.next().await.context("a socket was closed")?? {
-            Message::Text(text) => return Ok(serde_json::from_str(&text)?),
-            Message::Ping(bytes) => socket.send(Message::Pong(Bytes::clone(&bytes))).await?,
-            Message::Close(why) => bail!("a socket was closed: {why:?}"),
-            _ => {}
-        }
+/// Whoever reads at once is neither told that they lag nor cut off.
+fn stayed(heard: &Heard) -> Result<()> {
+    match heard {
+        Heard::Lagged { .. } => bail!("lagged"),
+        Heard::Gone => bail!("cut off"),
+        _ => Ok(()),
     }
 }

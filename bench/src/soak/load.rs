@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use super::{CONNECTIONS, PER_SECOND, Scene, people};
@@ -19,17 +20,23 @@ const BODY_BYTES: usize = 1_200;
 /// Requests before the same kinds come again.
 const ROUND: usize = 20;
 
-/// Begins to ask, until the runtime ends.
-pub(super) fn begin(scene: &Arc<Scene>) {
+/// Begins to ask, until the scene is over.
+pub(super) fn begin(scene: &Arc<Scene>) -> Vec<JoinHandle<()>> {
+    let mut all =
+        vec![spawn(scene, "sign-ins", people::sign_in), spawn(scene, "letters", people::write_letters)];
     for number in 0..CONNECTIONS {
-        spawn(scene, "load", |scene| async move { Somebody::new(scene, number).await?.ask_on().await });
+        let ask = move |scene| async move { Somebody::new(scene, number).await?.ask_on().await };
+        all.push(spawn(scene, "load", ask));
     }
-    spawn(scene, "sign-ins", people::sign_in);
-    spawn(scene, "letters", people::write_letters);
+    all
 }
 
-/// Begins something that goes on until the runtime ends; if it ends before, that is an error.
-pub(super) fn spawn<F>(scene: &Arc<Scene>, name: &'static str, work: impl FnOnce(Arc<Scene>) -> F)
+/// Begins something that goes on until the scene is over; what it fails with is an error.
+pub(super) fn spawn<F>(
+    scene: &Arc<Scene>,
+    name: &'static str,
+    work: impl FnOnce(Arc<Scene>) -> F,
+) -> JoinHandle<()>
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
@@ -38,7 +45,7 @@ where
         if let Err(error) = work.await {
             scene.tally.error(format!("{name} has ended: {error:#}"));
         }
-    });
+    })
 }
 
 /// One who asks.
@@ -62,7 +69,7 @@ impl Somebody {
         tokio::time::sleep(pause.mul_f64(self.number as f64 / CONNECTIONS as f64)).await;
         let mut ticks = tokio::time::interval(pause);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
+        while !self.scene.is_over() {
             ticks.tick().await;
             self.asked += 1;
             // Nobody begins the round at the same place.
@@ -76,6 +83,7 @@ impl Somebody {
                 _ => self.get().await?,
             }
         }
+        Ok(())
     }
 
     /// Mostly another one each time.

@@ -53,6 +53,9 @@ pub(super) async fn sign_in(scene: Arc<Scene>) -> Result<()> {
     let mut ticks = tokio::time::interval(SIGN_IN_EVERY);
     for number in 0.. {
         ticks.tick().await;
+        if scene.is_over() {
+            break;
+        }
         let body = json!({"email": address(number % COUNT), "password": PASSWORD});
         let answer = connection.ask("", &Ask::post("/auth/login", &body).from(place(number))).await?;
         let token = answer.json().and_then(|body| access(&body));
@@ -70,6 +73,9 @@ pub(super) async fn write_letters(scene: Arc<Scene>) -> Result<()> {
     let mut ticks = tokio::time::interval(LETTER_EVERY);
     for number in 0.. {
         ticks.tick().await;
+        if scene.is_over() {
+            break;
+        }
         // To somebody who may not be there, which only the job finds out: an account takes few letters in an hour.
         let body = json!({"email": format!("perhaps{number}@example.com")});
         let ask = Ask::post("/auth/magic/request", &body).from(place(1_000 + number));

@@ -20,6 +20,7 @@ mod observe;
 mod openapi;
 mod options;
 mod parameters;
+mod patience;
 mod problem;
 mod query;
 mod redirect;

@@ -82,6 +82,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a client may take over a request's body.
     pub body_timeout: Duration,
+    /// How long a client may take none of what is sent to it; then its connection is closed.
+    pub send_timeout: Duration,
     /// How long a request may run once it has arrived.
     pub request_timeout: Duration,
     /// How long running requests are waited for after a stop.
@@ -98,6 +100,7 @@ impl Default for Limits {
             body_bytes_in_flight_max: 128 << 20,
             header_bytes_max: 32 << 10,
             header_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(30),

@@ -1,7 +1,7 @@
 //! Connections: accepting them, speaking HTTP on them, ending them.
 //!
-//! HTTP/1.1, over TLS also HTTP/2. A connection that agrees on TLS or sends its headers too slowly, or stands idle too long,
-//! is closed; when all places are taken, further connections wait in the system's backlog, and those of a client that has as many as it
+//! HTTP/1.1, over TLS also HTTP/2. A connection that agrees on TLS or sends its headers too slowly, takes nothing of what is sent to it, or
+//! stands idle too long, is closed; when all places are taken, further connections wait in the system's backlog, and those of a client that has as many as it
 //! may are closed. A stop closes the listener first, lets running requests finish, and ends after a time limit whatever still runs.
 
 use std::io;
@@ -26,6 +26,7 @@ use crate::client::Peer;
 use crate::limits::ByClient;
 use crate::metrics::{self, CONNECTIONS, REFUSED};
 use crate::options::Options;
+use crate::patience::{Patient, bound_unsent};
 use crate::redirect;
 use crate::router::{self, AppService};
 use crate::tls::Agreed;
@@ -185,6 +186,10 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
+        if let Err(error) = bound_unsent(&stream) {
+            tracing::debug!(%error, "no TCP_NOTSENT_LOWAT");
+        }
+        let stream = Patient::new(stream, self.app.options.limits.send_timeout);
         let speaks = self.speaks.clone();
         let stop = self.stop.subscribe();
         let tls = self.app.options.tls.clone();

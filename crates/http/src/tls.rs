@@ -14,6 +14,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::server::Acceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::patience::Patient;
+
 /// The protocols of HTTP as connections agree on them, the better one first.
 pub const HTTP_PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
 const HTTP_2: &[u8] = b"h2";
@@ -48,13 +50,13 @@ impl std::fmt::Debug for Tls {
 
 /// A connection that was agreed on.
 pub(crate) struct Agreed {
-    pub(crate) stream: Box<TlsStream<TcpStream>>,
+    pub(crate) stream: Box<TlsStream<Patient<TcpStream>>>,
     pub(crate) is_http2: bool,
 }
 
 impl Tls {
     /// Agrees with a client on how the connection is encrypted; `None`: there is nothing more to be said on it.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<Option<Agreed>> {
+    pub(crate) async fn accept(&self, stream: Patient<TcpStream>) -> io::Result<Option<Agreed>> {
         let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         let hello = begun.client_hello();
         let hello = Hello {

@@ -2,7 +2,7 @@
 //!
 //! One task for each socket. It reads a frame only while what the client has asked for before does not pile up: requests
 //! under way, subscriptions that wait for their rows, and frames that wait to be sent are bounded, and a client that
-//! does not read is not listened to. It writes within a time limit, so that one that is dead takes no place for long.
+//! does not read is not listened to. One that takes nothing at all loses its connection, and is dead to this as well.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use mainstay_lang::value::Value;
 use mainstay_live::{Closed, Connection, Event, EventKind};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval_at, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval_at, sleep};
 use tower::ServiceExt;
 
 use super::frame::{self, RequestFrame, Said};
@@ -46,8 +46,6 @@ const TOGETHER_MAX: usize = 256;
 /// Bytes read at a time, and gathered before they are sent: a socket keeps that much memory as long as it is open.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 const WRITE_BUFFER_BYTES: usize = 16 << 10;
-/// How long a client may take to accept what is sent.
-const SEND_MAX: Duration = Duration::from_secs(30);
 /// How often a silent client is asked whether it is there, and how long it may stay silent.
 const PING: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(90);
@@ -190,8 +188,8 @@ impl Socket {
             let then = tokio::select! {
                 event = self.connection.next() => match event {
                     Ok(event) => {
-                        let sent = timeout(SEND_MAX, self.send_events(&mut sink, event)).await;
-                        if matches!(sent, Ok(Ok(()))) { Then::Nothing } else { Then::Leave }
+                        let sent = self.send_events(&mut sink, event).await;
+                        if sent.is_ok() { Then::Nothing } else { Then::Leave }
                     }
                     Err(Closed::Session(why)) => Then::Close(CREDENTIALS_ENDED, why),
                     Err(Closed::Stopping) => Then::Close(GOING_AWAY, "The server stops."),
@@ -214,8 +212,8 @@ impl Socket {
                     if listens && heard.elapsed() > SILENCE_MAX {
                         Then::Leave
                     } else {
-                        let sent = timeout(SEND_MAX, sink.send(Message::Ping(Default::default()))).await;
-                        if matches!(sent, Ok(Ok(()))) { Then::Nothing } else { Then::Leave }
+                        let sent = sink.send(Message::Ping(Default::default())).await;
+                        if sent.is_ok() { Then::Nothing } else { Then::Leave }
                     }
                 }
                 () = sleep(until_end.unwrap_or(Duration::MAX)), if until_end.is_some() => {
@@ -226,15 +224,14 @@ impl Socket {
             match then {
                 Then::Nothing => {}
                 Then::Say(text) => {
-                    let sent = timeout(SEND_MAX, sink.send(Message::Text(text.into()))).await;
-                    if !matches!(sent, Ok(Ok(()))) {
+                    if sink.send(Message::Text(text.into())).await.is_err() {
                         return;
                     }
                 }
                 Then::Close(code, reason) => {
                     let close = CloseFrame { code, reason: reason.into() };
                     // A client that does not take it is closed all the same.
-                    timeout(SEND_MAX, sink.send(Message::Close(Some(close)))).await.ok();
+                    sink.send(Message::Close(Some(close))).await.ok();
                     return;
                 }
                 Then::Leave => return,
@@ -257,14 +254,16 @@ impl Socket {
             if !is_known {
                 continue;
             }
-            match event.kind {
+            match &event.kind {
                 EventKind::Ended(_) | EventKind::Lagged { .. } => {
                     self.subscribed.remove(&*event.tag);
                 }
-                EventKind::Change { found: at, .. } => found.push(at),
+                EventKind::Change { found: at, .. } => found.push(*at),
                 EventKind::Ready { .. } => {}
             }
             let text = frame::event(&event, &self.request_id);
+            // The rows of a `ready` may be megabytes, and the client in no hurry.
+            drop(event);
             sink.feed(Message::Text(text.into())).await?;
         }
         sink.flush().await?;

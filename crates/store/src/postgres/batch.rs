@@ -114,7 +114,8 @@ pub(super) async fn run(
     let mut unread = None;
     let result = read_all(begin, &mut waiting, queries, limits, &mut unread).await;
     if result.is_ok() {
-        // It was read only: how its transaction ends does not matter any more.
+        // It was read only: how its transaction ends does not matter to it any more. Where it does not end, whoever comes next on the
+        // connection is told so.
         if let Some(Err(failure)) = end(commit).await {
             tracing::debug!(?failure, "a read was answered, and its transaction not ended");
         }

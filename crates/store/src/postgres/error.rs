@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Gone(StoreError),
     /// A prepared statement does not fit the tables any more.
     Stale(StoreError),
+    /// The connection stands in a transaction that has failed before: nothing can be said of the statement.
+    Torn(StoreError),
 }
 
 impl Failure {
@@ -36,7 +38,8 @@ impl Failure {
             Failure::Refused(error)
             | Failure::Clash(error)
             | Failure::Gone(error)
-            | Failure::Stale(error) => error,
+            | Failure::Stale(error)
+            | Failure::Torn(error) => error,
         }
     }
 }
@@ -121,6 +124,7 @@ fn of_server(error: &DbError) -> Failure {
         SqlState::FEATURE_NOT_SUPPORTED if error.routine() == Some("RevalidateCachedQuery") => {
             return Failure::Stale(StoreError::Other(words));
         }
+        SqlState::IN_FAILED_SQL_TRANSACTION => return Failure::Torn(StoreError::Other(words)),
         // A pooler may hand out a server that has not seen the statement.
         SqlState::INVALID_SQL_STATEMENT_NAME => return Failure::Stale(StoreError::Other(words)),
         SqlState::UNIQUE_VIOLATION | SqlState::EXCLUSION_VIOLATION => StoreError::Unique {

@@ -5,7 +5,8 @@
 //! way of those behind it. So a **watchdog** looks at who is first in each line: one whose deadline has passed or whose
 //! caller has gone is cancelled; one that takes long while others wait is cancelled as well, remembered as long, and
 //! begun again on a connection of its own. A cancel request may reach the server when it has gone on to the next
-//! in line; that one is begun again too, which a read never minds.
+//! in line; that one is begun again too, which a read never minds. When it meets a COMMIT, the transaction stays open and has failed: the
+//! connection is given up, and those who find it so begin again elsewhere.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ const STUCK: Duration = Duration::from_secs(5);
 /// Statements that are known to be long. Forgotten all at once beyond this: they are soon learnt again.
 const LONG_MAX: usize = 1024;
 
-/// How often a read is begun again when its connection was lost or its statements did not fit the tables any more.
+/// How often a read is begun again when its connection was lost, or is of no use, or its statements did not fit the tables any more.
 const ATTEMPTS_MAX: u32 = 2;
 
 /// Both ways of reading.
@@ -211,7 +212,9 @@ impl Readers {
                 }
                 // It was the next in line when a cancel request came for the one before.
                 Err(Failure::Cancelled) if !is_long => is_long = true,
-                Err(Failure::Gone(_) | Failure::Stale(_)) if attempts < ATTEMPTS_MAX => attempts += 1,
+                Err(Failure::Gone(_) | Failure::Stale(_) | Failure::Torn(_)) if attempts < ATTEMPTS_MAX => {
+                    attempts += 1;
+                }
                 Err(failure) => return Err(failure.into_error()),
             }
         }
@@ -251,7 +254,7 @@ impl Readers {
         }
         match &result {
             Ok(_) => count(&self.counters.inline_reads),
-            Err(Failure::Gone(_)) => slot.forget(&shared),
+            Err(Failure::Gone(_) | Failure::Torn(_)) => slot.forget(&shared),
             Err(Failure::Stale(_)) => shared.connection.forget_statements(),
             Err(_) => {}
         }
@@ -274,7 +277,7 @@ impl Readers {
             shared.connection.cancel();
             Err(Failure::Cancelled)
         });
-        if matches!(statements, Err(Failure::Gone(_))) {
+        if matches!(statements, Err(Failure::Gone(_) | Failure::Torn(_))) {
             slot.forget(&shared);
         }
         Ok((shared, statements?))

@@ -258,7 +258,7 @@ impl Session {
                 self.settle();
                 match (failure, at) {
                     (failure @ (Failure::Clash(_) | Failure::Stale(_)), _) => End::Again(failure),
-                    (Failure::Refused(error), Some(at)) => {
+                    (Failure::Refused(error) | Failure::Torn(error), Some(at)) => {
                         End::Error(StoreError::PutOff { at: first + at, error: Box::new(error) })
                     }
                     (failure, _) => End::Error(failure.into_error()),

@@ -365,6 +365,21 @@ async fn a_long_answer_to_an_earlier_statement_does_not_stand_in_the_way() {
     assert_eq!(test.all_numbers().await, [1, 2]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_was_left_behind_on_a_shared_connection_is_no_readers_fault() {
+    let test = TestStore::with(On::Postgres, &[NUMBERS], |options| options.postgres.shared_readers = 1).await;
+    test.write(insert(1)).await.unwrap();
+    let read = |sql: &'static str| test.store.read(vec![ints(sql, vec![])], wide());
+    // What a cancel request leaves that meets a COMMIT: a transaction that has failed and not ended.
+    read("BEGIN").await.unwrap();
+    read("SELECT 1 / 0").await.unwrap_err();
+    let all = (0..8).map(|_| read("SELECT n FROM number"));
+    for answer in futures_util::future::join_all(all).await {
+        let outcomes = answer.unwrap();
+        assert!(matches!(&outcomes[..], [Outcome::Values(rows)] if rows.len() == 1), "{outcomes:?}");
+    }
+}
+
 /// How many transactions of the test's database wait for their next statement.
 fn idle_in_transaction(test: &TestStore) -> String {
     let sql = "SELECT count(*) FROM pg_stat_activity

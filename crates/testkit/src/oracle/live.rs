@@ -62,8 +62,6 @@ pub struct Report {
     pub events: BTreeMap<&'static str, usize>,
     /// Subscriptions that were refused or ended, by key.
     pub ended: BTreeMap<&'static str, usize>,
-    /// Those of them that had been told rows, and ended because it was too long ago that somebody had shown who they are.
-    pub aged: usize,
     /// Reconnections that were told the changes since, and that were told all rows.
     pub resumed: usize,
     /// See `resumed`.
@@ -261,7 +259,6 @@ async fn one_app(on: DatabaseKind, seed: u64, report: &mut Report) -> anyhow::Re
                 *report.events.entry(name).or_default() += count;
             }
             if let Some(key) = told.ended {
-                report.aged += usize::from(key == Key::AuthRecent && told.rows.is_some());
                 *report.ended.entry(key.text()).or_default() += 1;
             }
         }

@@ -1,8 +1,9 @@
 //! Clients that do not read, ask for too much or talk nonsense: they cost the others nothing.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use mainstay_testkit::socket::Socket;
+use mainstay_testkit::socket::{Heard, Socket};
 use serde_json::{Value, json};
 
 use super::{Desk, told};
@@ -36,21 +37,59 @@ async fn who_does_not_read_lags_and_goes_on_from_there() {
         heard += 1;
     };
     assert!(heard < 150, "nobody lagged");
-    // What was missed comes now, from the first to the last, in portions that fit.
+    hear_the_rest(&mut slow, part, since, heard..150).await;
+}
+
+/// Hears what was missed, from the first to the last, in portions that fit.
+async fn hear_the_rest(socket: &mut Socket, part: Value, since: String, rounds: Range<u32>) {
     let mut since = since;
-    while heard < 150 {
-        let ready = slow.subscribe(1, part.clone(), Some(&since)).await;
+    let mut heard = rounds.start;
+    while heard < rounds.end {
+        let ready = socket.subscribe(1, part.clone(), Some(&since)).await;
         assert!(ready.get("rows").is_none(), "{ready}");
-        while heard < 150 {
-            let frame = slow.hear().await;
+        while heard < rounds.end {
+            let frame = socket.hear().await;
             if frame["lagged"] == true {
-                since = frame["since"].as_str().unwrap().to_owned();
+                since = frame["since"].as_str().expect("where to go on").to_owned();
                 break;
             }
-            assert!(told(&frame).1["title"].as_str().unwrap().starts_with(&format!("{heard} ")), "{heard}");
+            let row = told(&frame).1;
+            let title = row["title"].as_str().expect("the row has one");
+            assert!(title.starts_with(&format!("{heard} ")), "{heard}");
             heard += 1;
         }
     }
+}
+
+#[tokio::test]
+async fn who_reads_nothing_is_cut_off_and_goes_on_from_what_was_read() {
+    let patience = Duration::from_millis(200);
+    let desk = Desk::open_with(|options| options.limits.send_timeout = patience).await;
+    let part = json!({"Task": {"get": ["title"]}});
+    let mut still = desk.socket(&desk.users[0]).await;
+    let mut quick = desk.socket(&desk.users[0]).await;
+    let ready = still.subscribe(1, part.clone(), None).await;
+    quick.subscribe(1, part.clone(), None).await;
+    let title = "x".repeat(100_000);
+    let began = Instant::now();
+    let mut rounds = 0;
+    // The first hundred fill what the system keeps for a socket.
+    while rounds < 150 || began.elapsed() < patience * 20 {
+        desk.task(0, &format!("{rounds} {title}")).await;
+        assert!(told(&quick.hear().await).1["title"].as_str().unwrap().starts_with(&format!("{rounds} ")));
+        rounds += 1;
+    }
+    let mut heard = 0;
+    let mut since = ready["ready"].as_str().unwrap().to_owned();
+    while let Heard::Frame(frame) = still.hear_any().await {
+        assert!(frame["lagged"].is_null(), "it is told, so it was not cut off");
+        assert!(told(&frame).1["title"].as_str().unwrap().starts_with(&format!("{heard} ")), "in order");
+        since = frame["seq"].as_str().unwrap().to_owned();
+        heard += 1;
+    }
+    assert!(heard < rounds, "it was told everything");
+    let mut back = desk.socket(&desk.users[0]).await;
+    hear_the_rest(&mut back, part, since, heard..rounds).await;
 }
 
 #[tokio::test]
