@@ -86,7 +86,7 @@ impl<'r> Walk<'r> {
                 b',' => self.at += 1,
                 b'"' => {
                     let name = self.name(path)?;
-                    if !names.add(&name) {
+                    if !names.add(name.clone()) {
                         let message = format!("`{name}` stands twice in one object");
                         return Err(Error::at(Key::Json, join_path(path, &name), "duplicate", message));
                     }
@@ -179,8 +179,8 @@ struct Names<'r> {
 
 impl<'r> Names<'r> {
     /// Takes one more; false: it has been there before.
-    fn add(&mut self, name: &Cow<'r, str>) -> bool {
-        if let (None, Cow::Borrowed(name), true) = (&self.many, name, self.count < COMPARED_MAX) {
+    fn add(&mut self, name: Cow<'r, str>) -> bool {
+        if let (None, Cow::Borrowed(name), true) = (&self.many, &name, self.count < COMPARED_MAX) {
             let is_new = !self.few[..self.count].contains(name);
             self.few[self.count] = name;
             self.count += 1;
@@ -188,6 +188,6 @@ impl<'r> Names<'r> {
         }
         let few = &self.few[..self.count];
         let many = self.many.get_or_insert_with(|| few.iter().map(|name| Cow::Borrowed(*name)).collect());
-        many.insert(name.clone())
+        many.insert(name)
     }
 }
