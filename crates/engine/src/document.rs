@@ -6,18 +6,19 @@
 //! [`Kind::Malformed`](crate::error::Kind) with the path; no input makes it panic or take more than linear memory.
 
 mod keyword;
-mod members;
+mod walk;
 
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Key};
 use crate::part::{Document, Entry, Field, Part, Raw};
 
-use self::members::members_of;
+use self::walk::Walk;
 
 /// JSON values that are nested deeper are refused.
 const NESTING_MAX: usize = 128;
-/// Parts that are nested deeper are refused; each level is read once more than the one around it.
+/// Parts that are nested deeper are refused: each is read by a call within that of the one around it, and what turns out to be no part
+/// is gone past once more.
 const PART_NESTING_MAX: usize = 48;
 
 /// Reads the body of a query: `{"Table": part | [parts]}` or an array of such documents.
@@ -27,12 +28,10 @@ const PART_NESTING_MAX: usize = 48;
 /// that the query language has no meaning for.
 pub fn parse(body: &[u8]) -> Result<Vec<Document>, Error> {
     let body = read_json(body)?;
-    match first_byte(&body) {
-        b'{' => Ok(vec![read_document(&body, "", 0)?]),
-        b'[' => {
-            let read = |(index, item): (usize, &Raw)| read_document(item, &format!("/{index}"), 1);
-            items_of(&body, "")?.iter().enumerate().map(read).collect()
-        }
+    let mut walk = Walk::of(&body);
+    match walk.next_byte() {
+        b'{' => Ok(vec![read_document(&mut walk, "", 0)?]),
+        b'[' => walk.items(|walk, index| read_document(walk, &format!("/{index}"), 1)),
         _ => Err(malformed("", "a query is an object such as {\"Table\": {…}}, or an array of such objects")),
     }
 }
@@ -43,22 +42,20 @@ pub fn parse(body: &[u8]) -> Result<Vec<Document>, Error> {
 /// As [`parse`]; a keyword has no place in a row itself, only in what is nested in it.
 pub fn parse_rows(body: &[u8]) -> Result<(Vec<Part>, bool), Error> {
     let body = read_json(body)?;
-    let read_row = |raw: &Raw, path: &str| {
-        let part = read_part(raw, path, 1)?;
+    let read_row = |walk: &mut Walk<'_>, path: String| {
+        let part = read_part(walk, path, 1)?;
         match part.keywords.first() {
             None => Ok(part),
             Some(word) => {
-                let path = format!("{path}/{word}");
+                let path = join_path(&part.path, word);
                 Err(malformed(&path, format!("`{word}` is a word of the query language, not a column")))
             }
         }
     };
-    match first_byte(&body) {
-        b'{' => Ok((vec![read_row(&body, "")?], false)),
-        b'[' => {
-            let read = |(index, item): (usize, &Raw)| read_row(item, &format!("/{index}"));
-            Ok((items_of(&body, "")?.iter().enumerate().map(read).collect::<Result<_, Error>>()?, true))
-        }
+    let mut walk = Walk::of(&body);
+    match walk.next_byte() {
+        b'{' => Ok((vec![read_row(&mut walk, String::new())?], false)),
+        b'[' => Ok((walk.items(|walk, index| read_row(walk, format!("/{index}")))?, true)),
         _ => Err(malformed("", "must be a row (an object) or an array of rows")),
     }
 }
@@ -74,7 +71,7 @@ pub fn join_path(path: &str, name: &str) -> String {
 
 /// A member of a part, read from JSON that is valid.
 pub(crate) fn field(raw: &Raw, path: &str, name: &str) -> Result<Field, Error> {
-    read_field(raw, &join_path(path, name), 1)
+    read_field(&mut Walk::of(raw), &|| join_path(path, name), 1)
 }
 
 /// UTF-8, of bounded nesting, and one JSON value.
@@ -115,49 +112,49 @@ fn nesting_exceeds(text: &[u8], max: usize) -> bool {
     false
 }
 
-fn read_document(raw: &Raw, path: &str, level: usize) -> Result<Document, Error> {
-    if first_byte(raw) != b'{' {
+fn read_document(walk: &mut Walk<'_>, path: &str, level: usize) -> Result<Document, Error> {
+    if walk.next_byte() != b'{' {
         return Err(malformed(path, "must be an object such as {\"Table\": {…}}"));
     }
-    let read = |(table, raw): (String, Raw)| -> Result<Entry, Error> {
-        let path = join_path(path, &table);
-        let parts = read_parts(&raw, &path, level + 1, Part::default_by_key)?;
-        Ok(Entry { table, parts })
-    };
-    Ok(Document { entries: members_of(raw, path)?.into_iter().map(read).collect::<Result<_, Error>>()? })
+    let mut entries = Vec::new();
+    walk.members(path, |walk, table| {
+        let parts = read_parts(walk, &join_path(path, &table), level + 1, Part::default_by_key)?;
+        entries.push(Entry { table: table.into_owned(), parts });
+        Ok(())
+    })?;
+    Ok(Document { entries })
 }
 
 impl Part {
     /// What a scalar in the place of a part means at the top level: nothing.
-    fn default_by_key(_: &Raw, path: &str) -> Result<Part, Error> {
+    fn default_by_key(_: Raw, path: &str) -> Result<Part, Error> {
         Err(malformed(path, "must be a part (an object) or an array of parts"))
     }
 }
 
 /// A part or an array of parts; `scalar` says what something else is read as.
 fn read_parts(
-    raw: &Raw,
+    walk: &mut Walk<'_>,
     path: &str,
     level: usize,
-    scalar: fn(&Raw, &str) -> Result<Part, Error>,
+    scalar: fn(Raw, &str) -> Result<Part, Error>,
 ) -> Result<Vec<Part>, Error> {
-    let read = |raw: &Raw, path: &str| match first_byte(raw) {
-        b'{' => read_part(raw, path, level),
-        _ => scalar(raw, path),
+    let read = |walk: &mut Walk<'_>, path: String| match walk.next_byte() {
+        b'{' => read_part(walk, path, level),
+        _ => scalar(walk.raw(), &path),
     };
-    if first_byte(raw) != b'[' {
-        return Ok(vec![read(raw, path)?]);
+    if walk.next_byte() != b'[' {
+        return Ok(vec![read(walk, path.to_owned())?]);
     }
-    let items = items_of(raw, path)?;
-    items.iter().enumerate().map(|(index, item)| read(item, &format!("{path}/{index}"))).collect()
+    walk.items(|walk, index| read(walk, format!("{path}/{index}")))
 }
 
 /// A row named by its key alone, under `add` and `remove`.
-fn part_by_key(raw: &Raw, path: &str) -> Result<Part, Error> {
-    match first_byte(raw) {
-        b'"' | b'-' | b'0'..=b'9' => Ok(Part {
+fn part_by_key(raw: Raw, path: &str) -> Result<Part, Error> {
+    match raw.get().as_bytes().first() {
+        Some(b'"' | b'-' | b'0'..=b'9') => Ok(Part {
             path: path.to_owned(),
-            fields: vec![("id".to_owned(), Field::Scalar(raw.clone()))],
+            fields: vec![("id".to_owned(), Field::Scalar(raw))],
             by_key: true,
             ..Part::default()
         }),
@@ -165,58 +162,56 @@ fn part_by_key(raw: &Raw, path: &str) -> Result<Part, Error> {
     }
 }
 
-fn read_part(raw: &Raw, path: &str, level: usize) -> Result<Part, Error> {
-    if first_byte(raw) != b'{' {
-        return Err(malformed(path, "must be an object"));
+fn read_part(walk: &mut Walk<'_>, path: String, level: usize) -> Result<Part, Error> {
+    if walk.next_byte() != b'{' {
+        return Err(malformed(&path, "must be an object"));
     }
     if level > PART_NESTING_MAX {
-        return Err(malformed(path, format!("parts are nested deeper than {PART_NESTING_MAX} levels")));
+        return Err(malformed(&path, format!("parts are nested deeper than {PART_NESTING_MAX} levels")));
     }
-    let mut part = Part { path: path.to_owned(), ..Part::default() };
-    for (name, raw) in members_of(raw, path)? {
-        if !keyword::read(&mut part, &name, &raw, level)? {
-            // Nothing can be wrong with a scalar yet, so its path need not be known.
-            let field = match first_byte(&raw) {
-                b'{' | b'[' => read_field(&raw, &join_path(path, &name), level + 1)?,
-                _ => Field::Scalar(raw),
-            };
-            part.fields.push((name, field));
+    let mut part = Part::default();
+    walk.members(&path, |walk, name| {
+        if !keyword::read((&mut part, &path), &name, walk, level)? {
+            let field = read_field(walk, &|| join_path(&path, &name), level + 1)?;
+            part.fields.push((name.into_owned(), field));
         }
-    }
-    Ok(part)
+        Ok(())
+    })?;
+    Ok(Part { path, ..part })
 }
 
-fn read_fields(raw: &Raw, path: &str, level: usize) -> Result<Vec<(String, Field)>, Error> {
-    let read = |(name, raw): (String, Raw)| {
-        let field = read_field(&raw, &join_path(path, &name), level + 1)?;
-        Ok((name, field))
-    };
-    members_of(raw, path)?.into_iter().map(read).collect()
+fn read_fields(walk: &mut Walk<'_>, path: &str, level: usize) -> Result<Vec<(String, Field)>, Error> {
+    let mut fields = Vec::new();
+    walk.members(path, |walk, name| {
+        let field = read_field(walk, &|| join_path(path, &name), level + 1)?;
+        fields.push((name.into_owned(), field));
+        Ok(())
+    })?;
+    Ok(fields)
 }
 
-fn read_field(raw: &Raw, path: &str, level: usize) -> Result<Field, Error> {
-    match first_byte(raw) {
-        b'{' => Ok(Field::Object(raw.clone(), read_part(raw, path, level).map(Box::new).map_err(Box::new))),
+/// Nothing can be wrong with a scalar yet, so `path` is asked of the others alone.
+fn read_field(walk: &mut Walk<'_>, path: &dyn Fn() -> String, level: usize) -> Result<Field, Error> {
+    match walk.next_byte() {
+        b'{' => {
+            let start = walk.place();
+            let part = read_part(walk, path(), level).map(Box::new).map_err(Box::new);
+            if part.is_err() {
+                walk.past(start);
+            }
+            Ok(Field::Object(walk.raw_from(start), part))
+        }
         b'[' if level > PART_NESTING_MAX => {
-            Err(malformed(path, format!("nested deeper than {PART_NESTING_MAX} levels")))
+            Err(malformed(&path(), format!("nested deeper than {PART_NESTING_MAX} levels")))
         }
         b'[' => {
-            let items = items_of(raw, path)?;
-            let read = |(index, item): (usize, &Raw)| read_field(item, &format!("{path}/{index}"), level + 1);
-            Ok(Field::Array(raw.clone(), items.iter().enumerate().map(read).collect::<Result<_, Error>>()?))
+            let start = walk.place();
+            let items =
+                walk.items(|walk, index| read_field(walk, &|| format!("{}/{index}", path()), level + 1))?;
+            Ok(Field::Array(walk.raw_from(start), items))
         }
-        _ => Ok(Field::Scalar(raw.clone())),
+        _ => Ok(Field::Scalar(walk.raw())),
     }
-}
-
-fn items_of(raw: &Raw, path: &str) -> Result<Vec<Raw>, Error> {
-    let items: Vec<&RawValue> =
-        serde_json::from_str(raw.get()).map_err(|_| malformed(path, "must be an array"))?;
-    Ok(items.into_iter().map(|item| raw.piece(item.get())).collect())
-}
-
-fn first_byte(raw: &Raw) -> u8 {
-    raw.get().bytes().next().unwrap_or(b' ')
 }
 
 fn malformed(path: &str, message: impl Into<String>) -> Error {

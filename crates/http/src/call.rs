@@ -1,9 +1,10 @@
 //! One request behind the way in: what every endpoint is given, and the parts of answers that endpoints share.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{Extensions, HeaderMap, HeaderValue, Method, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, Uri, header};
 use axum::response::Response;
 use mainstay_engine::ctx::Ctx;
 use mainstay_engine::error::{Error, Key};
@@ -13,6 +14,7 @@ use tracing::Instrument as _;
 
 use crate::app::{App, Cached};
 use crate::body;
+use crate::captures::Captures;
 use crate::credentials::Ends;
 use crate::parameters::Parameters;
 
@@ -24,10 +26,9 @@ pub(crate) struct Call {
     pub(crate) app: Arc<App>,
     pub(crate) ctx: Ctx,
     pub(crate) method: Method,
-    pub(crate) path: String,
-    /// Values of the template's `{…}` pieces, decoded, in order.
-    pub(crate) captures: Vec<String>,
-    pub(crate) query: Option<String>,
+    pub(crate) uri: Uri,
+    /// Where the template's `{…}` pieces stand in the path.
+    pub(crate) captures: Captures,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Body,
     /// What the connection knows of the request: the way to another protocol.
@@ -39,7 +40,12 @@ pub(crate) struct Call {
 impl Call {
     /// The query string, in which these names alone are known.
     pub(crate) fn parameters(&self, known: &[&str]) -> Result<Parameters, Error> {
-        Parameters::parse(self.query.as_deref(), known)
+        Parameters::parse(self.uri.query(), known)
+    }
+
+    /// The value of one of the template's `{…}` pieces, decoded.
+    pub(crate) fn capture(&self, index: usize) -> Cow<'_, str> {
+        self.captures.get(self.uri.path(), index)
     }
 
     /// Reads the body, within limits. It can be read once.
@@ -78,12 +84,12 @@ impl Call {
         }
         // The query string shapes the answer (`get`), so it is bound as the body is.
         let mut hash = Sha256::new();
-        hash.update(self.query.as_deref().unwrap_or_default());
+        hash.update(self.uri.query().unwrap_or_default());
         hash.update([0]);
         hash.update(body);
         Ok(Some(Idempotency {
             key: key.to_owned(),
-            target: format!("{} {}", self.method, self.path),
+            target: format!("{} {}", self.method, self.uri.path()),
             body_hash: hash.finalize().into(),
         }))
     }

@@ -3,15 +3,16 @@
 //! Knows how a caller proves who it is; what the caller may do is the engine's business. No header is the anonymous
 //! caller; a header that proves nothing is 401, never anonymous: a client whose token ran out must learn of it.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::{Error, Key};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::authenticate::{Authenticator, Identified, Presented};
 use crate::options::Options;
@@ -147,8 +148,22 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Arc<str> {
     });
     match given {
         Some(text) => Arc::from(text),
-        None => Arc::from(Uuid::now_v7().hyphenated().encode_lower(&mut Uuid::encode_buffer()) as &str),
+        None => Arc::from(new_request_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()) as &str),
     }
+}
+
+/// A UUID of version 7 whose random bits were drawn once for the process and are counted on: it names a request and protects nothing,
+/// and drawing them anew takes longer than all else about the name.
+fn new_request_id() -> Uuid {
+    static DRAWN: LazyLock<u128> = LazyLock::new(|| Uuid::new_v4().as_u128());
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let bits = DRAWN.wrapping_add(u128::from(count)).to_be_bytes();
+    let mut of_place = [0; 10];
+    of_place.copy_from_slice(&bits[6..]);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let millis = u64::try_from(since.as_millis()).unwrap_or_default();
+    Builder::from_unix_timestamp_millis(millis, &of_place).into_uuid()
 }
 
 /// A key written as text, in a path or a token.
@@ -172,6 +187,7 @@ fn refused(words: &str) -> Error {
 mod tests {
     use axum::http::{HeaderMap, HeaderValue};
     use mainstay_lang::types::Type;
+    use uuid::Uuid;
 
     use super::{REQUEST_ID, key_value, request_id};
 
@@ -187,6 +203,20 @@ mod tests {
         check("two words", false);
         check("\"><script>", false);
         check("", false);
+    }
+
+    #[test]
+    fn a_request_without_an_id_is_given_one_of_its_own() {
+        let ids = || (0..1000).map(|_| request_id(&HeaderMap::new())).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(ids)).collect();
+        let mut ids: Vec<_> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+        for id in &ids {
+            let read = Uuid::try_parse(id).unwrap();
+            assert_eq!((read.get_version_num(), read.to_string().as_str()), (7, &**id));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 4000);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod app;
 mod authenticate;
 mod body;
 mod call;
+mod captures;
 mod client;
 mod compress;
 mod credentials;

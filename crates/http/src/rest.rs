@@ -35,7 +35,7 @@ pub(crate) mod update;
 
 /// The table that the path names.
 fn table<'a>(app: &'a Arc<App>, call: &Call) -> Result<&'a Table, Error> {
-    let name = call.captures.first().map_or("", String::as_str);
+    let name = &*call.capture(0);
     let schema = app.schema();
     schema.table_named(name).ok_or_else(|| {
         let near = nearest(name, schema.tables.iter().map(|table| table.name.as_str()));
@@ -53,8 +53,7 @@ fn route_unknown(noun: &str, name: &str, near: Option<&str>) -> Error {
 
 /// The constraint to the row that the path names; a key that none can have is not there.
 fn by_id(schema: &Schema, table: &Table, call: &Call) -> Result<(String, Field), Error> {
-    let text = call.captures.get(1).map_or("", String::as_str);
-    let raw = key_json(schema.key_type(table.id), text).ok_or_else(|| not_found(table))?;
+    let raw = key_json(schema.key_type(table.id), &call.capture(1)).ok_or_else(|| not_found(table))?;
     Ok(("id".to_owned(), Field::Scalar(raw)))
 }
 

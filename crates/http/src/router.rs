@@ -18,7 +18,6 @@ use axum::response::Response;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use mainstay_engine::error::{Error, Key};
-use percent_encoding::percent_decode_str;
 use tower::util::{Either, option_layer};
 use tower::{BoxError, Layer, Service};
 use tower_http::cors::{AllowOrigin, Any, Cors, CorsLayer};
@@ -26,6 +25,7 @@ use tracing::{Instrument, Span};
 
 use crate::app::App;
 use crate::call::Call;
+use crate::captures::Captures;
 use crate::mount::{self, Mounts};
 use crate::observe::{self, Observation};
 use crate::{
@@ -172,9 +172,10 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let (routes, captures) = match self.paths.at(request.uri().path()) {
-            Ok(found) => (*found.value, decoded(found.params.iter().map(|(_, value)| value))),
-            Err(_) => (&[] as &[Route], Some(Vec::new())),
+        let path = request.uri().path();
+        let (routes, captures) = match self.paths.at(path) {
+            Ok(found) => (*found.value, Captures::of(path, found.params.iter().map(|(_, value)| value))),
+            Err(_) => (&[] as &[Route], Some(Captures::default())),
         };
         let app = Arc::clone(&self.app);
         let encodings = request.headers().get_all(header::ACCEPT_ENCODING).iter().cloned().collect();
@@ -185,16 +186,11 @@ where
     }
 }
 
-/// Pieces of a path without their escapes; `None` when one is not UTF-8.
-fn decoded<'p>(pieces: impl Iterator<Item = &'p str>) -> Option<Vec<String>> {
-    pieces.map(|piece| Some(percent_decode_str(piece).decode_utf8().ok()?.into_owned())).collect()
-}
-
 /// One request, from its arrival to its answer.
 async fn handle(
     app: Arc<App>,
     routes: &'static [Route],
-    captures: Option<Vec<String>>,
+    captures: Option<Captures>,
     request: Request,
 ) -> Response {
     let template = routes.first().map_or(NO_ROUTE, |route| route.path);
@@ -219,7 +215,7 @@ async fn handle(
 async fn answer(
     app: &Arc<App>,
     routes: &'static [Route],
-    captures: Option<Vec<String>>,
+    captures: Option<Captures>,
     request: Request,
     observation: &mut Observation,
 ) -> Result<Response, Error> {
@@ -270,9 +266,8 @@ async fn answer(
         app: Arc::clone(app),
         ctx,
         method,
-        path: parts.uri.path().to_owned(),
+        uri: parts.uri,
         captures,
-        query: parts.uri.query().map(str::to_owned),
         headers: parts.headers,
         body,
         extensions: parts.extensions,

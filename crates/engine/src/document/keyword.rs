@@ -2,10 +2,10 @@
 //!
 //! Every one of them is a reserved word of [`mainstay_lang::reserved`], so no column is shadowed.
 
-use super::members::members_of;
-use super::{first_byte, join_path, malformed, part_by_key, read_fields, read_parts};
+use super::walk::Walk;
+use super::{join_path, malformed, part_by_key, read_fields, read_parts};
 use crate::error::Error;
-use crate::part::{Get, Part, Raw};
+use crate::part::{Get, Part};
 
 /// How the value of a keyword is read into a part.
 enum Reading {
@@ -14,7 +14,7 @@ enum Reading {
     Number(fn(&mut Part, u64)),
     Texts(fn(&mut Part, Vec<String>)),
     Parts(fn(&mut Part, Vec<Part>)),
-    Special(fn(&mut Part, &Raw, &str, usize) -> Result<(), Error>),
+    Special(fn(&mut Part, &mut Walk<'_>, &str, usize) -> Result<(), Error>),
 }
 
 /// Every keyword of a part.
@@ -39,19 +39,25 @@ const KEYWORDS: &[(&str, Reading)] = &[
     ("where", Reading::Text(|part, text| part.filter = Some(text))),
 ];
 
-/// Reads a member into the part if its name is a keyword; says whether it is.
-pub(super) fn read(part: &mut Part, name: &str, raw: &Raw, level: usize) -> Result<bool, Error> {
+/// Reads a member of the part at `path` into it if its name is a keyword; says whether it is.
+pub(super) fn read(
+    (part, path): (&mut Part, &str),
+    name: &str,
+    walk: &mut Walk<'_>,
+    level: usize,
+) -> Result<bool, Error> {
     let Ok(index) = KEYWORDS.binary_search_by_key(&name, |(word, _)| word) else { return Ok(false) };
     let (word, reading) = &KEYWORDS[index];
     part.keywords.push(word);
-    let path = join_path(&part.path, word);
+    let path = || join_path(path, word);
+    let wrong = |words: &'static str| malformed(&path(), words);
     match reading {
-        Reading::Flag(put) => put(part, read_flag(raw, &path)?),
-        Reading::Text(put) => put(part, read_text(raw, &path)?),
-        Reading::Number(put) => put(part, read_number(raw, &path)?),
-        Reading::Texts(put) => put(part, read_texts(raw, &path)?),
-        Reading::Parts(put) => put(part, read_parts(raw, &path, level + 1, part_by_key)?),
-        Reading::Special(read) => read(part, raw, &path, level)?,
+        Reading::Flag(put) => put(part, read_flag(walk.value()).map_err(wrong)?),
+        Reading::Text(put) => put(part, read_text(walk.value()).map_err(wrong)?),
+        Reading::Number(put) => put(part, read_number(walk.value()).map_err(wrong)?),
+        Reading::Texts(put) => put(part, read_texts(walk.value()).map_err(wrong)?),
+        Reading::Parts(put) => put(part, read_parts(walk, &path(), level + 1, part_by_key)?),
+        Reading::Special(read) => read(part, walk, &path(), level)?,
     }
     Ok(true)
 }
@@ -60,60 +66,62 @@ fn get_of(name: String) -> Get {
     if name == "*" { Get::All } else { Get::Member(name, Vec::new()) }
 }
 
-fn read_flag(raw: &Raw, path: &str) -> Result<bool, Error> {
-    match raw.get() {
+fn read_flag(value: &str) -> Result<bool, &'static str> {
+    match value {
         "true" => Ok(true),
         "false" => Ok(false),
-        _ => Err(malformed(path, "must be true or false")),
+        _ => Err("must be true or false"),
     }
 }
 
-fn read_text(raw: &Raw, path: &str) -> Result<String, Error> {
-    serde_json::from_str(raw.get()).map_err(|_| malformed(path, "must be a string"))
+fn read_text(value: &str) -> Result<String, &'static str> {
+    serde_json::from_str(value).map_err(|_| "must be a string")
 }
 
-fn read_number(raw: &Raw, path: &str) -> Result<u64, Error> {
+fn read_number(value: &str) -> Result<u64, &'static str> {
     // The database's integers are signed.
-    let number: Option<i64> = serde_json::from_str(raw.get()).ok();
-    number
-        .and_then(|number| u64::try_from(number).ok())
-        .ok_or_else(|| malformed(path, "must be a whole number that is not negative"))
+    let number: Option<i64> = serde_json::from_str(value).ok();
+    number.and_then(|number| u64::try_from(number).ok()).ok_or("must be a whole number that is not negative")
 }
 
-fn read_texts(raw: &Raw, path: &str) -> Result<Vec<String>, Error> {
-    let wrong = "must be a string or an array of strings";
-    match first_byte(raw) {
-        b'"' => Ok(vec![read_text(raw, path)?]),
-        b'[' => serde_json::from_str(raw.get()).map_err(|_| malformed(path, wrong)),
-        _ => Err(malformed(path, wrong)),
+fn read_texts(value: &str) -> Result<Vec<String>, &'static str> {
+    match value.as_bytes().first() {
+        Some(b'"') => Ok(vec![read_text(value)?]),
+        _ => serde_json::from_str(value).map_err(|_| "must be a string or an array of strings"),
     }
 }
 
 /// `null` is what `next` says behind the last page, and may be sent back.
-fn read_after(part: &mut Part, raw: &Raw, path: &str, _: usize) -> Result<(), Error> {
-    part.after = if raw.get() == "null" { None } else { Some(read_text(raw, path)?) };
+fn read_after(part: &mut Part, walk: &mut Walk<'_>, path: &str, _: usize) -> Result<(), Error> {
+    let value = walk.value();
+    if value != "null" {
+        part.after = Some(read_text(value).map_err(|words| malformed(path, words))?);
+    }
     Ok(())
 }
 
-fn read_aggregate(part: &mut Part, raw: &Raw, path: &str, _: usize) -> Result<(), Error> {
+fn read_aggregate(part: &mut Part, walk: &mut Walk<'_>, path: &str, _: usize) -> Result<(), Error> {
     let wrong = "must be an object such as {\"total\": \"sum(price)\"}";
-    if first_byte(raw) != b'{' {
+    if walk.next_byte() != b'{' {
         return Err(malformed(path, wrong));
     }
-    for (name, raw) in members_of(raw, path)? {
-        let text = read_text(&raw, &join_path(path, &name))?;
-        part.aggregate.push((name, text));
-    }
+    walk.members(path, |walk, name| {
+        let text = read_text(walk.value()).map_err(|words| malformed(&join_path(path, &name), words))?;
+        part.aggregate.push((name.into_owned(), text));
+        Ok(())
+    })?;
     if part.aggregate.is_empty() { Err(malformed(path, wrong)) } else { Ok(()) }
 }
 
-fn read_params(part: &mut Part, raw: &Raw, path: &str, _: usize) -> Result<(), Error> {
-    part.params = members_of(raw, path)?;
-    Ok(())
+fn read_params(part: &mut Part, walk: &mut Walk<'_>, path: &str, _: usize) -> Result<(), Error> {
+    walk.members(path, |walk, name| {
+        part.params.push((name.into_owned(), walk.raw()));
+        Ok(())
+    })
 }
 
-fn read_set(part: &mut Part, raw: &Raw, path: &str, level: usize) -> Result<(), Error> {
-    part.set = Some(read_fields(raw, path, level)?);
+fn read_set(part: &mut Part, walk: &mut Walk<'_>, path: &str, level: usize) -> Result<(), Error> {
+    part.set = Some(read_fields(walk, path, level)?);
     Ok(())
 }
 

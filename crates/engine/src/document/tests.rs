@@ -81,10 +81,35 @@ fn forms_that_are_refused() {
         ),
         (br#"{"A": "x"}"#, "query.malformed /A: must be a part (an object) or an array of parts"),
         (br#"[[]]"#, "query.malformed /0: must be an object such as {\"Table\": {\u{2026}}}"),
+        (br#"{"A": {"\ud800": 1}}"#, "json.malformed /A: unexpected end of hex escape at line 1 column 8"),
+        (br#"{"A": {"x": 1, "\u0078": 2}}"#, "json.malformed /A/x: `x` stands twice in one object"),
+        (br#"{"A": {"\u0078": 1, "x": 2}}"#, "json.malformed /A/x: `x` stands twice in one object"),
         (br#"{"a/b~c": 1}"#, "query.malformed /a~1b~0c: must be a part (an object) or an array of parts"),
     ] {
         assert_eq!(refused(body), expected, "{}", String::from_utf8_lossy(body));
     }
+}
+
+#[test]
+fn a_member_that_stands_twice_is_found_among_many() {
+    let members = (0..40).map(|at| format!("\"c{at}\": {at}"));
+    for twin in [3, 15, 16, 30] {
+        let body = members.clone().chain([format!("\"c{twin}\": 0")]).collect::<Vec<_>>().join(",");
+        let expected = format!("json.malformed /A/c{twin}: `c{twin}` stands twice in one object");
+        assert_eq!(refused(format!("{{\"A\": {{{body}}}}}").as_bytes()), expected);
+    }
+    let body = members.collect::<Vec<_>>().join(" ,\n");
+    let documents = parse(format!("{{\"A\":\t{{{body}}}}}").as_bytes()).unwrap();
+    assert_eq!(documents[0].entries[0].parts[0].fields.len(), 40);
+}
+
+#[test]
+fn what_is_no_part_ends_where_its_bracket_does() {
+    let body = br#"{"A": {"data": {"a": [{"get": {"}": "]\"}"}}, 2], "limit": {"b": []}} , "n": -1.5e3 }}"#;
+    let part = &parse(body).unwrap()[0].entries[0].parts[0];
+    assert_eq!(part.fields[0].1.raw(), r#"{"a": [{"get": {"}": "]\"}"}}, 2], "limit": {"b": []}}"#);
+    assert_eq!(part.fields[0].1.part().unwrap_err().errors[0].path, "/A/data/limit");
+    assert_eq!(part.fields[1].1.raw(), "-1.5e3");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
         limit: parameters.number("limit")?,
         after: parameters.text("after")?.map(str::to_owned),
     };
-    let key = call.captures.get(1).and_then(|text| key_value(app.schema().key_type(table.id), text));
+    let key = key_value(app.schema().key_type(table.id), &call.capture(1));
     let key = key.ok_or_else(|| not_found(table))?;
     let versions = app.engine.history(&call.ctx, table.id, &key, &page).await?;
     let versions = versions.ok_or_else(|| not_found(table))?;

@@ -32,7 +32,7 @@ async fn run(call: Call, place: impl FnOnce(&mut Part, Part)) -> Result<Response
     let table = table(&app, &call)?;
     let explain = call.explain(&call.parameters(&["explain"])?)?;
     let relation = relation(table, &call)?;
-    let target = call.captures.get(3).map_or("", String::as_str);
+    let target = &*call.capture(3);
     // A key that no row can have is refused as an unknown one is.
     let key = key_json(app.schema().key_type(relation.target), target).ok_or_else(|| {
         Error::new(Key::RelationRefused, format!("`{}` has no such row for you.", relation.name))
@@ -53,7 +53,7 @@ async fn run(call: Call, place: impl FnOnce(&mut Part, Part)) -> Result<Response
 }
 
 fn relation<'a>(table: &'a Table, call: &Call) -> Result<&'a Relation, Error> {
-    let name = call.captures.get(2).map_or("", String::as_str);
+    let name = &*call.capture(2);
     table.relation_named(name).ok_or_else(|| {
         let near = nearest(name, table.relations.iter().map(|relation| relation.name.as_str()));
         route_unknown("to-many relation", name, near)
