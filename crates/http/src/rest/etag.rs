@@ -104,7 +104,7 @@ impl ColumnsShown {
     }
 }
 
-/// Another number for each, in which every bit depends on all: the finalizer of MurmurHash3.
+/// Another number for each, in which every bit depends on all: the finalizer of `MurmurHash3`.
 fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let number = (number ^ (number >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
