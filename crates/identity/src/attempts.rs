@@ -48,7 +48,7 @@ impl Counted {
     pub(crate) async fn check(&self, desk: &Desk) -> Result<(), Error> {
         for row in self.rows(desk).await?.iter().filter(|row| is_recent(row, desk.now())) {
             let until = until(failures(row), time(row, "last").unwrap_or(Timestamp(0)));
-            if until > desk.now() {
+            if let Some(until) = until.filter(|until| *until > desk.now()) {
                 let seconds = (until.0 - desk.now().0 + 999_999) / 1_000_000;
                 return Err(throttled(u32::try_from(seconds).unwrap_or(1)));
             }
@@ -110,13 +110,13 @@ fn failed(now: Timestamp, known: Option<&Row>, id: &str) -> Json {
     }
 }
 
-/// Until when attempts are refused.
-fn until(failures: i64, last: Timestamp) -> Timestamp {
+/// Until when attempts are refused; none are for a few failures, the last of which may be one of a request that began after this one.
+fn until(failures: i64, last: Timestamp) -> Option<Timestamp> {
     if failures <= FREE {
-        return last;
+        return None;
     }
     let doubled = u32::try_from(failures - FREE - 1).unwrap_or(u32::MAX).min(16);
-    later(last, (PAUSE * 2u32.pow(doubled)).min(PAUSE_MAX))
+    Some(later(last, (PAUSE * 2u32.pow(doubled)).min(PAUSE_MAX)))
 }
 
 fn throttled(seconds: u32) -> Error {
@@ -134,10 +134,11 @@ mod tests {
     #[test]
     fn pauses_begin_with_the_tenth_failure_and_double_up_to_a_quarter_of_an_hour() {
         let check = |failures: i64, seconds: i64| {
-            assert_eq!(until(failures, Timestamp(0)).0, seconds * 1_000_000, "{failures}");
+            let until = until(failures, Timestamp(0)).map(|until| until.0);
+            assert_eq!(until, Some(seconds * 1_000_000), "{failures}");
         };
-        check(0, 0);
-        check(9, 0);
+        assert_eq!(until(0, Timestamp(7)), None);
+        assert_eq!(until(9, Timestamp(7)), None);
         check(10, 15);
         check(11, 30);
         check(15, 480);
