@@ -70,7 +70,8 @@ impl<'r> Walk<'r> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
-    /// Enters an object and calls `read` at the value of each member, which it has to go past. A member that stands twice is refused.
+    /// Enters an object and calls `read` at the value of each member, which it has to go past. A member that stands twice is refused,
+    /// before whatever is wrong with the value of another: a text that can be understood in two ways is not looked into.
     pub(super) fn members(
         &mut self,
         path: &str,
@@ -81,6 +82,7 @@ impl<'r> Walk<'r> {
         }
         self.at += 1;
         let mut names = Names::default();
+        let mut refused = None;
         loop {
             match self.next_byte() {
                 b',' => self.at += 1,
@@ -93,13 +95,19 @@ impl<'r> Walk<'r> {
                     self.next_byte();
                     // The colon.
                     self.at += 1;
-                    read(self, name)?;
+                    let start = self.place();
+                    if refused.is_none() {
+                        refused = read(self, name).err();
+                    }
+                    if refused.is_some() {
+                        self.past(start);
+                    }
                 }
                 _ => break,
             }
         }
         self.at += 1;
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 
     /// Enters an array and calls `read` at each item, which it has to go past.
