@@ -143,7 +143,8 @@ pub(crate) fn limits(config: &Config) -> Limits {
 pub(crate) fn store_options(folder: &Path, config: &Config, exclusive: bool) -> Result<StoreOptions> {
     let url = database_url(folder, config)?;
     let synchronous = if config.synchronous_full { Synchronous::Full } else { Synchronous::Normal };
-    let mut options = StoreOptions { synchronous, exclusive, ..StoreOptions::new(url) };
+    let mmap_bytes = config.mmap_bytes;
+    let mut options = StoreOptions { synchronous, exclusive, mmap_bytes, ..StoreOptions::new(url) };
     if config.readers > 0 {
         options.readers = config.readers;
     }

@@ -113,6 +113,8 @@ pub struct StoreOptions {
     pub statements_max: usize,
     /// Pages of the database that each connection keeps, in bytes.
     pub page_cache_bytes: u64,
+    /// How much of a SQLite file is mapped into memory, in bytes.
+    pub mmap_bytes: u64,
     /// Writes, and long reads, that may wait; one more is refused as busy.
     pub queue_max: usize,
     /// Virtual-machine instructions that a read may take on the thread of its caller.
@@ -173,6 +175,7 @@ impl StoreOptions {
             readers: available_parallelism().map_or(2, usize::from).clamp(2, 16),
             statements_max: 512,
             page_cache_bytes: 4 << 20,
+            mmap_bytes: 0,
             queue_max: 4096,
             inline_steps_max: 50_000,
             postgres: PostgresOptions::default(),

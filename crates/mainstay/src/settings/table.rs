@@ -86,6 +86,19 @@ const OWN: &[Setting] = &[
         },
     },
     Setting {
+        name: "database.mmap",
+        flag: "database-mmap",
+        placeholder: "BYTES",
+        default: "0",
+        help: "SQLite: so much of the file is mapped into memory, where reads need not copy it. It counts as memory of the process, \
+               once for each connection, and a fault of the disk is then the end of the process instead of an error.",
+        secret: false,
+        apply: |config, text| {
+            config.mmap_bytes = bytes(text)?;
+            Ok(())
+        },
+    },
+    Setting {
         name: "database.readers",
         flag: "database-readers",
         placeholder: "N",

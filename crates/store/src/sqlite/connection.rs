@@ -137,12 +137,14 @@ fn prepare(session: &mut Session, options: &StoreOptions) -> rusqlite::Result<()
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, bytes_max)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.set_prepared_statement_cache_capacity(options.statements_max);
-    // The file is not mapped into memory, which would save copies: a fault of the disk would be the process's end instead of an error, and
-    // what is mapped counts as memory of the process.
+    // Mapping the file saves copies. It is left to whoever asks for it: a fault of the disk is then the process's end instead of an error,
+    // and what is mapped counts as memory of the process.
     connection.execute_batch(&format!(
         "PRAGMA cache_size = -{};
+         PRAGMA mmap_size = {};
          PRAGMA temp_store = MEMORY;",
-        options.page_cache_bytes / 1024
+        options.page_cache_bytes / 1024,
+        options.mmap_bytes
     ))?;
     functions::register(connection, &session.meter)
 }

@@ -167,7 +167,8 @@ impl Filler {
         let lock = FolderLock::take(&path)?;
         // What a power cut could take is copied again: how far it came stands in the same transactions.
         let synchronous = Synchronous::Normal;
-        let options = StoreOptions { synchronous, ..options.clone() };
+        // A file that grows is not worth mapping.
+        let options = StoreOptions { synchronous, mmap_bytes: 0, ..options.clone() };
         let session = Session::open_writer(&path, &options)?;
         session.execute("PRAGMA foreign_keys = OFF")?;
         // What is sorted for an index would otherwise stand in memory.
