@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,14 @@ pub(crate) fn mainstay_with(data: &Data, settings: &[&str]) -> Result<Server> {
         command.env("MAINSTAY_DATABASE", database);
     }
     Server::start(command, port)
+}
+
+/// The same app in another folder, with a copy of its embedded database, while no server has it.
+pub(crate) fn app_copy(data: &Data, app: PathBuf) -> Result<Data> {
+    fs::create_dir_all(app.join("data"))?;
+    fs::copy(data.app.join("bench.stay"), app.join("bench.stay"))?;
+    database_copy(data, &app.join("data"), "mainstay.db")?;
+    Ok(Data { app, ..data.clone() })
 }
 
 /// The hand-written handler on a copy of the same database.

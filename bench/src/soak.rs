@@ -2,8 +2,8 @@
 //! go. What it looks for is what grows: memory by the second, the slowest requests by the minute, and any error at all.
 //!
 //! The rows that there are stay about as many: whoever writes also deletes. The change log is kept for ten minutes, so that forgetting it is
-//! part of what is measured. An embedded database is made larger than what is mapped of it before it begins: otherwise pages beyond the
-//! mapping, which every connection keeps some of, would only come when the log has grown, and look like a leak.
+//! part of what is measured. An embedded database is made larger than what connections keep of it before it begins: otherwise their caches
+//! would fill as the log grows, and look like a leak.
 
 mod listener;
 mod listeners;
@@ -76,8 +76,8 @@ const PER_SECOND: f64 = 250.0;
 const CONNECTIONS: usize = 32;
 /// Teams, between which notes are spread.
 const TEAMS: usize = 20;
-/// Rows of a page each that nobody asks for: more than the 256 MiB that are mapped.
-const ARCHIVED: usize = 70_000;
+/// Rows of a page each that nobody asks for: more than the 4 MiB that each connection keeps.
+const ARCHIVED: usize = 20_000;
 /// The name of the database on PostgreSQL.
 const DATABASE: &str = "soak";
 /// How long everybody may take to come to an end: those who stand still do so for a minute.
@@ -184,7 +184,7 @@ fn start(folder: &Path, postgres: Option<&Postgres>) -> Result<Server> {
     Server::start(command, port)
 }
 
-/// Makes an embedded database larger than what is mapped of it.
+/// Makes an embedded database larger than what connections keep of it.
 fn archive(database: &Path) -> Result<()> {
     let connection = rusqlite::Connection::open(database)?;
     connection.execute_batch(&format!(

@@ -23,9 +23,9 @@ pub(crate) enum Bound {
 
 impl Bound {
     /// The steepest power that passes, with what a measurement varies by. A logarithm's own is 0.14 at most from a thousand on. Rows that
-    /// lie scattered cost a page each: once the database is larger than what is mapped of it, that page is asked of the system, and a hundred
-    /// of them cost three times as much from one size to one ten times as large, which is 0.48. That step comes once; what looks at all rows
-    /// grows ten times.
+    /// lie scattered cost a page each: once the database is larger than what memory has of it, that page is asked of the system, and a
+    /// hundred of them cost three times as much from one size to one ten times as large, which is 0.48. That step comes once; what looks
+    /// at all rows grows ten times.
     fn power_max(self) -> f64 {
         match self {
             Bound::Flat => 0.2,

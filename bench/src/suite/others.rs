@@ -42,29 +42,30 @@ pub(super) fn ceilings(server: &Rc<Server>, seconds: u32) -> Vec<Work> {
 
 /// Creates over HTTP beside a loop in this process that commits groups of the same statements.
 pub(super) fn raw(
-    ours: &[(u32, Request, Rc<Server>)],
+    served: &[(&'static str, Request, Rc<Server>)],
     data: &Data,
     database: &str,
     seconds: u32,
 ) -> Vec<Work> {
-    let work = |(connections, request, server): &(u32, Request, Rc<Server>)| Work {
-        name: "create under a rule, beside a raw SQLite loop".to_owned(),
-        on: "SQLite",
-        connections: Some(*connections),
-        unit: "rows/s",
-        sides: vec![
-            Side {
-                system: "Mainstay",
-                work: Box::new(request.clone().connections(*connections)),
-                server: Some(server.clone()),
-            },
-            side("raw SQLite loop", RawLoop::new(database, &data.user, *connections)),
-        ],
-        without: BTreeMap::new(),
-        targets: vec![beside("raw SQLite loop", 0.7)],
-        seconds,
+    let work = |connections| {
+        let side_of = |(system, request, server): &(&'static str, Request, Rc<Server>)| Side {
+            system,
+            work: Box::new(request.clone().connections(connections)),
+            server: Some(server.clone()),
+        };
+        let alone = side("raw SQLite loop", RawLoop::new(database, &data.user, connections));
+        Work {
+            name: "create under a rule, beside a raw SQLite loop".to_owned(),
+            on: "SQLite",
+            connections: Some(connections),
+            unit: "rows/s",
+            sides: served.iter().map(side_of).chain([alone]).collect(),
+            without: BTreeMap::new(),
+            targets: vec![beside("raw SQLite loop", 0.7)],
+            seconds,
+        }
     };
-    ours.iter().map(work).collect()
+    vec![work(32), work(256)]
 }
 
 /// A hundred writes that a thousand subscribers are told of.
