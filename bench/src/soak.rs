@@ -76,7 +76,7 @@ const PER_SECOND: f64 = 250.0;
 const CONNECTIONS: usize = 32;
 /// Teams, between which notes are spread.
 const TEAMS: usize = 20;
-/// Rows of a page each that nobody asks for: more than the 4 MiB that each connection keeps.
+/// Rows of a page each that nobody asks for: more than the 2 MiB that each connection keeps.
 const ARCHIVED: usize = 20_000;
 /// The name of the database on PostgreSQL.
 const DATABASE: &str = "soak";

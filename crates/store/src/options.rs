@@ -174,7 +174,7 @@ impl StoreOptions {
             synchronous: Synchronous::Full,
             readers: available_parallelism().map_or(2, usize::from).clamp(2, 16),
             statements_max: 512,
-            page_cache_bytes: 4 << 20,
+            page_cache_bytes: 2 << 20,
             mmap_bytes: 0,
             queue_max: 4096,
             inline_steps_max: 50_000,
