@@ -255,16 +255,22 @@ async fn flood(server: &Server, token: &str, item: &str) -> Result<()> {
     let port = server.port;
     let idle = joined(reads(port, token, item, 1000))?;
     let spinning = reads_beside_spinning(port, token, item)?;
+    let at_once = async |body: fn(usize) -> Value| {
+        let asked = join_all((0..FLOOD).map(|number| async move {
+            ask(port, "POST", "/auth/login", ("", 50_000 + number), &body(number))
+                .await
+                .map(|answer| answer.status)
+        }));
+        // For as long as hashes are made.
+        let watched = reads(port, token, item, 1000);
+        let statuses = asked.await;
+        let memory = server.memory_mib()?;
+        anyhow::Ok((statuses, joined(watched)?, memory))
+    };
+    let (_, refused, _) = at_once(|_| json!({})).await?;
     let before = server.memory_mib()?;
-    let sign_ins = join_all((0..FLOOD).map(|number| async move {
-        let body = json!({"email": account(number % ACCOUNTS), "password": PASSWORD});
-        ask(port, "POST", "/auth/login", ("", 50_000 + number), &body).await.map(|answer| answer.status)
-    }));
-    // For as long as hashes are made.
-    let watched = reads(port, token, item, 1000);
-    let statuses = sign_ins.await;
-    let memory = server.memory_mib()?;
-    let busy = joined(watched)?;
+    let (statuses, busy, memory) =
+        at_once(|number| json!({"email": account(number % ACCOUNTS), "password": PASSWORD})).await?;
     let count = |wanted: u16| {
         statuses.iter().filter(|status| matches!(status, Ok(status) if *status == wanted)).count()
     };
@@ -276,6 +282,10 @@ async fn flood(server: &Server, token: &str, item: &str) -> Result<()> {
     println!(
         "  beside a process of the lowest priority that spins, instead: {spinning:.2} ms, {:.2} of idle",
         spinning / idle
+    );
+    println!(
+        "  beside as many requests that are refused at sight, instead: {refused:.2} ms, {:.2} of idle",
+        refused / idle
     );
     println!("  memory: {before:.1} MiB before, {memory:.1} MiB meanwhile");
     Ok(())

@@ -53,6 +53,7 @@ pub(crate) struct LogStatements {
     retentions: Vec<prune::Retention>,
     pub(crate) position: Arc<Statement>,
     pub(crate) tail: Arc<Statement>,
+    pub(crate) tail_next: Arc<Statement>,
 }
 
 impl LogStatements {
@@ -65,6 +66,7 @@ impl LogStatements {
             retentions: prune::retentions(schema, dialect),
             position: Arc::new(system::change_position(schema, dialect)),
             tail: Arc::new(system::change_tail(schema, dialect)),
+            tail_next: Arc::new(system::change_tail_next(schema, dialect)),
         }
     }
 }

@@ -100,8 +100,8 @@ impl Engine {
         position(outcomes.into_iter().next())
     }
 
-    /// At most `count` lines between two positions (the second one absent: now), of those with a number greater than
-    /// `behind`.
+    /// At most `count` lines between two positions (the second one absent: now), of those with a number greater than `behind`: 0, or
+    /// what the lines before had as [`more`](Tail::more).
     ///
     /// # Errors
     /// When the database cannot be read.
@@ -114,8 +114,16 @@ impl Engine {
     ) -> Result<Tail, Error> {
         let text = |position: &Position| Value::Text(position.text().to_owned());
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let values = vec![text(from), to.map_or(Value::Null, text), Value::Int(behind), Value::Int(count)];
-        let tail = Query { statement: self.log.tail.clone(), values };
+        let mut values = vec![text(from), to.map_or(Value::Null, text)];
+        let statement = match behind {
+            0 => &self.log.tail,
+            _ => {
+                values.push(Value::Int(behind));
+                &self.log.tail_next
+            }
+        };
+        values.push(Value::Int(count));
+        let tail = Query { statement: statement.clone(), values };
         let mut outcomes = self.store.read(vec![self.position_query(), tail], limits()).await?.into_iter();
         let now = position(outcomes.next())?;
         let Some(Outcome::Values(rows)) = outcomes.next() else {

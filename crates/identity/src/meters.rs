@@ -45,9 +45,13 @@ pub(crate) fn hash_waits_no_more() {
     metrics::gauge!("mainstay_identity_password_queue").decrement(1.0);
 }
 
-/// A hash was made, after so long a wait.
-pub(crate) fn hashed(waited: Duration, took: Duration) {
+/// Somebody has begun with a hash, after so long a wait.
+pub(crate) fn hash_begun(waited: Duration) {
     metrics::histogram!("mainstay_identity_password_wait_seconds").record(waited.as_secs_f64());
+}
+
+/// A hash was made.
+pub(crate) fn hashed(took: Duration) {
     metrics::histogram!("mainstay_identity_password_seconds").record(took.as_secs_f64());
 }
 

@@ -8,7 +8,7 @@ mod threads;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
@@ -17,7 +17,7 @@ use mainstay_engine::error::{Error, FieldError, Key};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use self::threads::{Full, Queue, Work};
+use self::threads::{Full, Place, Queue, Work};
 use crate::meters;
 use crate::options::PasswordOptions;
 
@@ -45,31 +45,45 @@ struct Hashing {
 }
 
 impl Hashing {
-    fn begin(&self) {
-        if self.waits.swap(false, Ordering::AcqRel) {
+    /// Whether it waited until now.
+    fn waits_no_more(&self) -> bool {
+        let waited = self.waits.swap(false, Ordering::AcqRel);
+        if waited {
             meters::hash_waits_no_more();
         }
+        waited
     }
 }
 
 impl Drop for Hashing {
     fn drop(&mut self) {
-        self.begin();
+        self.waits_no_more();
     }
 }
 
 type Answer = oneshot::Sender<Result<Hashed, argon2::password_hash::Error>>;
 
 impl Work for Hashing {
+    type Done = (Result<Hashed, argon2::password_hash::Error>, Duration);
+
     fn is_over(&self) -> bool {
         self.answer.lock().as_ref().is_none_or(Answer::is_closed)
     }
 
-    fn run(&self) {
-        self.begin();
+    fn begin(&self) {
+        if self.waits_no_more() {
+            meters::hash_begun(self.asked.elapsed());
+        }
+    }
+
+    fn run(&self) -> Self::Done {
         let begun = Instant::now();
         let hashed = hashed(&self.argon2, &self.password, self.hash.as_deref());
-        meters::hashed(begun.duration_since(self.asked), begun.elapsed());
+        (hashed, begun.elapsed())
+    }
+
+    fn finish(&self, (hashed, took): Self::Done) {
+        meters::hashed(took);
         if let Some(answer) = self.answer.lock().take() {
             // Whoever asked may have gone meanwhile.
             answer.send(hashed).ok();
@@ -111,20 +125,28 @@ impl Hasher {
         Ok(Hasher { queue, argon2: Arc::new(argon2), decoy })
     }
 
-    /// Refuses where hashes have no room: before anything is read for a request that would be refused anyway. A flood is to cost others
-    /// as little as can be.
+    /// A place for a hash, to be asked for before anything is read for a request that would be refused without one: a flood is to cost
+    /// others as little as can be.
     ///
     /// # Errors
     /// When too many wait.
-    pub(crate) fn has_room(&self) -> Result<(), Error> {
-        self.queue.has_room().map_err(crowded)
+    pub(crate) fn place(&self) -> Result<HashPlace<'_>, Error> {
+        Ok(HashPlace { hasher: self, place: self.queue.place().map_err(crowded)? })
     }
+}
 
+/// A place in the queue for hashes: one hash is made or tested there.
+pub(crate) struct HashPlace<'h> {
+    hasher: &'h Hasher,
+    place: Place<Hashing>,
+}
+
+impl HashPlace<'_> {
     /// The hash of a new password.
     ///
     /// # Errors
-    /// When too many wait, or it took too long.
-    pub(crate) async fn hash(&self, password: &str, deadline: Instant) -> Result<String, Error> {
+    /// When it took too long.
+    pub(crate) async fn hash(self, password: &str, deadline: Instant) -> Result<String, Error> {
         match self.ask(password, None, deadline).await? {
             Hashed::Made(hash) => Ok(hash),
             _ => Err(Error::internal("a password that was to be hashed was tested")),
@@ -134,14 +156,15 @@ impl Hasher {
     /// Whether a password is the one of a hash; without a hash it is not, after the same time.
     ///
     /// # Errors
-    /// When too many wait, or it took too long.
+    /// When it took too long.
     pub(crate) async fn test(
-        &self,
+        self,
         password: &str,
         hash: Option<&str>,
         deadline: Instant,
     ) -> Result<Tested, Error> {
-        let tested = self.ask(password, Some(hash.unwrap_or(&self.decoy)), deadline).await?;
+        let decoy = &self.hasher.decoy;
+        let tested = self.ask(password, Some(hash.unwrap_or(decoy)), deadline).await?;
         Ok(match (tested, hash) {
             (Hashed::Right { is_old: false }, Some(_)) => Tested::Right,
             (Hashed::Right { is_old: true }, Some(_)) => Tested::RightButOld,
@@ -149,23 +172,20 @@ impl Hasher {
         })
     }
 
-    async fn ask(&self, password: &str, hash: Option<&str>, deadline: Instant) -> Result<Hashed, Error> {
+    async fn ask(self, password: &str, hash: Option<&str>, deadline: Instant) -> Result<Hashed, Error> {
         let (answer, answered) = oneshot::channel();
         let mut password = password.as_bytes().to_vec();
         // One that is longer was never taken.
         password.truncate(BYTES_MAX + 1);
-        let (argon2, hash) = (self.argon2.clone(), hash.map(str::to_owned));
-        let waits = AtomicBool::new(true);
         meters::hash_waits();
-        let work = Hashing {
-            argon2,
+        self.place.take(Arc::new(Hashing {
+            argon2: self.hasher.argon2.clone(),
             password,
-            hash,
+            hash: hash.map(str::to_owned),
             answer: Mutex::new(Some(answer)),
             asked: Instant::now(),
-            waits,
-        };
-        self.queue.push(Arc::new(work)).map_err(crowded)?;
+            waits: AtomicBool::new(true),
+        }));
         let answered = tokio::time::timeout_at(deadline.into(), answered).await;
         let answered = answered.map_err(|_| Error::new(Key::Deadline, "Too many sign in at the moment."))?;
         let answered = answered.map_err(|_| Error::internal("a thread for passwords has ended"))?;
@@ -281,13 +301,22 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_known_again_and_another_is_not() {
         let hasher = Hasher::start(&weak()).unwrap();
-        let hash = hasher.hash("correct horse", soon()).await.unwrap();
+        let hash = hasher.place().unwrap().hash("correct horse", soon()).await.unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");
-        assert_eq!(hasher.test("correct horse", Some(&hash), soon()).await.unwrap(), Tested::Right);
-        assert_eq!(hasher.test("correct horsf", Some(&hash), soon()).await.unwrap(), Tested::Wrong);
-        assert_eq!(hasher.test("correct horse", None, soon()).await.unwrap(), Tested::Wrong);
+        assert_eq!(
+            hasher.place().unwrap().test("correct horse", Some(&hash), soon()).await.unwrap(),
+            Tested::Right
+        );
+        assert_eq!(
+            hasher.place().unwrap().test("correct horsf", Some(&hash), soon()).await.unwrap(),
+            Tested::Wrong
+        );
+        assert_eq!(hasher.place().unwrap().test("correct horse", None, soon()).await.unwrap(), Tested::Wrong);
         let stronger = Hasher::start(&PasswordOptions { passes: 2, ..weak() }).unwrap();
-        assert_eq!(stronger.test("correct horse", Some(&hash), soon()).await.unwrap(), Tested::RightButOld);
+        assert_eq!(
+            stronger.place().unwrap().test("correct horse", Some(&hash), soon()).await.unwrap(),
+            Tested::RightButOld
+        );
     }
 
     #[test]

@@ -57,11 +57,12 @@ impl Identity {
         let mut before = desk.rows("PasswordBefore", "owner == $owner", &values).await?;
         before.sort_by_key(|row| Reverse(time(row, "created")));
         for had in known.iter().chain(&before).take(last) {
-            if self.hasher.test(password, had.text("hash"), desk.deadline()).await? != Tested::Wrong {
+            if self.hasher.place()?.test(password, had.text("hash"), desk.deadline()).await? != Tested::Wrong
+            {
                 return Err(Error::at(Key::Invalid, "/password", "reused", "is one that you had before"));
             }
         }
-        let hash = self.hasher.hash(password, desk.deadline()).await?;
+        let hash = self.hasher.place()?.hash(password, desk.deadline()).await?;
         let now = desk.now().to_string();
         let kept = self.options.password.remembered.saturating_sub(1);
         let mut documents: Vec<Json> = before

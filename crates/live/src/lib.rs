@@ -14,6 +14,7 @@ mod registry;
 mod request;
 mod threads;
 mod trail;
+mod verdict;
 mod view;
 mod who;
 mod work;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mainstay_engine::ctx::{Caller, Claims, Ctx};
 use mainstay_engine::error::{Error, Key, Kind};
-use mainstay_engine::{Among, Change, Engine, Position, Reading, WatchedRow};
+use mainstay_engine::{Among, Engine, Position, Reading, WatchedRow};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::{Timestamp, Value};
 use tokio::runtime::Handle;
@@ -25,6 +25,7 @@ use crate::place::{Place, Seal, SealKey};
 use crate::plans::Plans;
 use crate::registry::SubId;
 use crate::request::Request;
+use crate::verdict::Verdict;
 use crate::view::View;
 use crate::who::{Standing, Who};
 
@@ -44,7 +45,7 @@ const CHUNK: usize = 64;
 /// Lines of the log read for one `since`; who is further behind reads the rows.
 const REPLAY_MAX: usize = 20_000;
 /// Lines read at a time.
-const PAGE: usize = 1000;
+const PAGE: usize = 500;
 /// A line may be as much older than its commit as a request may run, and clocks of nodes differ.
 const AGE_SLACK_US: i64 = 120_000_000;
 
@@ -77,9 +78,18 @@ pub(crate) struct Snapshot {
     pub(crate) rows: Option<Vec<WatchedRow>>,
     /// What the view before would have shown at the position, where nobody knows what it has shown.
     pub(crate) old_rows: Option<Vec<WatchedRow>>,
-    pub(crate) replay: Option<(Place, Vec<Batch>)>,
+    pub(crate) replay: Option<Replay>,
     /// When to look again.
     pub(crate) wake: Option<Timestamp>,
+}
+
+/// What has happened since a place, as far as it is to be told.
+pub(crate) struct Replay {
+    pub(crate) since: Place,
+    /// Lines that show, and no others.
+    pub(crate) batches: Vec<Batch>,
+    /// Whether it ends before the position, because it is more than may wait for a connection.
+    pub(crate) is_cut: bool,
 }
 
 /// Rows that may have changed, as they are.
@@ -201,9 +211,7 @@ impl Reader {
 
     /// The changes since a place; `None`: they cannot be told, or are too many.
     async fn replay(&self, view: &Arc<View>, place: Place) -> Result<Option<Snapshot>, Error> {
-        if view.local().is_none() {
-            return Ok(None);
-        }
+        let Some(local) = view.local() else { return Ok(None) };
         let position = self.persist(|| self.engine.position()).await?;
         let last = place.to.as_ref().unwrap_or(&place.from);
         if !self.engine.is_reached(last, &position) {
@@ -213,19 +221,30 @@ impl Reader {
             let words = "The changes since then are no longer kept: subscribe without `since`.";
             return Err(Error::new(Key::LiveGone, words));
         }
-        let mut batches = Vec::new();
-        let mut lines = 0;
         let mut spans = vec![(last.clone(), position.clone(), 0)];
         if let Some(to) = &place.to {
             spans.insert(0, (place.from.clone(), to.clone(), place.seq));
         }
-        for (from, to, mut behind) in spans {
+        let mut replay = Replay { since: place, batches: Vec::new(), is_cut: false };
+        let (mut lines, mut shown) = (0, 0);
+        'spans: for (from, to, mut behind) in spans {
             loop {
                 let tail = self.persist(|| self.engine.tail(&from, Some(&to), behind, PAGE)).await?;
                 lines += PAGE.min(tail.changes.len());
-                let is_own = |change: &Change| change.table == view.table;
-                let changes = tail.changes.into_iter().filter(is_own).collect();
-                batches.push(Batch { from: from.clone(), to: to.clone(), changes });
+                let mut changes = Vec::new();
+                for change in tail.changes.into_iter().filter(|change| change.table == view.table) {
+                    match Verdict::of(view, local, &change) {
+                        Verdict::Nothing => {}
+                        Verdict::Missing => return Ok(None),
+                        Verdict::Tell(..) | Verdict::Failed(_) => changes.push(change),
+                    }
+                }
+                shown += changes.len();
+                replay.batches.push(Batch { from: from.clone(), to: to.clone(), changes });
+                if shown > self.limits.queue_frames {
+                    replay.is_cut = true;
+                    break 'spans;
+                }
                 match tail.more {
                     Some(_) if lines > REPLAY_MAX => return Ok(None),
                     Some(seq) => behind = seq,
@@ -233,8 +252,15 @@ impl Reader {
                 }
             }
         }
-        let replay = Some((place, batches));
-        Ok(Some(Snapshot { view: view.clone(), position, rows: None, old_rows: None, replay, wake: None }))
+        let snapshot = Snapshot {
+            view: view.clone(),
+            position,
+            rows: None,
+            old_rows: None,
+            replay: Some(replay),
+            wake: None,
+        };
+        Ok(Some(snapshot))
     }
 
     /// What the places of a subscription are sealed with.

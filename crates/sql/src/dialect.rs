@@ -162,8 +162,13 @@ impl JsonText {
 pub struct ChangeLog {
     /// The position now.
     pub position: &'static str,
-    /// Whether a line stands behind the position `{0}` and not behind `{1}`, or now when that is null.
+    /// Whether a line stands behind the position `{0}` and not behind `{1}`, or now when that is null: in words by which an index finds
+    /// such lines among all there are.
     pub between: &'static str,
+    /// The order of the lines that are found so, in words that do not offer to walk the whole log in that order instead.
+    pub order: &'static str,
+    /// The same as `between`, of lines that are walked in the order of their numbers.
+    pub is_between: &'static str,
     /// The same question to a position and a line in memory: whether the line (its transaction, its `seq`) is not behind the
     /// position. `None` when the text is no position.
     pub holds: fn(&str, i64, i64) -> Option<bool>,

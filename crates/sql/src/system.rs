@@ -391,22 +391,42 @@ pub fn change_position(schema: &Schema, dialect: &dyn Dialect) -> Statement {
     w.finish(ResultShape::Values(vec![TEXT]))
 }
 
-/// Lines of the change log between two positions of [`change_position`]: all columns, those of one row in the order in
-/// which they were written. Parameters: the position they follow; the one they end at, null for now; the `seq` behind which
-/// they begin, 0 at first; how many at most.
+/// The first lines of the change log between two positions of [`change_position`]: all columns, those of one row in the order in
+/// which they were written. Parameters: the position they follow; the one they end at, null for now; how many at most.
 ///
-/// Where there are as many as asked for, the next ones stand between the same positions behind the last one's `seq`.
-/// Numbers are given out before transactions are committed, so `seq` alone is no position where several write at a time.
+/// Where there are as many as asked for, [`change_tail_next`] has the next ones between the same positions.
 pub fn change_tail(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = begin_change_tail(schema, dialect);
+    let log = dialect.change_log();
+    w.template(log.between, |w, param| w.bind(Bind::Param(param as u32), &TEXT));
+    w.text(" ORDER BY ");
+    w.text(log.order);
+    end_change_tail(w, 2)
+}
+
+/// The lines that follow those of [`change_tail`]. Parameters: the same two positions; the `seq` of the last line; how many at most.
+///
+/// Numbers are given out before transactions are committed, so `seq` alone is no position where several write at a time.
+pub fn change_tail_next(schema: &Schema, dialect: &dyn Dialect) -> Statement {
+    let mut w = begin_change_tail(schema, dialect);
+    w.template(dialect.change_log().is_between, |w, param| w.bind(Bind::Param(param as u32), &TEXT));
+    w.text(" AND \"seq\" > ");
+    w.bind(Bind::Param(2), &Type::Int);
+    w.text(" ORDER BY \"seq\"");
+    end_change_tail(w, 3)
+}
+
+fn begin_change_tail<'a>(schema: &'a Schema, dialect: &'a dyn Dialect) -> Writer<'a> {
     let mut w = Writer::new(schema, dialect);
     w.text("SELECT ");
     w.separated(", ", CHANGE.columns, Writer::system_column);
     w.text(" FROM \"_change\" WHERE ");
-    w.template(dialect.change_log().between, |w, param| w.bind(Bind::Param(param as u32), &TEXT));
-    w.text(" AND \"seq\" > ");
-    w.bind(Bind::Param(2), &Type::Int);
-    w.text(" ORDER BY \"seq\" LIMIT ");
-    w.bind(Bind::Param(3), &Type::Int);
+    w
+}
+
+fn end_change_tail(mut w: Writer<'_>, count: u32) -> Statement {
+    w.text(" LIMIT ");
+    w.bind(Bind::Param(count), &Type::Int);
     w.finish(ResultShape::Values(CHANGE.columns.iter().map(|column| column.ty.clone()).collect()))
 }
 

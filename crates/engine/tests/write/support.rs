@@ -157,7 +157,7 @@ async fn log(app: &App) -> Vec<Vec<Value>> {
     let statement = mainstay_sql::system::change_tail(app.engine.schema(), dialect);
     let query = mainstay_store::Query {
         statement: Arc::new(statement),
-        values: vec![app.log_start.clone(), Value::Null, Value::Int(0), Value::Int(i64::MAX)],
+        values: vec![app.log_start.clone(), Value::Null, Value::Int(i64::MAX)],
     };
     let limits = mainstay_store::ReadLimits {
         rows: u64::MAX,

@@ -5,9 +5,14 @@
 //! which the kernel takes a processor from as soon as anybody else wants it. Of a machine that is busy throughout these get next to
 //! nothing; a hash that is not done within [`STALLED`] is made once more by a thread that asks for a fair, small share, and whoever is done
 //! first answers. So requests are delayed by hashes only where nothing else lets people in.
+//!
+//! A thread that can be stopped at any time must not hold what others wait for, such as a lock of the queue or one inside of the
+//! runtime that it wakes: they would wait for as long as it stands still. So it computes and nothing else; what comes before and behind is
+//! done by a thread of its own that stands back for nobody.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -21,11 +26,20 @@ const NICE: i32 = 10;
 
 /// What is to be done once.
 pub(super) trait Work: Send + Sync + 'static {
+    /// What comes of it.
+    type Done: Send;
+
     /// Whether nobody waits for it, any more or by now.
     fn is_over(&self) -> bool;
 
-    /// Does it. That it may be done twice is its own business.
-    fn run(&self);
+    /// Somebody is about to do it.
+    fn begin(&self);
+
+    /// Does it, and touches nothing that anybody else may wait for. It may be done twice.
+    fn run(&self) -> Self::Done;
+
+    /// Hands out what has come of it, if nobody has yet.
+    fn finish(&self, done: Self::Done);
 }
 
 /// Work that waits, and what is done of it.
@@ -40,10 +54,15 @@ pub(super) struct Queue<W> {
 
 struct State<W> {
     waiting: VecDeque<Arc<W>>,
+    /// How much more has been given a place.
+    promised: usize,
     /// What each thread does, and since when.
     doing: Vec<Option<(Arc<W>, Instant)>>,
     is_closed: bool,
 }
+
+/// Work that was done, given back so that another thread forgets it, and what has come of it.
+type Ran<W> = (Arc<W>, <W as Work>::Done);
 
 /// What a thread does.
 type Run<W> = Box<dyn FnOnce(&Queue<W>) + Send>;
@@ -61,8 +80,8 @@ impl<W: Work> Queue<W> {
     /// # Errors
     /// When the system has no threads.
     pub(super) fn start(threads: usize, waiting_max: usize) -> Result<Arc<Queue<W>>, String> {
-        let state =
-            State { waiting: VecDeque::new(), doing: (0..threads).map(|_| None).collect(), is_closed: false };
+        let doing = (0..threads).map(|_| None).collect();
+        let state = State { waiting: VecDeque::new(), promised: 0, doing, is_closed: false };
         let queue = Arc::new(Queue {
             state: Mutex::new(state),
             waiting: Condvar::new(),
@@ -75,39 +94,33 @@ impl<W: Work> Queue<W> {
             thread.map(drop).map_err(|error| format!("no thread for passwords: {error}"))
         };
         for number in 0..threads {
-            start(format!("password-{number}"), Box::new(move |queue| queue.serve(number)))?;
+            let (to_run, given) = mpsc::sync_channel(1);
+            let (to_finish, ran) = mpsc::sync_channel(1);
+            start(format!("password-{number}"), Box::new(move |_| run(&given, &to_finish)))?;
+            start(
+                format!("password-{number}-in"),
+                Box::new(move |queue| queue.serve(number, &to_run, &ran)),
+            )?;
         }
         start("password-help".to_owned(), Box::new(Queue::help))?;
         Ok(queue)
     }
 
-    /// Whether there is room for more. Whoever asks later may find none.
+    /// A place for work that is to come: until it is used or dropped, nobody else has it.
     ///
     /// # Errors
     /// When as much waits as may.
-    pub(super) fn has_room(&self) -> Result<(), Full> {
-        self.room(&mut self.state.lock())
-    }
-
-    fn room(&self, state: &mut State<W>) -> Result<(), Full> {
-        if state.waiting.len() >= self.waiting_max {
+    pub(super) fn place(self: &Arc<Self>) -> Result<Place<W>, Full> {
+        let mut state = self.state.lock();
+        if state.waiting.len() + state.promised >= self.waiting_max {
             // Whoever has gone makes room.
             state.waiting.retain(|work| !work.is_over());
         }
-        if state.waiting.len() < self.waiting_max { Ok(()) } else { Err(Full) }
-    }
-
-    /// Puts work behind what waits.
-    ///
-    /// # Errors
-    /// When as much waits as may.
-    pub(super) fn push(&self, work: Arc<W>) -> Result<(), Full> {
-        let mut state = self.state.lock();
-        self.room(&mut state)?;
-        state.waiting.push_back(work);
-        self.waiting.notify_one();
-        self.begun.notify_one();
-        Ok(())
+        if state.waiting.len() + state.promised >= self.waiting_max {
+            return Err(Full);
+        }
+        state.promised += 1;
+        Ok(Place(self.clone()))
     }
 
     /// Lets the threads come to their end.
@@ -117,8 +130,8 @@ impl<W: Work> Queue<W> {
         self.begun.notify_all();
     }
 
-    fn serve(&self, number: usize) {
-        stand_behind_all();
+    /// Gives out work to one of the threads behind all others, and hands out what it has come to.
+    fn serve(&self, number: usize, to_run: &mpsc::SyncSender<Arc<W>>, ran: &mpsc::Receiver<Ran<W>>) {
         let mut state = self.state.lock();
         while !state.is_closed {
             let Some(work) = state.next() else {
@@ -127,7 +140,15 @@ impl<W: Work> Queue<W> {
             };
             state.doing[number] = Some((work.clone(), Instant::now()));
             self.begun.notify_one();
-            parking_lot::MutexGuard::unlocked(&mut state, || work.run());
+            let is_done = parking_lot::MutexGuard::unlocked(&mut state, || {
+                work.begin();
+                let ran = to_run.send(work).ok().and_then(|()| ran.recv().ok());
+                ran.map(|(work, done)| work.finish(done)).is_some()
+            });
+            if !is_done {
+                tracing::error!("a thread for passwords has ended");
+                return;
+            }
             state.doing[number] = None;
         }
     }
@@ -137,7 +158,10 @@ impl<W: Work> Queue<W> {
         let mut state = self.state.lock();
         loop {
             match state.help(Instant::now()) {
-                Help::Do(work) => parking_lot::MutexGuard::unlocked(&mut state, || work.run()),
+                Help::Do(work) => parking_lot::MutexGuard::unlocked(&mut state, || {
+                    work.begin();
+                    work.finish(work.run());
+                }),
                 Help::Wait(None) => self.begun.wait(&mut state),
                 Help::Wait(Some(until)) => drop(self.begun.wait_until(&mut state, until)),
                 Help::End => return,
@@ -146,8 +170,37 @@ impl<W: Work> Queue<W> {
     }
 }
 
+/// Computes behind all others, until there is nobody who gives out work.
+fn run<W: Work>(given: &mpsc::Receiver<Arc<W>>, ran: &mpsc::SyncSender<Ran<W>>) {
+    stand_behind_all();
+    while let Ok(work) = given.recv() {
+        let done = work.run();
+        if ran.send((work, done)).is_err() {
+            return;
+        }
+    }
+}
+
+/// A place for work in a queue.
+pub(crate) struct Place<W: Work>(Arc<Queue<W>>);
+
+impl<W: Work> Place<W> {
+    /// Puts work there, behind what waits already.
+    pub(super) fn take(self, work: Arc<W>) {
+        self.0.state.lock().waiting.push_back(work);
+        self.0.waiting.notify_one();
+        self.0.begun.notify_one();
+    }
+}
+
+impl<W: Work> Drop for Place<W> {
+    fn drop(&mut self) {
+        self.0.state.lock().promised -= 1;
+    }
+}
+
 /// As much waits as may.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Full;
 
 impl<W: Work> State<W> {
@@ -212,7 +265,7 @@ mod tests {
 
     use parking_lot::{Condvar, Mutex};
 
-    use super::{Full, Help, Queue, STALLED, State, Work};
+    use super::{Help, Queue, STALLED, State, Work};
 
     #[derive(Default)]
     struct Task {
@@ -224,13 +277,20 @@ mod tests {
     }
 
     impl Work for Task {
+        type Done = ();
+
         fn is_over(&self) -> bool {
             self.is_over.load(Ordering::Acquire)
         }
 
+        fn begin(&self) {}
+
         fn run(&self) {
             self.runs.fetch_add(1, Ordering::AcqRel);
             drop(self.gate.lock());
+        }
+
+        fn finish(&self, (): ()) {
             self.is_over.store(true, Ordering::Release);
             *self.done.0.lock() = true;
             self.done.1.notify_all();
@@ -251,16 +311,16 @@ mod tests {
         let queue = Queue::start(1, 2).unwrap();
         let tasks: Vec<Arc<Task>> = (0..4).map(|_| Arc::default()).collect();
         let gate = tasks[0].gate.lock();
-        queue.push(tasks[0].clone()).unwrap();
+        queue.place().unwrap().take(tasks[0].clone());
         while tasks[0].runs.load(Ordering::Acquire) == 0 {
             std::thread::yield_now();
         }
-        queue.push(tasks[1].clone()).unwrap();
-        queue.push(tasks[2].clone()).unwrap();
-        assert_eq!(queue.push(tasks[3].clone()), Err(Full));
+        queue.place().unwrap().take(tasks[1].clone());
+        queue.place().unwrap().take(tasks[2].clone());
+        assert!(queue.place().is_err());
         // Whoever goes makes room, and is not worked for.
         tasks[1].is_over.store(true, Ordering::Release);
-        queue.push(tasks[3].clone()).unwrap();
+        queue.place().unwrap().take(tasks[3].clone());
         drop(gate);
         tasks[3].wait();
         let runs: Vec<usize> = tasks.iter().map(|task| task.runs.load(Ordering::Acquire)).collect();
@@ -269,13 +329,28 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_kept_for_whoever_was_given_it() {
+        let queue = Queue::<Task>::start(1, 2).unwrap();
+        let (first, second) = (queue.place().unwrap(), queue.place().unwrap());
+        assert!(queue.place().is_err(), "nothing waits yet, and all places are given");
+        drop(second);
+        let second = queue.place().unwrap();
+        let task = Arc::new(Task::default());
+        first.take(task.clone());
+        task.wait();
+        assert!(queue.place().is_ok(), "what is done has given its place back");
+        drop(second);
+        queue.close();
+    }
+
+    #[test]
     fn what_stalls_is_done_by_another_thread_and_so_is_what_waits_behind_it() {
         let queue = Queue::start(1, 8).unwrap();
         let (stuck, next) = (Arc::new(Stuck::default()), Arc::new(Stuck::default()));
         let gate = stuck.first.lock();
-        queue.push(stuck.clone()).unwrap();
+        queue.place().unwrap().take(stuck.clone());
         stuck.task.wait();
-        queue.push(next.clone()).unwrap();
+        queue.place().unwrap().take(next.clone());
         next.task.wait();
         assert_eq!((stuck.runs.load(Ordering::Acquire), next.runs.load(Ordering::Acquire)), (2, 1));
         drop(gate);
@@ -291,15 +366,23 @@ mod tests {
     }
 
     impl Work for Stuck {
+        type Done = ();
+
         fn is_over(&self) -> bool {
             self.task.is_over()
         }
+
+        fn begin(&self) {}
 
         fn run(&self) {
             if self.runs.fetch_add(1, Ordering::AcqRel) == 0 {
                 drop(self.first.lock());
             }
             self.task.run();
+        }
+
+        fn finish(&self, (): ()) {
+            self.task.finish(());
         }
     }
 
@@ -310,6 +393,7 @@ mod tests {
         let long_ago = now - STALLED;
         let state = |doing: Vec<Option<Instant>>| State {
             waiting: [task()].into(),
+            promised: 0,
             doing: doing.into_iter().map(|since| since.map(|since| (task(), since))).collect(),
             is_closed: false,
         };

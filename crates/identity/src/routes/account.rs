@@ -58,11 +58,11 @@ pub(super) async fn register(State(identity): State<Arc<Identity>>, open: Open, 
         return Err(Error::new(Key::Forbidden, "Nobody can register here by themselves.").into());
     }
     identity.password_accept(&password, &[&email, &name], "/password").await?;
-    identity.hasher.has_room()?;
+    let hash_place = identity.hasher.place()?;
     let desk = identity.desk(&open.request);
     let counted = Counted::new(&format!("register {email}"), open.address().as_deref());
     counted.check(&desk).await?;
-    let hash = identity.hasher.hash(&password, desk.deadline()).await?;
+    let hash = hash_place.hash(&password, desk.deadline()).await?;
     if identity.options.verified_only {
         // What follows is the same whether there is an account or not: the letter finds out.
         let hash = identity.mail_sealer.seal(hash.as_bytes(), &email).map_err(Error::internal)?;
@@ -117,7 +117,7 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     }
     let (email, password, device) = (read.text("email"), read.text("password"), read.text_or_none("device"));
     read.done()?;
-    identity.hasher.has_room()?;
+    let hash_place = identity.hasher.place()?;
     let email = plain(&email);
     let desk = identity.desk(&open.request);
     let counted = Counted::new(&email, open.address().as_deref());
@@ -127,7 +127,7 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     let owner = desk.row("User", "email == $email", &values).await?;
     let hash = login.as_ref().and_then(|login| login.text("hash"));
     // The same work for an account that is not there.
-    let tested = identity.hasher.test(&password, hash, desk.deadline()).await?;
+    let tested = hash_place.test(&password, hash, desk.deadline()).await?;
     let may_sign_in = owner.as_ref().is_some_and(|owner| {
         let is_null = |column: &str| owner.value(column).is_ok_and(Value::is_null);
         is_null("blocked") && !(identity.options.verified_only && is_null("email_verified"))
@@ -143,7 +143,7 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     };
     let mut along = vec![counted.forget()];
     if tested == Tested::RightButOld {
-        let hash = identity.hasher.hash(&password, desk.deadline()).await?;
+        let hash = identity.hasher.place()?.hash(&password, desk.deadline()).await?;
         along.push(json!({"PasswordLogin": {"id": wire(login.key()), "set": {"hash": hash}}}));
     }
     let place = open.place(device);

@@ -102,7 +102,7 @@ pub(super) async fn confirm(State(identity): State<Arc<Identity>>, by: SignedIn,
     let counted = Counted::new(email, by.place().address.as_deref());
     counted.check(&desk).await?;
     let hash = known.as_ref().and_then(|known| known.text("hash"));
-    if identity.hasher.test(&password, hash, desk.deadline()).await? == Tested::Wrong {
+    if identity.hasher.place()?.test(&password, hash, desk.deadline()).await? == Tested::Wrong {
         counted.fail(&desk).await?;
         return Err(Error::at(Key::AuthLogin, "/password", "password", "is not the password").into());
     }
@@ -125,7 +125,7 @@ pub(super) async fn change(State(identity): State<Arc<Identity>>, by: SignedIn, 
         (Some(old), Some(known)) => {
             let counted = Counted::new(&email, place.address.as_deref());
             counted.check(&desk).await?;
-            let tested = identity.hasher.test(old, known.text("hash"), desk.deadline()).await?;
+            let tested = identity.hasher.place()?.test(old, known.text("hash"), desk.deadline()).await?;
             if tested == Tested::Wrong {
                 counted.fail(&desk).await?;
                 return Err(Error::at(Key::AuthLogin, "/old", "password", "is not the password").into());

@@ -8,13 +8,14 @@ use std::time::Instant;
 use mainstay_engine::error::{Error, Key};
 use mainstay_engine::{ChangeKind, Engine, Position, WatchedRow};
 
-use super::dispatch::{Judged, key_alone};
+use super::dispatch::Judged;
 use super::{Active, Batch, Buffer, Held, Hub};
 use crate::place::Place;
 use crate::queue::{ChangeOf, Event, EventKind, Seq};
 use crate::registry::SubId;
+use crate::verdict::key_alone;
 use crate::view::{Unshown, View};
-use crate::work::{Job, Snapshot, Tested, Work, now};
+use crate::work::{Job, Replay, Snapshot, Tested, Work, now};
 
 /// Rows that were sent: a hash of each text by key.
 type Rows = HashMap<Box<str>, u64>;
@@ -103,15 +104,14 @@ impl Hub {
         self.wakes.extend(wake.map(|at| (at, id)));
         match before {
             None => {
-                let (seq, rows, replayed) = match replay {
-                    Some((since, batches)) => (Seq { place: Arc::new(since), seal }, None, batches),
-                    None => (Seq { place: Arc::new(place), seal }, rows.map(joined), Vec::new()),
+                let (place, rows) = match &replay {
+                    Some(replay) => (replay.since.clone(), None),
+                    None => (place, rows.map(joined)),
                 };
+                let seq = Seq { place: Arc::new(place), seal };
                 queue.tell(Event { tag, kind: EventKind::Ready { seq, rows } });
-                for batch in &replayed {
-                    for change in &batch.changes {
-                        self.judge(id, &mut Judged::of(batch, change));
-                    }
+                if let Some(replay) = replay {
+                    self.tell_again(id, &replay);
                 }
             }
             Some(before) => {
@@ -135,6 +135,22 @@ impl Hub {
             }
         }
         self.hand_on(job);
+    }
+
+    /// Tells what somebody who has come back has missed.
+    fn tell_again(&mut self, id: SubId, replay: &Replay) {
+        let mut told = None;
+        for batch in &replay.batches {
+            for change in &batch.changes {
+                let mut judged = Judged::of(batch, change);
+                self.judge(id, &mut judged);
+                told = Some(judged.place);
+            }
+        }
+        // What was not read is told from here on, even if there is room by now.
+        if let (true, Some(told)) = (replay.is_cut, told) {
+            self.lag(id, Place::clone(&told));
+        }
     }
 
     /// Compares rows that may have changed with what was sent of them.

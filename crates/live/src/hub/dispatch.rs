@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use mainstay_engine::error::Error;
 use mainstay_engine::{Change, ChangeKind};
 use mainstay_lang::schema::TableId;
 use mainstay_lang::value::Value;
@@ -11,10 +10,10 @@ use mainstay_lang::value::Value;
 use super::{Batch, Hub};
 use crate::keys::RowKeys;
 use crate::place::Place;
-use crate::queue::ChangeOf;
 use crate::registry::SubId;
 use crate::trail::Start;
-use crate::view::{Likeness, Local, Unshown, View};
+use crate::verdict::Verdict;
+use crate::view::Likeness;
 use crate::work::{Job, now};
 
 /// Subscribers who are told before others may run.
@@ -149,7 +148,7 @@ impl Hub {
         let verdict = match judged.verdicts.get(&view.likeness) {
             Some(verdict) => verdict.clone(),
             None => {
-                let verdict = verdict(view, local, judged.change);
+                let verdict = Verdict::of(view, local, judged.change);
                 judged.verdicts.insert(view.likeness, verdict.clone());
                 verdict
             }
@@ -172,7 +171,7 @@ impl Hub {
 pub(super) struct Judged<'c> {
     change: &'c Change,
     /// Behind the change.
-    place: Arc<Place>,
+    pub(super) place: Arc<Place>,
     verdicts: HashMap<Likeness, Verdict>,
 }
 
@@ -183,43 +182,4 @@ impl<'c> Judged<'c> {
         let place = Arc::new(Place { at: change.at, from, to, seq: change.seq });
         Judged { change, place, verdicts: HashMap::new() }
     }
-}
-
-#[derive(Clone)]
-enum Verdict {
-    /// It does not show.
-    Nothing,
-    /// The row, as it is to be sent.
-    Tell(ChangeOf, Arc<str>),
-    /// The images do not say: whoever wants to know has to read.
-    Missing,
-    /// It cannot be computed.
-    Failed(Box<Error>),
-}
-
-fn verdict(view: &View, local: &Local, change: &Change) -> Verdict {
-    let ChangeKind::Row { before, after } = &change.kind else { return Verdict::Nothing };
-    if let (Some(before), Some(after)) = (before, after)
-        && local.is_untouched(before, after)
-    {
-        return Verdict::Nothing;
-    }
-    let shown = view.show(local, before.as_ref()).and_then(|before| {
-        let after = view.show(local, after.as_ref())?;
-        Ok((before, after))
-    });
-    match shown {
-        Ok((None, None)) => Verdict::Nothing,
-        Ok((Some(before), Some(after))) if before == after => Verdict::Nothing,
-        Ok((None, Some(after))) => Verdict::Tell(ChangeOf::Enter, after.into()),
-        Ok((Some(_), Some(after))) => Verdict::Tell(ChangeOf::Update, after.into()),
-        Ok((Some(_), None)) => Verdict::Tell(ChangeOf::Leave, key_alone(&change.key.to_json())),
-        Err(Unshown::Missing) => Verdict::Missing,
-        Err(Unshown::Failed(error)) => Verdict::Failed(Box::new(error)),
-    }
-}
-
-/// What is told of a row that has left.
-pub(super) fn key_alone(key: &str) -> Arc<str> {
-    format!("{{\"id\":{key}}}").into()
 }

@@ -242,10 +242,13 @@ impl Dialect for Sqlite {
     }
 
     fn change_log(&self) -> ChangeLog {
-        // One writer gives out the numbers in the order of its commits.
+        // One writer gives out the numbers in the order of its commits: by them lines are found and walked alike.
+        let between = "\"seq\" > CAST({0} AS INTEGER) AND ({1} IS NULL OR \"seq\" <= CAST({1} AS INTEGER))";
         ChangeLog {
             position: "CAST(coalesce(max(\"seq\"), 0) AS TEXT) FROM \"_change\"",
-            between: "\"seq\" > CAST({0} AS INTEGER) AND ({1} IS NULL OR \"seq\" <= CAST({1} AS INTEGER))",
+            between,
+            order: "\"seq\"",
+            is_between: between,
             holds: |position, _, seq| Some(seq <= position.parse().ok()?),
             progress: |position| position.parse().ok(),
         }

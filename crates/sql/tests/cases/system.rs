@@ -42,16 +42,21 @@ fn the_systems_statements() {
     assert_eq!(db.write(&insert, &Run::params(&change)), 1);
     let between = position();
     assert_eq!(db.write(&insert, &Run::params(&change)), 1);
-    let tail = system::change_tail(&db.schema, db.dialect);
+    let first = system::change_tail(&db.schema, db.dialect);
+    let next = system::change_tail_next(&db.schema, db.dialect);
     let tail = |from: &Value, to: &Value, behind, most| {
-        let params = [from.clone(), to.clone(), Value::Int(behind), Value::Int(most)];
-        db.values(&tail, &Run::params(&params))
+        let (from, to, most) = (from.clone(), to.clone(), Value::Int(most));
+        match behind {
+            0 => db.values(&first, &Run::params(&[from, to, most])),
+            _ => db.values(&next, &Run::params(&[from, to, Value::Int(behind), most])),
+        }
     };
     let numbers = |rows: Vec<Vec<Value>>| rows.into_iter().map(|row| row[0].clone()).collect::<Vec<_>>();
     assert_eq!(numbers(tail(&before, &Value::Null, 0, 10)), [1, 2].map(Value::Int));
     assert_eq!(numbers(tail(&before, &Value::Null, 0, 1)), [Value::Int(1)]);
     assert_eq!(numbers(tail(&before, &Value::Null, 1, 10)), [Value::Int(2)]);
     assert_eq!(numbers(tail(&before, &between, 0, 10)), [Value::Int(1)]);
+    assert!(tail(&before, &between, 1, 10).is_empty());
     assert!(tail(&position(), &Value::Null, 0, 10).is_empty());
     let mut rows = tail(&between, &Value::Null, 0, 10);
     // A database that knows the number of the transaction keeps that.

@@ -3,7 +3,7 @@
 use mainstay_lang::expr::Expr;
 use mainstay_lang::types::Type;
 use mainstay_sql::plan::{OutputKind, Select};
-use mainstay_sql::select;
+use mainstay_sql::{select, system};
 
 use crate::harness::{Db, output, param};
 
@@ -152,5 +152,31 @@ fn nested_lists_are_found_by_their_parent() {
         "User_pkey",
     ] {
         assert!(text.contains(index), "{index}\n{text}");
+    }
+}
+
+/// A log of some thousand lines, each of a transaction of its own or of one of a hundred.
+const LINES: &str = r#"
+CREATE FUNCTION logged(lines int) RETURNS void LANGUAGE sql AS $$
+  INSERT INTO "_change" ("at", "table", "row", "kind", "after")
+    SELECT now(), 'Note', gen_random_uuid(), 'create', '{}' FROM generate_series(1, lines);
+$$;
+"#;
+
+#[test]
+fn what_is_new_in_a_long_log_is_found_without_walking_it() {
+    let db = Db::new(APP);
+    db.database.script(LINES).unwrap();
+    for _ in 0..30 {
+        db.database.script("SELECT logged(1); SELECT logged(100);").unwrap();
+    }
+    let [first, next] = [system::change_tail, system::change_tail_next].map(|of| of(&db.schema, db.dialect));
+    // Before the database has counted the lines, and after.
+    for _ in 0..2 {
+        let found = db.plan(&first);
+        assert!(found.contains("Scan on \"_change.tx\"") && !found.contains("_change_pkey"), "{found}");
+        let walked = db.plan(&next);
+        assert!(walked.contains("Index Scan using _change_pkey") && !walked.contains("Sort"), "{walked}");
+        db.database.script("ANALYZE").unwrap();
     }
 }

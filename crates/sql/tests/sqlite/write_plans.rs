@@ -151,6 +151,7 @@ fn the_systems_own_statements_use_their_indexes() {
         ("change_insert", system::change_insert(schema, SQLITE, system::Count::One)),
         ("change_position", system::change_position(schema, SQLITE)),
         ("change_tail", system::change_tail(schema, SQLITE)),
+        ("change_tail_next", system::change_tail_next(schema, SQLITE)),
         ("change_history", system::change_history(schema, SQLITE)),
         ("change_oldest", system::change_oldest(schema, SQLITE)),
         ("change_purge", system::change_purge(schema, SQLITE, &others)),

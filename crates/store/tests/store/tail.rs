@@ -19,6 +19,7 @@ const ROWS: i64 = 12;
 struct Follower {
     position: Arc<Statement>,
     tail: Arc<Statement>,
+    tail_next: Arc<Statement>,
     from: Value,
 }
 
@@ -29,6 +30,7 @@ impl Follower {
         let mut follower = Follower {
             position: Arc::new(system::change_position(&schema, dialect)),
             tail: Arc::new(system::change_tail(&schema, dialect)),
+            tail_next: Arc::new(system::change_tail_next(&schema, dialect)),
             from: Value::Null,
         };
         let query = Query { statement: follower.position.clone(), values: vec![] };
@@ -43,10 +45,16 @@ impl Follower {
         let mut behind = 0;
         let mut to = Value::Null;
         loop {
-            let limits = [self.from.clone(), to.clone(), Value::Int(behind), Value::Int(PAGE)];
+            let mut limits = vec![self.from.clone(), to.clone()];
+            let mut tail = &self.tail;
+            if behind > 0 {
+                limits.push(Value::Int(behind));
+                tail = &self.tail_next;
+            }
+            limits.push(Value::Int(PAGE));
             let batch = vec![
                 Query { statement: self.position.clone(), values: vec![] },
-                Query { statement: self.tail.clone(), values: limits.to_vec() },
+                Query { statement: tail.clone(), values: limits },
             ];
             let outcomes = test.store.read(batch, wide()).await.unwrap();
             if to == Value::Null {
