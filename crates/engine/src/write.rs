@@ -34,8 +34,9 @@ use mainstay_store::{StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
 
 use self::explain::Explained;
+use self::plan::Step;
 use self::planned::Planned;
-use self::run::{Manner, PutOff, Run};
+use self::run::{Awaited, Manner, PutOff, Run};
 use crate::caller::{CallerTables, CallerWatch};
 use crate::ctx::Ctx;
 use crate::engine::Engine;
@@ -115,6 +116,9 @@ async fn carry_out(
         engine.recent.note(&ctx.caller, age_max);
     }
     let mut done = written.map_err(|stopped| job.refused(stopped))?;
+    if let Some(awaited) = done.awaited.take() {
+        done.response = awaited.response()?;
+    }
     if let Some(explained) = done.explained.take() {
         done.response.explain = Some(explained.tell(engine).await?);
     }
@@ -176,7 +180,9 @@ fn job(
             .map(|(hooking, touched)| Hooked { hooking, is_answered: touched.is_answered(&planning.hooks) }),
         put_off: Mutex::default(),
         is_thorough: AtomicBool::new(is_thorough),
-        has_run: AtomicBool::new(false),
+        goes_outright: AtomicBool::new(false),
+        has_gone_outright: AtomicBool::new(false),
+        has_glanced: AtomicBool::new(false),
         is_vague: AtomicBool::new(false),
         along: None,
         rules: None,
@@ -205,6 +211,8 @@ impl From<StoreError> for Stopped {
 pub(crate) struct Done {
     pub(crate) response: Response,
     explained: Option<Explained>,
+    /// What is to be answered is only known since it is kept.
+    awaited: Option<Awaited>,
     /// Whether the answer is one that was kept: nothing was done.
     pub(crate) is_repeated: bool,
 }
@@ -225,7 +233,12 @@ struct Job {
     put_off: Mutex<Vec<PutOff>>,
     /// Whether everything is asked at its place.
     is_thorough: AtomicBool,
-    has_run: AtomicBool,
+    /// Of the last run: whether it is one statement, which has not been kept yet.
+    goes_outright: AtomicBool,
+    /// Whether a run was one statement.
+    has_gone_outright: AtomicBool,
+    /// Whether a run might have glanced at the row.
+    has_glanced: AtomicBool,
     /// Of the last run: whether it takes a thorough one to tell what was refused.
     is_vague: AtomicBool,
     along: Option<Along>,
@@ -247,8 +260,18 @@ impl Job {
         run.inquiry = self.inquiry.as_deref();
         if !self.is_thorough.load(Ordering::Relaxed) {
             run.manner = Manner::Swift;
+            let outright = self.outright(&mut run)?;
+            self.goes_outright.store(outright.is_some(), Ordering::Relaxed);
+            if outright.is_some() {
+                return Ok(Done {
+                    response: Response::default(),
+                    explained: None,
+                    awaited: outright,
+                    is_repeated: false,
+                });
+            }
             // Who runs again has met others that write the same row, and holds it now.
-            run.may_glance = !self.has_run.swap(true, Ordering::Relaxed) && self.may_glance();
+            run.may_glance = self.may_glance().is_some() && !self.has_glanced.swap(true, Ordering::Relaxed);
         }
         if let Some(hooked) = &self.hooked {
             // It may be run again.
@@ -263,16 +286,26 @@ impl Job {
         self.is_vague.store(run.is_vague, Ordering::Relaxed);
         let (response, is_repeated) = concluded?;
         *self.put_off.lock() = run.take_put_off();
-        Ok(Done { response, explained: run.explained.take(), is_repeated })
+        Ok(Done { response, explained: run.explained.take(), awaited: None, is_repeated })
     }
 
-    /// Whether it changes one row, and nothing beside it asks the database something.
-    fn may_glance(&self) -> bool {
-        self.along.is_none()
-            && self.idempotency.is_none()
-            && self.rules.is_none()
-            && !self.explain
-            && self.planned.as_ref().is_some_and(Planned::changes_one_row)
+    /// The step, with its table's name, where it changes one row, and nothing beside it asks the database something.
+    fn may_glance(&self) -> Option<(&str, &Step)> {
+        let is_alone =
+            self.along.is_none() && self.idempotency.is_none() && self.rules.is_none() && !self.explain;
+        self.planned.as_ref().filter(|_| is_alone).and_then(Planned::change_of_one_row)
+    }
+
+    /// The same as one statement, at the first attempt. Where that changes nothing, the next one has to tell why.
+    fn outright(&self, run: &mut Run<'_>) -> Result<Option<Awaited>, Error> {
+        let Some((name, step)) = self.may_glance() else { return Ok(None) };
+        // Whether it concerns a caller is told before it is kept.
+        if self.caller_tables.get(step.table).is_some()
+            || self.has_gone_outright.swap(true, Ordering::Relaxed)
+        {
+            return Ok(None);
+        }
+        tracing::debug_span!("write", table = name).in_scope(|| run.outright(name, step))
     }
 
     /// Whether it takes a thorough run to tell what was refused.
@@ -280,7 +313,8 @@ impl Job {
         let is_vague = match stopped {
             Stopped::Engine(_) => self.is_vague.load(Ordering::Relaxed),
             Stopped::Store(StoreError::PutOff { at, error }) => {
-                self.put_off.lock().iter().any(|write| write.at == *at && write.is_vague(error))
+                self.goes_outright.load(Ordering::Relaxed)
+                    || self.put_off.lock().iter().any(|write| write.at == *at && write.is_vague(error))
             }
             Stopped::Store(_) => false,
         };

@@ -176,6 +176,17 @@ pub struct ChangeLog {
     pub progress: fn(&str) -> Option<i64>,
 }
 
+/// How a statement changes a row that it sees before and after: [`Dialect::outright`].
+#[derive(Clone, Copy, Debug)]
+pub struct OutrightSpelling {
+    /// Whether the row of the alias `{0}` is still of the version in which it is seen under the alias `{1}`.
+    pub same: &'static str,
+    /// The later one of the instant `{0}` and the instant next to `{1}`, which may be null.
+    pub later: &'static str,
+    /// How long the value `{0}` is as a text, in bytes; 0 of null.
+    pub bytes: &'static str,
+}
+
 /// The spelling of one database.
 pub trait Dialect: Debug + Send + Sync {
     /// What this kind of database is called where migrations are kept.
@@ -236,6 +247,11 @@ pub trait Dialect: Debug + Send + Sync {
     /// Where a row has a version that is another one after every change, and others write at the same time: how it is read, as a text,
     /// and whether a row of the table at hand is the one of `{0}`.
     fn row_version(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
+    /// How a row is changed by a statement that sees it before and after, where there are such and others write at the same time.
+    fn outright(&self) -> Option<OutrightSpelling> {
         None
     }
 

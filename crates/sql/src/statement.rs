@@ -26,7 +26,7 @@ impl Statement {
     pub fn row_cap(&self) -> Option<usize> {
         match &self.result {
             ResultShape::Json(shape) => shape.row_cap,
-            ResultShape::Values(_) | ResultShape::Nothing | ResultShape::Changes => None,
+            ResultShape::Values(_) | ResultShape::Nothing | ResultShape::Changes(_) => None,
         }
     }
 }
@@ -81,9 +81,9 @@ pub enum ResultShape {
     Json(JsonShape),
     /// No rows come back.
     Nothing,
-    /// No rows come back either, and some are written: where none is, what the statement was made for is another by now, and its
-    /// transaction is run again.
-    Changes,
+    /// Some rows are written, and typed values come back of each; of none where there are no types. Where no row is written, what the
+    /// statement was made for is another than was thought, and its transaction is run again.
+    Changes(Vec<Type>),
 }
 
 /// How a row becomes a JSON object.

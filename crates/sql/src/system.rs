@@ -6,6 +6,9 @@
 
 pub mod job;
 mod meta;
+mod outright;
+
+pub use outright::{Outright, change_outright};
 
 pub use meta::{meta_begin, meta_forget, meta_get, meta_like, meta_put, meta_record};
 
@@ -326,7 +329,7 @@ pub fn update_logged(
     w.text(" SELECT ");
     change_line_values(&mut w, values);
     w.text(" FROM changed");
-    w.finish(ResultShape::Changes)
+    w.finish(ResultShape::Changes(Vec::new()))
 }
 
 /// Lines of the change log whose parameters begin with one.

@@ -234,7 +234,7 @@ fn quoted(text: &str) -> String {
 
 impl Writer<'_> {
     /// The row's image, as the engine writes it.
-    fn image(&mut self, table: &Table, row: &str) {
+    pub(crate) fn image(&mut self, table: &Table, row: &str) {
         let columns: Vec<(&Column, Option<String>)> = table
             .columns
             .iter()

@@ -32,6 +32,8 @@ struct Scope {
     table: TableId,
     /// SQL that equals the row's key without reading the row.
     key: Option<String>,
+    /// SQL of columns that are others than the row has under its alias.
+    given: Vec<(ColumnId, String)>,
     /// Columns that were read, the key not counted when `key` stands for it.
     used: Vec<ColumnId>,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) inlines: bool,
     /// A bind that has no value outside of a request, met while inlining.
     pub(crate) unbound: Option<Bind>,
+    /// The rows around a change, where the statement has them; else they are bound.
+    pub(crate) images: Option<(ScopeId, ScopeId)>,
 }
 
 impl<'a> Writer<'a> {
@@ -80,6 +84,7 @@ impl<'a> Writer<'a> {
             row_cap: None,
             inlines: false,
             unbound: None,
+            images: None,
         }
     }
 
@@ -265,7 +270,15 @@ impl<'a> Writer<'a> {
 
     /// Makes a scope without entering it. `key`, when given, is SQL that equals the row's key.
     pub(crate) fn scope(&mut self, alias: &str, table: TableId, key: Option<String>) -> ScopeId {
-        self.scopes.push(Scope { alias: alias.to_owned(), table, key, used: Vec::new() });
+        self.scopes.push(Scope { alias: alias.to_owned(), table, key, given: Vec::new(), used: Vec::new() });
+        ScopeId(self.scopes.len() - 1)
+    }
+
+    /// Makes a scope of a row that is another scope's with other values in some columns.
+    pub(crate) fn scope_with(&mut self, of: ScopeId, given: Vec<(ColumnId, String)>) -> ScopeId {
+        let Scope { alias, table, .. } = &self.scopes[of.0];
+        let (alias, table) = (alias.clone(), *table);
+        self.scopes.push(Scope { alias, table, key: None, given, used: Vec::new() });
         ScopeId(self.scopes.len() - 1)
     }
 
@@ -300,6 +313,10 @@ impl<'a> Writer<'a> {
             && let Some(key) = &scope.key
         {
             self.sql.push_str(key);
+            return;
+        }
+        if let Some((_, given)) = scope.given.iter().find(|(given, _)| *given == column) {
+            self.sql.push_str(given);
             return;
         }
         if !scope.used.contains(&column) {

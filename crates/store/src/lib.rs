@@ -17,7 +17,7 @@ pub use error::StoreError;
 pub use metrics::{BUCKETS, StoreMetrics};
 pub use options::{DatabaseUrl, DatabaseUrlError, PostgresOptions, StoreOptions, Synchronous};
 pub use postgres::PostgresUrl;
-pub use query::{JsonRows, Outcome, Query, ReadLimits};
+pub use query::{JsonRows, Kept, Outcome, Query, ReadLimits};
 pub use store::{Health, Store, WriteJob};
 pub use turn::{Part, PartKind, Script, ScriptError, Turn};
 pub use tx::Tx;

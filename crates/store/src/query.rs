@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::{JsonShape, Statement};
+use parking_lot::Mutex;
 
 use crate::StoreError;
 
@@ -59,6 +60,21 @@ pub enum Outcome {
         /// Rows that were inserted, changed or deleted.
         affected: u64,
     },
+}
+
+/// What the only statement of a transaction has come to, once that is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Kept(Arc<Mutex<Option<Vec<Vec<Value>>>>>);
+
+impl Kept {
+    pub(crate) fn tell(&self, rows: Vec<Vec<Value>>) {
+        *self.0.lock() = Some(rows);
+    }
+
+    /// The rows that came back; none as long as nothing is kept.
+    pub fn take(&self) -> Option<Vec<Vec<Value>>> {
+        self.0.lock().take()
+    }
 }
 
 /// Rows as JSON text.

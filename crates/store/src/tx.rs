@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::query::{JsonRows, Outcome, Query, ReadLimits};
+use crate::query::{JsonRows, Kept, Outcome, Query, ReadLimits};
 use crate::{StoreError, postgres, sqlite};
 
 /// The transaction of a write job.
@@ -94,6 +94,15 @@ impl Tx {
                 let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
                 Box::pin(session.later(query, limits)).await
             }
+        }
+    }
+
+    /// Makes a statement the only one of the transaction, and its commit: nothing may come behind it. What comes back is there once all
+    /// is kept. None where that would save nothing: it was not done then.
+    pub fn keep(&mut self, query: Query) -> Result<Option<Kept>, StoreError> {
+        match &mut self.session {
+            Session::Sqlite(_) => Ok(None),
+            Session::Postgres(session) => session.keep(query),
         }
     }
 

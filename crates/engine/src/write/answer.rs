@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use foldhash::HashMap;
-use mainstay_lang::schema::TableId;
+use mainstay_lang::schema::{ColumnId, TableId};
 use mainstay_lang::value::Value;
 use mainstay_sql::plan::{OutputKind, Select};
 use mainstay_store::{Query, ReadLimits};
@@ -145,20 +145,10 @@ impl Run<'_> {
         if !self.is_readable(shown.table, image).await? {
             return Ok(Local::Hidden);
         }
-        let mut json = Vec::with_capacity(64 * shown.select.outputs.len());
-        json.push(b'{');
-        for output in &shown.select.outputs {
-            let OutputKind::Column(column) = output.kind else { return Ok(Local::Unknown) };
-            if json.len() > 1 {
-                json.push(b',');
-            }
-            json.push(b'"');
-            json.extend_from_slice(output.name.as_bytes());
-            json.extend_from_slice(b"\":");
-            image[column.0 as usize].write_json(&mut json);
+        match object(shown, |column| &image[column.0 as usize]) {
+            Some(json) => Ok(Local::Row(json)),
+            None => Ok(Local::Unknown),
         }
-        json.push(b'}');
-        Ok(Local::Row(String::from_utf8(json).expect("JSON is text")))
     }
 
     fn write_rows(&self, out: &mut String, rows: &[AnswerRow<'_>], read: &Read<'_>) {
@@ -203,6 +193,32 @@ impl Run<'_> {
     }
 }
 
+/// A row as a JSON object, where what it shows are its own columns.
+fn object<'v>(shown: &Shown, value: impl Fn(ColumnId) -> &'v Value) -> Option<String> {
+    let mut json = Vec::with_capacity(64 * shown.select.outputs.len());
+    json.push(b'{');
+    for output in &shown.select.outputs {
+        let OutputKind::Column(column) = output.kind else { return None };
+        if json.len() > 1 {
+            json.push(b',');
+        }
+        json.push(b'"');
+        json.extend_from_slice(output.name.as_bytes());
+        json.extend_from_slice(b"\":");
+        value(column).write_json(&mut json);
+    }
+    json.push(b'}');
+    Some(String::from_utf8(json).expect("JSON is text"))
+}
+
+/// A plain row that was changed.
+pub(super) fn edited<'v>(shown: &Shown, value: impl Fn(ColumnId) -> &'v Value) -> Option<String> {
+    let mut json = object(shown, value)?;
+    json.pop();
+    json.push_str(end(Some(Kind::Edited)));
+    Some(json)
+}
+
 /// What memory says of a row.
 enum Local {
     Row(String),
@@ -221,7 +237,7 @@ fn end(kind: Option<Kind>) -> &'static str {
 }
 
 /// Whether a row shows its own columns alone, each of them wherever the row is seen.
-fn is_plain(shown: &Shown) -> bool {
+pub(super) fn is_plain(shown: &Shown) -> bool {
     let is_plain_output = |output: &mainstay_sql::plan::Output| {
         output.guard.is_none() && matches!(output.kind, OutputKind::Column(_))
     };

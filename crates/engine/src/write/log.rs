@@ -14,6 +14,7 @@ use mainstay_sql::system::Count;
 use super::rows::{Image, Kind, LinkWritten, Rows, Written};
 use super::run::{Lines, Run};
 use crate::bind;
+use crate::ctx::Ctx;
 use crate::error::Error;
 
 /// The number given to the last transaction of this process.
@@ -56,13 +57,7 @@ impl Run<'_> {
         }
         let tx = next_tx(self.ctx.now.0);
         let at = Value::Timestamp(self.ctx.now);
-        let caller = &self.ctx.caller;
-        let actor = match &caller.user {
-            Some(user) => Value::Text(user.to_string()),
-            None if caller.admin => Value::Text("admin".to_owned()),
-            None => Value::Null,
-        };
-        let tenant = self.ctx.tenant.as_ref().map_or(Value::Null, |tenant| Value::Text(tenant.to_string()));
+        let [actor, tenant] = who(self.ctx);
         let shared = [Value::Int(tx), at, actor, tenant];
         if self.prepared.holds() {
             return Box::pin(self.send_lines(Lines { shared, own: lines })).await;
@@ -75,6 +70,16 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// Who changes something, and for which tenant.
+pub(super) fn who(ctx: &Ctx) -> [Value; 2] {
+    let actor = match &ctx.caller.user {
+        Some(user) => Value::Text(user.to_string()),
+        None if ctx.caller.admin => Value::Text("admin".to_owned()),
+        None => Value::Null,
+    };
+    [actor, ctx.tenant.as_ref().map_or(Value::Null, |tenant| Value::Text(tenant.to_string()))]
 }
 
 /// Rows, then links, then deletions.

@@ -83,12 +83,13 @@ impl Planned {
         steps(&self.documents).all(|step| step.is_bounded(planning.schema()))
     }
 
-    /// Whether all that it does is to give one row, named by its key, values that the request has.
-    pub(super) fn changes_one_row(&self) -> bool {
-        let mut parts = self.documents.iter().flatten().flat_map(|entry| &entry.parts);
-        match (parts.next(), parts.next()) {
-            (Some(PartPlan::Write(step)), None) => step.changes_one_row(),
-            _ => false,
+    /// The step, with its table's name, where all that the request does is to give one row, named by its key, values that it has.
+    pub(super) fn change_of_one_row(&self) -> Option<(&str, &Step)> {
+        let [entries] = &self.documents[..] else { return None };
+        let [EntryPlan { table, parts }] = &entries[..] else { return None };
+        match &parts[..] {
+            [PartPlan::Write(step)] if step.changes_one_row() => Some((table, step)),
+            _ => None,
         }
     }
 

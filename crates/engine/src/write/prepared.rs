@@ -16,7 +16,7 @@ use mainstay_sql::dialect::Lock;
 use mainstay_sql::forms::Forms;
 use mainstay_sql::plan::{Images, Select, WayStep};
 use mainstay_sql::statement::Statement;
-use mainstay_sql::system::Count;
+use mainstay_sql::system::{Count, Outright};
 use mainstay_sql::triggers;
 use parking_lot::RwLock;
 use tokio::sync::watch;
@@ -79,6 +79,8 @@ struct TablePrepared {
     insert: OnceLock<Arc<Statement>>,
     versioned: OnceLock<Option<Arc<Statement>>>,
     updates_logged: RwLock<HashMap<Vec<ColumnId>, Arc<Statement>>>,
+    /// None: what depends on the row or reads beyond it has to be asked.
+    outright: RwLock<HashMap<OutrightShape, Option<Arc<Statement>>>>,
     /// Whether changing its rows has asked the database something further before.
     asks: AtomicBool,
     /// By the columns that the database shall give.
@@ -100,6 +102,24 @@ struct TablePrepared {
 
 /// New rows, by table, and lines of the change log that a statement writes.
 type Inserted = (Vec<(TableId, Count)>, Count);
+
+/// What tells a change of one row by one statement from others of its table.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct OutrightShape {
+    /// Columns that are given new values.
+    pub(super) columns: Vec<ColumnId>,
+    /// Columns that come back.
+    pub(super) shown: Vec<ColumnId>,
+    /// Columns that are measured.
+    pub(super) measured: Vec<ColumnId>,
+    /// The rule for reading and those for changing, each by its address; 0: it always holds.
+    pub(super) rules: Vec<usize>,
+    /// Whether the row has to be of a version.
+    pub(super) is_versioned: bool,
+}
+
+/// So many kinds of such changes of a table are kept: callers choose which there are.
+const OUTRIGHT_MAX: usize = 1024;
 
 /// Of so many tables at most rows are made in one statement, and so many such statements are kept: callers choose which there are.
 const TABLES_TOGETHER_MAX: usize = 4;
@@ -265,6 +285,62 @@ impl Prepared {
         }
         let statement = mainstay_sql::system::update_logged(&self.schema, self.dialect, table, columns);
         updates.write().entry(columns.to_vec()).or_insert_with(|| Arc::new(statement)).clone()
+    }
+
+    /// Whether there are statements that change a row outright.
+    pub(super) fn has_outright(&self) -> bool {
+        self.marks.is_none() && self.dialect.outright().is_some()
+    }
+
+    /// A change of a row by one statement; none: it takes more than that.
+    pub(super) fn outright(
+        &self,
+        table: TableId,
+        shape: OutrightShape,
+        readable: Option<&Arc<Expr>>,
+        rules: &[Arc<Expr>],
+    ) -> Option<Arc<Statement>> {
+        let kept = &self.of(table).outright;
+        if let Some(statement) = kept.read().get(&shape) {
+            return statement.clone();
+        }
+        if kept.read().len() >= OUTRIGHT_MAX {
+            return None;
+        }
+        let statement = self.checks_alone(table, &shape.columns).map(|checks| {
+            let change = Outright {
+                table,
+                columns: &shape.columns,
+                readable,
+                rules,
+                checks: &checks,
+                is_versioned: shape.is_versioned,
+                measured: &shape.measured,
+                shown: &shape.shown,
+            };
+            Arc::new(mainstay_sql::system::change_outright(&self.schema, self.dialect, &change))
+        });
+        kept.write().entry(shape).or_insert(statement).clone()
+    }
+
+    /// The checks and warnings of a row whose columns change, where they ask of the row and its caller alone, and no condition of
+    /// another row asks about the columns.
+    fn checks_alone(&self, table: TableId, columns: &[ColumnId]) -> Option<Vec<Arc<Expr>>> {
+        let of = self.schema.table(table);
+        let changes = |column: &ColumnId| columns.contains(column) || of.updated == Some(*column);
+        let is_asked_about = self
+            .watched
+            .columns(table)
+            .iter()
+            .any(|watch| changes(&watch.column) || watch.reads.iter().any(changes))
+            || self.dependencies.on_rows(table).iter().any(|way| way.columns.iter().any(changes));
+        if is_asked_about {
+            return None;
+        }
+        let checks = of.checks.iter().chain(&of.warns);
+        checks
+            .map(|check| self.test(&check.condition).local.is_some().then(|| check.condition.clone()))
+            .collect()
     }
 
     /// Whether changing rows of a table asks the database something further: what a rule, a check or a hook wants to know.

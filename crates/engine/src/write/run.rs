@@ -10,6 +10,7 @@ mod delete;
 mod find;
 mod hooks;
 mod list;
+mod outright;
 mod step;
 mod swift;
 mod unique;
@@ -43,6 +44,7 @@ use crate::limits::Limits;
 use crate::planning::Planning;
 use crate::why::Inquiry;
 
+pub(super) use outright::Awaited;
 use step::Left;
 pub(super) use step::{AnswerRow, Place};
 pub(super) use swift::{Lines, Manner};

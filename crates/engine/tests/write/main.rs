@@ -15,6 +15,7 @@ mod delete;
 mod history;
 mod hooks;
 mod links;
+mod outright;
 mod overrides;
 mod requests;
 mod rules;

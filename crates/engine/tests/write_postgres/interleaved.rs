@@ -129,6 +129,22 @@ async fn a_rule_is_asked_of_what_others_have_made_of_the_rows_that_it_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_given_a_value_is_logged_as_others_have_left_it() {
+    let app = rooms().await;
+    let note = r##"UPDATE "Seat" SET note = 'theirs' WHERE id = '#4'"##;
+    let found = behind(&app, note, r##"{"Seat": {"id": "#4", "set": {"note": "ours"}}}"##).await;
+    assert_eq!(found, r##"{"Seat":[{"id":"#4","note":"ours","edited":true}]}"##);
+    let log = changes(&app).await;
+    let [line] = &log[..] else { panic!("{log:?}") };
+    assert!(line.contains(r#""note":"theirs"} "#) && line.contains(r#""note":"ours"} "#), "{line}");
+    // Who makes the same of it meanwhile leaves nothing to be done.
+    let same = r##"UPDATE "Seat" SET note = 'same' WHERE id = '#4'"##;
+    let found = behind(&app, same, r##"{"Seat": {"id": "#4", "set": {"note": "same"}}}"##).await;
+    assert_eq!(found, r##"{"Seat":[{"id":"#4","note":"same"}]}"##);
+    assert_eq!(changes(&app).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_made_below_one_that_goes_goes_too() {
     let app = rooms().await;
     let gate = Gate::shut(&app).await;

@@ -22,6 +22,8 @@ mod hooks;
 mod interleaved;
 #[path = "../write/links.rs"]
 mod links;
+#[path = "../write/outright.rs"]
+mod outright;
 #[path = "../write/overrides.rs"]
 mod overrides;
 mod pooler;

@@ -23,6 +23,12 @@ table Book {
 }
 table Page { book Book on delete cascade, n int, allow all }
 table Ticket { id int, allow all }
+table Seat {
+  name  text
+  taken int = 0
+  allow all if name != null
+  check taken >= 0 "less than none"
+}
 "##;
 
 #[tokio::test]
@@ -36,7 +42,7 @@ async fn a_write_waits_no_oftener_than_it_must() {
     let through = direct.replace(&format!(":{}/", Postgres::shared().port()), &format!(":{}/", proxy.port()));
     place.options.url = through.parse().unwrap();
     place.options.postgres.writers = 1;
-    let rows = json!([["Shop", {"id": 1, "name": "a"}], ["Shelf", {"id": 2, "shop": 1}]]);
+    let rows = json!([["Shop", {"id": 1, "name": "a"}], ["Shelf", {"id": 2, "shop": 1}], ["Seat", {"id": 3, "name": "a"}], ["Seat", {"id": 4, "name": "b"}]]);
     let app = App::at(place, Limits::default(), APP, rows).await;
     // Each with the round trips that it takes once its statements are prepared.
     let pages = r##"[{"create": true, "n": 1}, {"create": true, "n": 2}]"##;
@@ -53,8 +59,14 @@ async fn a_write_waits_no_oftener_than_it_must() {
         (r##"{"Book": {"create": true, "title": "a", "shop": "#1"}}"##, None, 2),
         // The check behind.
         (r##"{"Book": {"create": true, "title": "a", "shelf": "#2"}}"##, None, 4),
-        // The row as it stands, then all else in one statement.
-        (r##"{"Shop": {"id": "#1", "set": {"name": "@"}}}"##, None, 2),
+        // A row that is given values, with its line of the log and the answer; what its rule and its check say stands with it.
+        (r##"{"Shop": {"id": "#1", "set": {"name": "@"}}}"##, None, 1),
+        (r##"{"Seat": {"id": "#3", "set": {"name": "@"}, "get": ["taken"]}}"##, None, 1),
+        // The row as it stands, then all else in one statement: of what the row holds, or of what stands below it in the answer.
+        (r##"{"Seat": {"id": "#3", "set": {"taken": {"$add": 1}}}}"##, None, 2),
+        (r##"{"Shop": {"id": "#1", "set": {"name": "@"}, "shelves": {"get": ["size"]}}}"##, None, 3),
+        // It stays as it is: then it is looked at, and read for the answer.
+        (r##"{"Seat": {"id": "#4", "set": {"taken": 0}}}"##, None, 4),
         // Rows beside each other, with their lines of the log.
         (r##"{"Shop": [{"create": true, "name": "a"}, {"create": true, "name": "b"}]}"##, None, 1),
         // The answer that may be kept already before.

@@ -26,7 +26,10 @@ use crate::forms::{Form, Forms, Kept};
 use crate::pull::Candidate;
 use crate::triggers::TriggerSpelling;
 
-use super::{ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, RowCounting, TypeChange};
+use super::{
+    ChangeLog, ColumnRole, Counted, Dialect, JsonText, Lock, Operator, OutrightSpelling, RowCounting,
+    TypeChange,
+};
 
 /// PostgreSQL 14 or later, with a database encoded in UTF-8.
 #[derive(Clone, Debug)]
@@ -191,6 +194,15 @@ impl Dialect for Postgres {
     fn row_version(&self) -> Option<(&'static str, &'static str)> {
         // The transaction that wrote it. Whoever has waited for another to write the row looks at this condition again.
         self.forms.is_none().then_some(("xmin::text", "xmin = ({0})::xid"))
+    }
+
+    fn outright(&self) -> Option<OutrightSpelling> {
+        self.forms.is_none().then_some(OutrightSpelling {
+            // Of a row that was waited for, this is looked at again, with the row under the second alias as it was seen.
+            same: "{0}.xmin = {1}.xmin",
+            later: "greatest({0}, {1} + interval '1 microsecond')",
+            bytes: "coalesce(octet_length({0}::text), 0)::bigint",
+        })
     }
 
     fn row_number(&self) -> Option<&'static str> {

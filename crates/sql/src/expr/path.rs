@@ -58,8 +58,12 @@ impl Writer<'_> {
                 let scope = self.enclosing(usize::from(levels));
                 self.scope_column(scope, column);
             }
-            Root::Old => self.bind(Bind::Old(column), ty),
-            Root::New => self.bind(Bind::New(column), ty),
+            Root::Old | Root::New => match (root, self.images) {
+                (Root::Old, Some((old, _))) => self.scope_column(old, column),
+                (_, Some((_, new))) => self.scope_column(new, column),
+                (Root::Old, None) => self.bind(Bind::Old(column), ty),
+                (_, None) => self.bind(Bind::New(column), ty),
+            },
             Root::User => self.bind(user_bind(&[], column), ty),
         }
     }

@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Cancelled,
     /// It clashed with another transaction; run again from its beginning it may succeed.
     Clash(StoreError),
+    /// What it was to change is another than was thought; run again from its beginning it begins with what is there.
+    Changed(StoreError),
     /// The connection is gone; nothing of the transaction was kept unless its COMMIT had been sent.
     Gone(StoreError),
     /// A prepared statement does not fit the tables any more.
@@ -37,6 +39,7 @@ impl Failure {
             Failure::Cancelled => StoreError::Deadline,
             Failure::Refused(error)
             | Failure::Clash(error)
+            | Failure::Changed(error)
             | Failure::Gone(error)
             | Failure::Stale(error)
             | Failure::Torn(error) => error,

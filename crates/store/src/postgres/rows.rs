@@ -61,9 +61,9 @@ pub(super) async fn read(
         }
     }
     let affected = stream.rows_affected().unwrap_or(0);
-    if affected == 0 && matches!(query.statement.result, ResultShape::Changes) {
+    if affected == 0 && matches!(query.statement.result, ResultShape::Changes(_)) {
         let reason = "other writes keep changing the row";
-        return Err((Failure::Clash(StoreError::Busy { reason }), None));
+        return Err((Failure::Changed(StoreError::Busy { reason }), None));
     }
     reading.end(affected, budget).map_err(|error| (error.into(), None))
 }
@@ -95,8 +95,11 @@ impl Reading<'_> {
                 rows: JsonRows::default(),
                 nest: shape.below.as_ref().map(Nest::new),
             }),
-            ResultShape::Values(types) => Reading::Values { types, rows: Vec::new() },
-            ResultShape::Nothing | ResultShape::Changes => Reading::Nothing,
+            ResultShape::Changes(types) if types.is_empty() => Reading::Nothing,
+            ResultShape::Values(types) | ResultShape::Changes(types) => {
+                Reading::Values { types, rows: Vec::new() }
+            }
+            ResultShape::Nothing => Reading::Nothing,
         })
     }
 

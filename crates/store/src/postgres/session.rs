@@ -16,7 +16,7 @@ use super::connection::Connection;
 use super::error::Failure;
 use super::pool::Lease;
 use super::together::{Committed, Stopped, commit, run, run_and_keep};
-use crate::query::{Outcome, Query, ReadLimits};
+use crate::query::{Kept, Outcome, Query, ReadLimits};
 use crate::{StoreError, spans};
 
 /// How long behind the deadline a commit is waited for: given up sooner, nobody knows what has become of it.
@@ -34,6 +34,8 @@ pub(crate) struct Session {
     earlier: usize,
     /// Which of all of them failed.
     failed_later: Option<usize>,
+    /// What the only statement of the transaction comes to, where it has to be known.
+    kept: Option<Kept>,
 }
 
 /// Statements that go out together at most: what they ask for is kept until they do.
@@ -69,7 +71,15 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// On a connection on which nothing is open.
     pub(super) fn new(lease: Lease, lock_max: Option<Duration>) -> Session {
-        Session { lease, lock_max, state: State::Idle, later: Vec::new(), earlier: 0, failed_later: None }
+        Session {
+            lease,
+            lock_max,
+            state: State::Idle,
+            later: Vec::new(),
+            earlier: 0,
+            failed_later: None,
+            kept: None,
+        }
     }
 
     /// Runs a statement of the job together with the next one.
@@ -77,6 +87,18 @@ impl Session {
         query.check_values()?;
         self.later.push(query);
         if self.later.len() >= TOGETHER_MAX { self.flush(limits).await } else { Ok(()) }
+    }
+
+    /// Runs the only statement of the transaction when that is kept, and has what comes back afterwards; none: it would not be the only
+    /// one, or not be sent alone.
+    pub(crate) fn keep(&mut self, query: Query) -> Result<Option<Kept>, StoreError> {
+        let is_first = matches!(self.state, State::Idle) && self.later.is_empty();
+        if !is_first || self.lease.connection().is_pooled() {
+            return Ok(None);
+        }
+        query.check_values()?;
+        self.later.push(query);
+        Ok(Some(self.kept.insert(Kept::default()).clone()))
     }
 
     /// Runs the statements that were to go out with the next one.
@@ -137,6 +159,10 @@ impl Session {
     }
 
     async fn send_all(&mut self, query: Option<&Query>, limits: ReadLimits) -> Result<Outcome, StoreError> {
+        if self.kept.is_some() {
+            let words = "behind the only statement of a transaction there was another one";
+            return Err(StoreError::Other(words.to_owned()));
+        }
         if Instant::now() >= limits.deadline {
             return Err(StoreError::Deadline);
         }
@@ -183,9 +209,9 @@ impl Session {
     /// Why the transaction is lost, when the job may be run again.
     pub(super) fn may_run_again(&self) -> Option<Failure> {
         match &self.state {
-            State::Failed(failure @ (Failure::Clash(_) | Failure::Gone(_) | Failure::Stale(_))) => {
-                Some(failure.clone())
-            }
+            State::Failed(
+                failure @ (Failure::Clash(_) | Failure::Changed(_) | Failure::Gone(_) | Failure::Stale(_)),
+            ) => Some(failure.clone()),
             _ => None,
         }
     }
@@ -204,7 +230,7 @@ impl Session {
 
     async fn end(&mut self, deadline: Instant) -> End {
         // Whether it has changed something has to be known before what stands beside it is kept.
-        let is_doubtful = |query: &Query| matches!(query.statement.result, ResultShape::Changes);
+        let is_doubtful = |query: &Query| matches!(query.statement.result, ResultShape::Changes(_));
         let has_others = !matches!(self.state, State::Idle) || self.later.len() > 1;
         if has_others && self.later.iter().any(is_doubtful) {
             let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline };
@@ -245,7 +271,10 @@ impl Session {
         let is_alone = begin.is_some() && before.len() == 1 && !connection.is_pooled();
         let alone = if is_alone { before.pop() } else { None };
         let ended = match alone {
-            Some(query) => end_until(deadline, &connection, run_and_keep(&connection, query)).await,
+            Some(query) => {
+                let kept = self.kept.take();
+                end_until(deadline, &connection, run_and_keep(&connection, &query, kept.as_ref())).await
+            }
             None => end_until(deadline, &connection, commit(&connection, begin, before)).await,
         };
         match ended {
@@ -257,7 +286,9 @@ impl Session {
                 // A failed COMMIT has rolled back, and one behind a failed statement as well.
                 self.settle();
                 match (failure, at) {
-                    (failure @ (Failure::Clash(_) | Failure::Stale(_)), _) => End::Again(failure),
+                    (failure @ (Failure::Clash(_) | Failure::Changed(_) | Failure::Stale(_)), _) => {
+                        End::Again(failure)
+                    }
                     (Failure::Refused(error) | Failure::Torn(error), Some(at)) => {
                         End::Error(StoreError::PutOff { at: first + at, error: Box::new(error) })
                     }

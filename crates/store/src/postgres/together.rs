@@ -13,13 +13,14 @@ use std::task::Poll;
 use std::time::Instant;
 
 use futures_util::future::{join, try_join_all};
+use tokio_postgres::Statement;
 
 use super::connection::Connection;
 use super::error::{Failure, is_fatal, with_source};
 use super::pipeline::Sent;
 use super::rows::{self, Budget};
 use crate::StoreError;
-use crate::query::{Outcome, Query, ReadLimits};
+use crate::query::{Kept, Outcome, Query, ReadLimits};
 
 /// Statements that were sent before another one.
 type Earlier = Vec<Sent<Result<(), Failure>>>;
@@ -172,16 +173,36 @@ pub(super) async fn commit(
     }
 }
 
-/// Runs the only statement of a transaction, which is kept with it: the server needs no BEGIN and no COMMIT for that.
-pub(super) async fn run_and_keep(connection: &Arc<Connection>, query: Query) -> Committed {
-    let sent = match send(connection, None, vec![query]).await {
-        Ok(sent) => sent,
-        Err(failure) => return Committed::Open(failure),
+/// Runs the only statement of a transaction, which is kept with it: the server needs no BEGIN and no COMMIT for that. `told`: what comes
+/// back.
+pub(super) async fn run_and_keep(connection: &Connection, query: &Query, told: Option<&Kept>) -> Committed {
+    let statement = match connection.prepared(&query.statement.sql) {
+        Some(statement) => statement,
+        None => match connection.prepare(&query.statement.sql).await {
+            Ok(statement) => statement,
+            Err(failure) => return Committed::Open(failure),
+        },
     };
-    match answers(sent, false).await.and(false) {
-        Ok(()) => kept(connection),
-        Err(stopped) => stopped.ended(),
+    match run_alone(connection, query, statement.as_ref()).await {
+        Ok(outcome) => {
+            if let (Some(told), Outcome::Values(rows)) = (told, outcome) {
+                told.tell(rows);
+            }
+            kept(connection)
+        }
+        Err(failure) => Stopped { failure, at: Some(0) }.ended(),
     }
+}
+
+async fn run_alone(
+    connection: &Connection,
+    query: &Query,
+    statement: Option<&Statement>,
+) -> Result<Outcome, Failure> {
+    let stream = connection.start(query, statement, u64::MAX).await?;
+    let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: Instant::now() };
+    let outcome = rows::read(Box::pin(stream), query, &mut Budget::new(limits)).await;
+    outcome.map_err(|(failure, _)| failure)
 }
 
 fn kept(connection: &Connection) -> Committed {

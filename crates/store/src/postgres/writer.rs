@@ -113,6 +113,8 @@ impl Writer {
                     }
                     sleep_until(until.into()).await;
                 }
+                // What is there now is known as soon as it is looked at.
+                Some(Failure::Changed(_)) if clashes < CLASHES_MAX => clashes += 1,
                 Some(Failure::Gone(_)) if losses < LOSSES_MAX => losses += 1,
                 Some(Failure::Stale(_)) if losses < LOSSES_MAX => {
                     losses += 1;

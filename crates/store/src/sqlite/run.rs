@@ -54,7 +54,7 @@ impl Session {
             }
             ResultShape::Values(types) => self.read_values(statement.raw_query(), types).map(Outcome::Values),
             // Nobody else writes meanwhile, so that what is to be changed is as it was seen.
-            ResultShape::Nothing | ResultShape::Changes => {
+            ResultShape::Nothing | ResultShape::Changes(_) => {
                 let affected = statement.raw_execute().map_err(|error| self.failed(&error))?;
                 Ok(Outcome::Nothing { affected: affected as u64 })
             }
