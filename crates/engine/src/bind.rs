@@ -57,6 +57,12 @@ pub fn query_taking(statement: &Arc<Statement>, mut params: Vec<Value>) -> Query
     Query { statement: statement.clone(), values }
 }
 
+/// Whether the values of a statement are its parameters as they are, so that nothing has to be made of them.
+pub fn takes_params(statement: &Statement, params: &[Value]) -> bool {
+    let is_next = |(at, bind): (usize, &Bind)| matches!(bind, Bind::Param(index) if *index as usize == at);
+    statement.binds.len() == params.len() && statement.binds.iter().enumerate().all(is_next)
+}
+
 /// A value for each bind.
 ///
 /// # Panics

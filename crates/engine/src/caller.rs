@@ -12,7 +12,7 @@ mod changes;
 mod name;
 mod source;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 
@@ -58,12 +58,12 @@ const KEPT_MAX: usize = 100_000;
 /// The tables that callers are read from, and for each the column that says whose caller a row is part of; none: it may be
 /// part of everybody's.
 #[derive(Debug, Default)]
-pub(crate) struct CallerTables(HashMap<TableId, Option<ColumnId>>);
+pub(crate) struct CallerTables(foldhash::HashMap<TableId, Option<ColumnId>>);
 
 impl CallerTables {
     fn new(catalog: &Catalog, sources: &[CallerSource], beside: &[TableId]) -> CallerTables {
         let schema = catalog.schema();
-        let mut tables = HashMap::new();
+        let mut tables = foldhash::HashMap::default();
         let Some(users) = schema.user_table() else { return CallerTables(tables) };
         for (table, owner) in sources.iter().flat_map(CallerSource::tables) {
             let known = tables.entry(*table).or_insert(*owner);

@@ -34,17 +34,29 @@ pub(crate) fn shape_of<'p>(table: &str, part: &'p Part) -> Option<Shape<'p>> {
     (walk.key.len() <= KEY_LENGTH_MAX).then_some(Shape { key: walk.key, values: walk.values })
 }
 
-/// The shape of a part that makes a row, as far as what is shown of the row depends on it: the columns that it names
-/// and what it asks for. `None` when more than columns is written.
-pub(crate) fn shape_of_created<'p>(table: &str, part: &Part) -> Option<Shape<'p>> {
+/// The shape of a part that makes a row or changes some, as far as what is shown of them depends on it: the members that it
+/// names, which of them stand there as parts of their own, and what it asks for. `None` when parts say which rows are found:
+/// they are read for the answer as well.
+pub(crate) fn shape_of_written<'p>(
+    table: &str,
+    part: &Part,
+    is_nested: impl Fn(&str, &Field) -> bool,
+) -> Option<Shape<'p>> {
+    let set = part.set.as_deref().unwrap_or_default();
     let mut walk = Walk { key: Vec::with_capacity(128), values: Vec::new(), places: None };
     walk.text(table);
-    walk.count(part.fields.len());
+    walk.count(part.fields.len() + set.len());
     for (name, field) in &part.fields {
-        if !matches!(field, Field::Scalar(_)) {
+        let is_nested = !matches!(field, Field::Scalar(_)) && is_nested(name, field);
+        if is_nested && !part.create {
             return None;
         }
         walk.text(name);
+        walk.key.push(if is_nested { b'{' } else { b'v' });
+    }
+    for (name, _) in set {
+        walk.text(name);
+        walk.key.push(b's');
     }
     walk.get(part.get.as_deref().unwrap_or_default());
     (walk.key.len() <= KEY_LENGTH_MAX).then_some(Shape { key: walk.key, values: Vec::new() })

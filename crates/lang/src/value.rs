@@ -26,6 +26,7 @@ pub use decimal::{Decimal, DecimalError};
 pub use duration::Duration;
 pub use error::{ValueError, ValueErrorKind};
 pub use time::{Date, Time, Timestamp};
+pub(crate) use wire::write_string;
 
 /// A value of any type; null is a value.
 #[derive(Clone, Debug, PartialEq)]

@@ -235,6 +235,17 @@ pub trait Dialect: Debug + Send + Sync {
     /// request.
     fn list_counter(&self, counted: Counted) -> &'static str;
 
+    /// Where there is an aggregate that puts objects together from a template and values, and counts them:
+    /// [`mainstay_lang::ops::sqlite::OBJECTS`].
+    fn objects(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The mark for a value of a storage type in such a template; none: [`Dialect::json`] has to make text of it first.
+    fn object_mark(&self, _: &Type) -> Option<Cow<'static, str>> {
+        None
+    }
+
     /// How a row is counted that stands alone within others, and each row of a list.
     fn row_counting(&self) -> RowCounting;
 

@@ -21,10 +21,33 @@ pub struct Query {
     pub values: Vec<Value>,
 }
 
+/// A statement with values that stay somebody else's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound<'q> {
+    pub(crate) statement: &'q Statement,
+    pub(crate) values: &'q [Value],
+}
+
 impl Query {
+    pub(crate) fn bound(&self) -> Bound<'_> {
+        Bound { statement: &self.statement, values: &self.values }
+    }
+
     /// That there is a value for each bind.
     pub(crate) fn check_values(&self) -> Result<(), StoreError> {
-        let Query { statement, values } = self;
+        self.bound().check_values()
+    }
+
+    /// The page's size, when the statement asks for one row more.
+    pub(crate) fn page_limit(&self, shape: &JsonShape) -> Result<Option<u64>, StoreError> {
+        self.bound().page_limit(shape)
+    }
+}
+
+impl Bound<'_> {
+    /// That there is a value for each bind.
+    pub(crate) fn check_values(self) -> Result<(), StoreError> {
+        let Bound { statement, values } = self;
         if statement.binds.len() == values.len() {
             return Ok(());
         }
@@ -37,7 +60,7 @@ impl Query {
     }
 
     /// The page's size, when the statement asks for one row more.
-    pub(crate) fn page_limit(&self, shape: &JsonShape) -> Result<Option<u64>, StoreError> {
+    pub(crate) fn page_limit(self, shape: &JsonShape) -> Result<Option<u64>, StoreError> {
         let Some(index) = shape.probes_more else { return Ok(None) };
         match self.values.get(index) {
             Some(Value::Int(limit)) if *limit >= 0 => Ok(Some(limit.unsigned_abs())),

@@ -3,11 +3,14 @@
 //! A job sees its own changes and those committed before it. It does not commit or roll back: it answers `Ok` to be
 //! kept and `Err` to be undone, alone, whoever else shares the transaction.
 
+use std::sync::Arc;
 use std::time::Instant;
 
+use mainstay_lang::value::Value;
+use mainstay_sql::statement::Statement;
 use tokio::sync::watch;
 
-use crate::query::{JsonRows, Kept, Outcome, Query, ReadLimits};
+use crate::query::{Bound, JsonRows, Kept, Outcome, Query, ReadLimits};
 use crate::{StoreError, postgres, sqlite};
 
 /// The transaction of a write job.
@@ -70,6 +73,22 @@ impl Tx {
         self.session.query(query, limits).await
     }
 
+    /// The same with values that stay the caller's: where a statement is no way there and back, they are not copied for it.
+    pub async fn query_with(
+        &mut self,
+        statement: &Arc<Statement>,
+        values: &[Value],
+    ) -> Result<Outcome, StoreError> {
+        let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
+        match &mut self.session {
+            Session::Sqlite(session) => session.query_in_transaction(Bound { statement, values }, limits),
+            Session::Postgres(_) => {
+                let query = Query { statement: statement.clone(), values: values.to_vec() };
+                self.session.query(&query, limits).await
+            }
+        }
+    }
+
     /// Reads before anything else is done, and outside of the transaction where that saves beginning one: what is found is not held
     /// and may be another by the next statement, which has to look whether it is: [`ResultShape::Changes`].
     ///
@@ -77,7 +96,7 @@ impl Tx {
     pub async fn glance(&mut self, query: &Query) -> Result<Outcome, StoreError> {
         let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
         match &mut self.session {
-            Session::Sqlite(session) => session.query_in_transaction(query, limits),
+            Session::Sqlite(session) => session.query_in_transaction(query.bound(), limits),
             Session::Postgres(session) => Box::pin(session.glance(query, limits)).await,
         }
     }
@@ -88,7 +107,7 @@ impl Tx {
         match &mut self.session {
             Session::Sqlite(session) => {
                 let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
-                session.query_in_transaction(&query, limits).map(drop)
+                session.query_in_transaction(query.bound(), limits).map(drop)
             }
             Session::Postgres(session) => {
                 let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
@@ -164,7 +183,7 @@ pub(crate) fn tell(listeners: Vec<watch::Sender<u64>>) {
 impl Session {
     async fn query(&mut self, query: &Query, limits: ReadLimits) -> Result<Outcome, StoreError> {
         match self {
-            Session::Sqlite(session) => session.query_in_transaction(query, limits),
+            Session::Sqlite(session) => session.query_in_transaction(query.bound(), limits),
             // Boxed, so that the futures around it stay small: a write on SQLite moves a dozen of them, and would mostly copy
             // room for waiting that it never does.
             Session::Postgres(session) => Box::pin(session.query(query, limits)).await,

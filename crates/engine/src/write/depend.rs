@@ -35,7 +35,7 @@ pub(super) struct Way {
 /// All ways of all checks.
 #[derive(Debug, Default)]
 pub(super) struct Dependencies {
-    tables: HashMap<TableId, Vec<Way>>,
+    tables: foldhash::HashMap<TableId, Vec<Way>>,
     links: HashMap<String, Vec<Way>>,
 }
 

@@ -13,7 +13,6 @@ use mainstay_sql::system::Count;
 
 use super::rows::{Image, Kind, LinkWritten, Rows, Written};
 use super::run::{Lines, Run};
-use crate::bind;
 use crate::ctx::Ctx;
 use crate::error::Error;
 
@@ -63,10 +62,11 @@ impl Run<'_> {
             return Box::pin(self.send_lines(Lines { shared, own: lines })).await;
         }
         // Where a statement is no way there and back, one for each line is the cheapest.
+        let statement = self.prepared.change_insert(Count::One);
+        let mut params: Vec<Value> = shared.into_iter().chain([const { Value::Null }; 5]).collect();
         for line in lines {
-            let params = shared.iter().cloned().chain(line).collect();
-            let query = bind::query_taking(self.prepared.change_insert(Count::One), params);
-            self.send_query_later(query).await?;
+            line.into_iter().zip(&mut params[4..]).for_each(|(value, place)| *place = value);
+            self.send_params(statement, &params).await?;
         }
         Ok(())
     }

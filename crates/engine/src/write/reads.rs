@@ -10,9 +10,10 @@
 //!
 //! The rows of links are read and written by both of their sides: there the reader holds the rows themselves as well.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
+use foldhash::HashMap;
 use mainstay_lang::expr::{Expr, Hop, Node, Root, RowPath};
 use mainstay_lang::schema::{ColumnId, RelationKind, Schema, TableId};
 use mainstay_sql::plan::WayStep;

@@ -31,13 +31,15 @@ use crate::resolve::Resolver;
 use crate::resolve::constraint::nested_part;
 use crate::resolve::name::unknown_member;
 use crate::resolve::params::Source;
-use crate::shape::shape_of_created;
+use crate::shape::shape_of_written;
 
 /// Reads the parts of one request.
 pub(super) struct Planner<'a> {
     planning: &'a Planning,
     catalog: &'a Catalog,
     shown: &'a PlanCache<Arc<Shown>>,
+    /// Of the part before: rows of a list are mostly alike.
+    last_shown: Option<(Vec<u8>, Arc<Shown>)>,
     ctx: &'a Ctx,
     guard: Guard<'a>,
     schema: &'a Schema,
@@ -67,6 +69,7 @@ impl<'a> Planner<'a> {
             planning,
             catalog: &planning.catalog,
             shown: &planning.shown,
+            last_shown: None,
             ctx,
             guard: Guard::new(&planning.catalog, ctx),
             schema: planning.schema(),
@@ -121,26 +124,31 @@ impl<'a> Planner<'a> {
         step
     }
 
-    /// What the answer shows of the row that a part makes.
-    fn shown_of_created(&mut self, table: &Table, part: &Part) -> Result<Arc<Shown>, Error> {
-        let Some(shape) = shape_of_created(&table.name, part) else {
-            return self.shown(table, &shown::of_created(self.schema, table, part));
+    /// What the answer shows of the row that a part makes, or of the rows that it finds, as it is kept for the next part like it.
+    fn shown(&mut self, table: &Table, part: &Part) -> Result<Arc<Shown>, Error> {
+        let schema = self.schema;
+        let asked = || match part.create {
+            true => shown::of_created(schema, table, part),
+            false => shown::of_found(schema, table, part),
         };
+        let is_nested = |name: &str, field: &Field| nested(schema, table, name, field).is_some();
+        let Some(shape) = shape_of_written(&table.name, part, is_nested) else {
+            return self.shown_under(self.guard, table, &asked()).map(|(shown, _)| shown);
+        };
+        if let Some((_, shown)) = self.last_shown.as_ref().filter(|(key, _)| *key == shape.key) {
+            return Ok(shown.clone());
+        }
         if let Some((shown, _)) = self.shown.get(self.ctx, &shape) {
+            self.last_shown = Some((shape.key, shown.clone()));
             return Ok(shown);
         }
-        let part = shown::of_created(self.schema, table, part);
+        let part = asked();
         let trace = Trace::default();
         let guard = Guard::traced(self.catalog, self.ctx, &trace);
         let (shown, sources) = self.shown_under(guard, table, &part)?;
         let (rules, values) = (trace.into_rules(), shown.params.as_slice());
         self.shown.put(self.ctx, (&shape, &part), (&shown, &rules), (values, &sources));
         Ok(shown)
-    }
-
-    /// What the answer shows of the rows of a part.
-    fn shown(&mut self, table: &Table, part: &Part) -> Result<Arc<Shown>, Error> {
-        self.shown_under(self.guard, table, part).map(|(shown, _)| shown)
     }
 
     fn shown_under(

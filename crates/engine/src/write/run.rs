@@ -313,6 +313,12 @@ impl<'a> Run<'a> {
         params: &[Value],
         change: Change<'_>,
     ) -> Result<Outcome, StoreError> {
+        if self.explained.is_none() && bind::takes_params(statement, params) {
+            self.send_unsent().await?;
+            let outcome = self.tx.query_with(statement, params).await;
+            self.came_to(&outcome);
+            return outcome;
+        }
         let images =
             bind::Images { old: change.old.map(|image| &image[..]), new: change.new.map(|image| &image[..]) };
         let values = bind::values(&statement.binds, ctx, params, images);
@@ -375,6 +381,20 @@ impl<'a> Run<'a> {
     async fn send_later(&mut self, statement: &Arc<Statement>, params: &[Value]) -> Result<(), StoreError> {
         let values = bind::values(&statement.binds, self.ctx, params, bind::Images::default());
         self.send_query_later(Query { statement: statement.clone(), values }).await
+    }
+
+    /// The same of a statement that nobody waits for where one writes at a time: it is done at once, and its values stay the caller's.
+    pub(super) async fn send_params(
+        &mut self,
+        statement: &Arc<Statement>,
+        params: &[Value],
+    ) -> Result<(), StoreError> {
+        if self.explained.is_some() || !bind::takes_params(statement, params) {
+            return self.send_later(statement, params).await;
+        }
+        let sent = self.tx.query_with(statement, params).await.map(drop);
+        self.came_to(&sent);
+        sent
     }
 
     /// The same with its values.

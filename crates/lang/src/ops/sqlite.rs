@@ -9,6 +9,7 @@
 //! (`CAST(substr(x, 1, 4) AS INTEGER)`), int to float (`CAST(x AS REAL)`), JSON quoting.
 
 mod aggregate;
+mod objects;
 mod stored;
 mod theirs;
 
@@ -20,6 +21,7 @@ use crate::expr::ArithmeticOp;
 use crate::value::{Date, Decimal, Duration, Timestamp, json};
 
 pub use aggregate::{AGGREGATES, SqlAggregate, SumState};
+pub use objects::{OBJECTS, ObjectArg, ObjectsState};
 
 /// A value that SQLite hands to a function.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use mainstay_lang::expr::{ArithmeticOp, Clock, Function};
-use mainstay_lang::ops::sqlite::SqlResult;
+use mainstay_lang::ops::sqlite::{OBJECTS, SqlResult};
 use mainstay_lang::schema::Schema;
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
@@ -87,6 +87,21 @@ impl Dialect for Sqlite {
 
     fn row_counting(&self) -> RowCounting {
         RowCounting::Call("ms_rows(1)")
+    }
+
+    fn objects(&self) -> Option<&'static str> {
+        Some(OBJECTS)
+    }
+
+    fn object_mark(&self, ty: &Type) -> Option<Cow<'static, str>> {
+        Some(match ty {
+            Type::Text { .. } | Type::File => "$".into(),
+            Type::Int | Type::Json | Type::List(_) => "#".into(),
+            Type::Uuid | Type::Date | Type::Time | Type::Timestamp | Type::Enum(_) => "@".into(),
+            Type::Bool => "!".into(),
+            Type::Decimal { scale, .. } => format!("%{scale}").into(),
+            Type::Null | Type::Ref(_) | Type::Float | Type::Duration | Type::Bytes => return None,
+        })
     }
 
     fn list_counter(&self, _: Counted) -> &'static str {

@@ -13,6 +13,9 @@ use crate::writer::{ScopeId, Writer};
 /// Most arguments of one call.
 const ARGUMENTS_MAX: usize = 100;
 
+/// The mark in the template of an object for text that stands there as it is, and for nothing where it is null.
+const ANY_JSON: &str = "*";
+
 /// `"name":`
 pub(crate) fn key(name: &str) -> String {
     let mut key = mainstay_lang::value::Value::Text(name.to_owned()).to_json();
@@ -25,10 +28,11 @@ pub(crate) fn member_key(name: &str) -> Box<str> {
     format!(",{}", key(name)).into()
 }
 
-/// The arguments of a `concat`, neighbouring literals joined.
+/// The arguments of a `concat`, neighbouring literals joined; or, `marked`, the template of an object with its values.
 #[derive(Default)]
 pub(crate) struct Pieces {
     done: Vec<Piece>,
+    marked: bool,
 }
 
 enum Piece {
@@ -46,12 +50,23 @@ impl Pieces {
     }
 
     pub(crate) fn sql(&mut self, sql: String) {
+        if self.marked {
+            self.literal(ANY_JSON);
+        }
         self.done.push(Piece::Sql(sql));
     }
 
     /// The JSON text of a value that the SQL `value` yields; quotes join the literals around it.
     pub(crate) fn value(&mut self, w: &mut Writer<'_>, ty: &Type, nullable: bool, value: &str) {
-        let text = w.dialect.json(w.schema.storage_type(ty));
+        let ty = w.schema.storage_type(ty);
+        if let Some(mark) = w.dialect.object_mark(ty).filter(|_| self.marked) {
+            self.literal(&mark);
+            return self.done.push(Piece::Sql(value.to_owned()));
+        }
+        let text = w.dialect.json(ty);
+        if self.marked {
+            return self.sql(w.capture(|w| w.template(&text.template(nullable), |w, _| w.text(value))));
+        }
         let (quote, template) = match text {
             JsonText::Quoted(text) if !nullable => ("\"", text),
             other => ("", other.template(nullable)),
@@ -60,6 +75,19 @@ impl Pieces {
         self.sql(w.capture(|w| w.template(&template, |w, _| w.text(value))));
         self.literal(quote);
     }
+}
+
+impl Piece {
+    fn text(&self) -> &str {
+        match self {
+            Piece::Literal(text) | Piece::Sql(text) => text,
+        }
+    }
+}
+
+/// Whether the first member of an object may be missing.
+fn starts_guarded(select: &Select) -> bool {
+    select.outputs.first().is_none_or(is_conditional)
 }
 
 impl Writer<'_> {
@@ -94,22 +122,16 @@ impl Writer<'_> {
 
     /// A nested row as an object, with what counts it.
     pub(crate) fn object(&mut self, select: &Select, scope: ScopeId, counting: Option<RowCounting>) {
-        let starts_guarded = select.outputs.first().is_none_or(is_conditional);
         let mut pieces = Pieces::default();
-        if !starts_guarded {
-            pieces.literal("{");
-        }
-        for (index, output) in select.outputs.iter().enumerate() {
-            let comma = if index == 0 && !starts_guarded { "" } else { "," };
-            self.member(&mut pieces, comma, select, output, scope);
-        }
+        let is_whole = !starts_guarded(select);
+        self.members(&mut pieces, select, scope);
         match counting {
             None => {}
             // It joins the brace behind it: a piece less for each row.
             Some(RowCounting::Mark(mark)) => pieces.literal(mark),
             Some(RowCounting::Call(call)) => pieces.sql(call.to_owned()),
         }
-        if !starts_guarded {
+        if is_whole {
             pieces.literal("}");
             return self.concat(&pieces);
         }
@@ -117,6 +139,44 @@ impl Writer<'_> {
         self.text("concat('{', substr(");
         self.concat(&pieces);
         self.text(", 2), '}')");
+    }
+
+    /// The rows of a list as an array of objects, by an aggregate of the database's own ([`Dialect::objects`]).
+    ///
+    /// [`Dialect::objects`]: crate::dialect::Dialect::objects
+    pub(crate) fn objects(&mut self, aggregate: &str, select: &Select, scope: ScopeId) {
+        let mut pieces = Pieces { marked: true, ..Pieces::default() };
+        if !starts_guarded(select) && select.outputs.len() < ARGUMENTS_MAX {
+            self.members(&mut pieces, select, scope);
+            pieces.literal("}");
+        } else {
+            let object = self.capture(|w| w.object(select, scope, None));
+            pieces.sql(object);
+        }
+        self.counts_rows = true;
+        self.text(aggregate);
+        self.text("(");
+        let is_literal = |piece: &&Piece| matches!(piece, Piece::Literal(_));
+        let (literals, values): (Vec<&Piece>, Vec<&Piece>) = pieces.done.iter().partition(is_literal);
+        let template: String = literals.into_iter().map(Piece::text).collect();
+        self.quoted(&template);
+        for value in values {
+            self.text(", ");
+            self.text(value.text());
+        }
+        self.text(")");
+    }
+
+    /// `{` and the members, with a comma before the first one where that may be missing.
+    fn members(&mut self, pieces: &mut Pieces, select: &Select, scope: ScopeId) {
+        let is_whole = !starts_guarded(select);
+        if is_whole {
+            pieces.literal("{");
+        }
+        for (index, output) in select.outputs.iter().enumerate() {
+            let comma = if index == 0 && is_whole { "" } else { "," };
+            self.member(pieces, comma, select, output, scope);
+        }
     }
 
     fn member(&mut self, pieces: &mut Pieces, comma: &str, select: &Select, output: &Output, scope: ScopeId) {

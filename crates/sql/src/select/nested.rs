@@ -60,15 +60,26 @@ impl Writer<'_> {
         let rows = self.relatives_of(parent, table, relation);
         let shown = self.scope(&rows.alias, rows.target, None);
         let marked = Some(self.dialect.row_counting()).filter(RowCounting::is_mark);
+        let aggregate = self.dialect.objects();
         self.lists_around += 1;
-        let object = self.capture(|w| w.alone(shown, |w| w.object(select, shown, marked)));
+        let list = self.capture(|w| {
+            w.alone(shown, |w| match aggregate {
+                Some(aggregate) => w.objects(aggregate, select, shown),
+                None => w.object(select, shown, marked),
+            });
+        });
         self.lists_around -= 1;
         let source = self.scope(&rows.alias, rows.target, rows.key.clone());
         let projection = self.capture(|w| w.projection(shown, source));
-        self.text("(SELECT concat('[', string_agg(");
-        self.text(&object);
-        let is_between = self.lists_around > 0 && has_list(select);
-        self.end_list(if is_between { Counted::Always } else { Counted::WhenLong });
+        if aggregate.is_some() {
+            self.text("(SELECT ");
+            self.text(&list);
+        } else {
+            self.text("(SELECT concat('[', string_agg(");
+            self.text(&list);
+            let is_between = self.lists_around > 0 && has_list(select);
+            self.end_list(if is_between { Counted::Always } else { Counted::WhenLong });
+        }
         self.text(" FROM ");
         self.cut_rows(select, &rows, source, &projection);
         self.text(")");

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mainstay_lang::ops::sqlite::{AGGREGATES, FUNCTIONS, SqlArg, SqlResult, SumState};
+use mainstay_lang::ops::sqlite::{
+    AGGREGATES, FUNCTIONS, OBJECTS, ObjectArg, ObjectsState, SqlArg, SqlResult, SumState,
+};
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
 use mainstay_sql::statement::Statement;
@@ -146,6 +148,34 @@ impl Aggregate<SumState, rusqlite::types::Value> for Summing {
     }
 }
 
+struct Objects(Arc<AtomicUsize>);
+
+impl Aggregate<ObjectsState, rusqlite::types::Value> for Objects {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<ObjectsState> {
+        Ok(ObjectsState::default())
+    }
+
+    fn step(&self, context: &mut Context<'_>, state: &mut ObjectsState) -> rusqlite::Result<()> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        let value = |index| match context.get_raw(index) {
+            ValueRef::Null => ObjectArg::Null,
+            ValueRef::Integer(value) => ObjectArg::Int(value),
+            ValueRef::Text(text) => ObjectArg::Text(text),
+            ValueRef::Real(_) | ValueRef::Blob(_) => ObjectArg::Other,
+        };
+        state.push(value).map_err(|error| rusqlite::Error::UserFunctionError(error.into()))
+    }
+
+    fn finalize(
+        &self,
+        _: &mut Context<'_>,
+        state: Option<ObjectsState>,
+    ) -> rusqlite::Result<rusqlite::types::Value> {
+        let list = String::from_utf8(state.unwrap_or_default().finish());
+        Ok(rusqlite::types::Value::Text(list.unwrap()))
+    }
+}
+
 fn register(conn: &Connection) -> Arc<AtomicUsize> {
     let pure =
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
@@ -158,6 +188,8 @@ fn register(conn: &Connection) -> Arc<AtomicUsize> {
         conn.create_aggregate_function(aggregate.name, aggregate.args, pure, Summing(*aggregate)).unwrap();
     }
     let counted = Arc::new(AtomicUsize::new(0));
+    let objects = Objects(counted.clone());
+    conn.create_aggregate_function(OBJECTS, -1, FunctionFlags::SQLITE_UTF8, objects).unwrap();
     let counter = counted.clone();
     let count = move |context: &Context<'_>| {
         counter.fetch_add(context.get::<i64>(0)?.unsigned_abs() as usize, Ordering::Relaxed);

@@ -57,7 +57,7 @@ fn nested_both_ways() {
     let mut alerts = db.select("Alert", &["id", "due"]);
     alerts.outputs.extend([output("receivers", many), output("sender", one)]);
     alerts.limit = Some(param(0, &Type::Int));
-    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."due", (SELECT concat('[', string_agg(concat('{"id":"', t2."id", '","name":', json_quote(t2."name"), ',"role":"', t2."role", '"}'), ','), ms_rows(count(*)), ']') FROM (SELECT t3."target" AS "id", t2."name" AS "name", t2."role" AS "role" FROM "Alert_receivers" t3 JOIN "Team" t2 ON t2."id" = t3."target" WHERE t3."owner" = t1."id" ORDER BY t3."target" LIMIT ?1) t2), (SELECT concat('{"id":"', t4."id", '","name":', json_quote(t4."name"), ms_rows(1), '}') FROM "Team" t4 WHERE t4."id" = t1."sender") FROM (SELECT t1."id" AS "id", t1."due" AS "due", t1."sender" AS "sender" FROM "Alert" t1 ORDER BY t1."id" LIMIT ?2) t1 LIMIT -1"#);
+    insta::assert_snapshot!(sql(&db, &alerts), @r#"SELECT t1."id", t1."due", (SELECT ms_objects('{"id":@,"name":$,"role":@}', t2."id", t2."name", t2."role") FROM (SELECT t3."target" AS "id", t2."name" AS "name", t2."role" AS "role" FROM "Alert_receivers" t3 JOIN "Team" t2 ON t2."id" = t3."target" WHERE t3."owner" = t1."id" ORDER BY t3."target" LIMIT ?1) t2), (SELECT concat('{"id":"', t4."id", '","name":', json_quote(t4."name"), ms_rows(1), '}') FROM "Team" t4 WHERE t4."id" = t1."sender") FROM (SELECT t1."id" AS "id", t1."due" AS "due", t1."sender" AS "sender" FROM "Alert" t1 ORDER BY t1."id" LIMIT ?2) t1 LIMIT -1"#);
 }
 
 /// Run with `--release --ignored --nocapture` to see what a statement costs to make.

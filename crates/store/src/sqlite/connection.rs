@@ -4,9 +4,10 @@
 //! refuse to write, and only readers have a progress handler, because an interrupted INSERT would roll back the
 //! whole transaction with all neighbours in it.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -101,6 +102,7 @@ impl Session {
             .connection
             .progress_handler(steps, handler)
             .and_then(|()| session.connection.execute_batch("PRAGMA query_only = ON"))
+            .and_then(|()| keep_sorted_in_files(&session.connection))
             .and_then(|()| wait_when_busy(&mut session.connection, BUSY_SLICE))
             .map_err(|error| explain_open(path, &session.connection, &error))?;
         Ok(session)
@@ -147,6 +149,27 @@ fn prepare(session: &mut Session, options: &StoreOptions) -> rusqlite::Result<()
         options.mmap_bytes
     ))?;
     functions::register(connection, &session.meter)
+}
+
+/// Lets SQLite sort in one piece of memory, and beyond [`StoreOptions::page_cache_bytes`] in files: what is sorted in memory alone
+/// is allocated row by row, which takes a tenth of the instructions of an aggregate, and is bounded by nothing. Where no file can be made,
+/// it stays in memory.
+fn keep_sorted_in_files(connection: &Connection) -> rusqlite::Result<()> {
+    static CAN_MAKE_FILES: LazyLock<bool> =
+        LazyLock::new(|| temporary_folders().any(|folder| can_make_file(&folder)));
+    if *CAN_MAKE_FILES { connection.execute_batch("PRAGMA temp_store = FILE") } else { Ok(()) }
+}
+
+/// Where SQLite makes temporary files: in the first that there is and may be written to (<https://sqlite.org/tempfiles.html>).
+fn temporary_folders() -> impl Iterator<Item = PathBuf> {
+    let told = ["SQLITE_TMPDIR", "TMPDIR"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
+    told.chain(["/var/tmp", "/usr/tmp", "/tmp", "."].map(PathBuf::from))
+}
+
+fn can_make_file(folder: &Path) -> bool {
+    let path = folder.join(format!("mainstay-{}", std::process::id()));
+    let made = File::options().write(true).create_new(true).open(&path).is_ok();
+    made && std::fs::remove_file(&path).is_ok()
 }
 
 /// Tries again for so long when the database is locked.
@@ -204,4 +227,25 @@ fn cannot_open(path: &Path, options: &StoreOptions, error: &rusqlite::Error) -> 
         return StoreError::Io { detail };
     }
     StoreError::Io { detail: format!("cannot open the database {}: {error}", path.display()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::DatabaseUrl;
+
+    /// A sort in memory alone would be as large as what is sorted.
+    #[test]
+    fn readers_sort_in_bounded_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let options = StoreOptions::new(DatabaseUrl::Sqlite(path.clone()));
+        let writer = Session::open_writer(&path, &options).unwrap();
+        let reader = Session::open_reader(&path, &options).unwrap();
+        let kept = |session: &Session| {
+            session.connection.query_row("PRAGMA temp_store", [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((kept(&writer), kept(&reader)), (2, 1));
+        assert!(!can_make_file(&path.join("no folder")));
+    }
 }

@@ -27,7 +27,7 @@ use crate::StoreError;
 use crate::copy::batch::{self, Batch, Batches};
 use crate::copy::tuple::{self, Field};
 use crate::options::{StoreOptions, Synchronous};
-use crate::query::{Outcome, Query};
+use crate::query::{Bound, Outcome};
 
 /// A file that is read.
 #[derive(Debug)]
@@ -265,7 +265,7 @@ fn bind(statement: &mut rusqlite::Statement<'_>, index: usize, field: Field<'_>)
 
 fn run(session: &Session, statement: Statement, values: Vec<Value>) -> Result<Vec<Vec<Value>>, StoreError> {
     session.meter.start(u64::MAX, Pace::Unbound);
-    match session.run(&Query { statement: Arc::new(statement), values }, u64::MAX)? {
+    match session.run(Bound { statement: &statement, values: &values }, u64::MAX)? {
         Outcome::Values(rows) => Ok(rows),
         _ => Ok(Vec::new()),
     }

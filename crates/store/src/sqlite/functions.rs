@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use mainstay_lang::ops::OpError;
 use mainstay_lang::ops::sqlite::{
-    AGGREGATES, FUNCTIONS, SqlAggregate, SqlArg, SqlFunction, SqlResult, SumState,
+    AGGREGATES, FUNCTIONS, OBJECTS, ObjectArg, ObjectsState, SqlAggregate, SqlArg, SqlFunction, SqlResult,
+    SumState,
 };
-use rusqlite::Connection;
 use rusqlite::functions::{Aggregate, Context, FunctionFlags};
-use rusqlite::types::{Null, Value, ValueRef};
+use rusqlite::types::{Null, ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, ToSql};
 
+use super::connection::VALUE_BYTES_MAX;
 use super::meter::Meter;
 use crate::StoreError;
 
@@ -24,6 +26,7 @@ const ARGS_ON_STACK: usize = 6;
 pub(crate) fn register(connection: &Connection, meter: &Arc<Meter>) -> rusqlite::Result<()> {
     register_row_counter(connection, meter)?;
     register_page_watch(connection, meter)?;
+    register_objects(connection, meter)?;
     FUNCTIONS.iter().try_for_each(|function| register_function(connection, meter, function))?;
     AGGREGATES.iter().try_for_each(|aggregate| register_aggregate(connection, meter, aggregate))
 }
@@ -42,6 +45,12 @@ fn register_row_counter(connection: &Connection, meter: &Arc<Meter>) -> rusqlite
 fn register_page_watch(connection: &Connection, meter: &Arc<Meter>) -> rusqlite::Result<()> {
     let meter = meter.clone();
     connection.create_scalar_function("ms_kept", 0, FunctionFlags::SQLITE_UTF8, move |_| Ok(meter.is_kept()))
+}
+
+/// `ms_objects(template, …)`: a list of nested rows, which it counts. Not deterministic, as `ms_rows` is not.
+fn register_objects(connection: &Connection, meter: &Arc<Meter>) -> rusqlite::Result<()> {
+    let objects = Objects { meter: meter.clone() };
+    connection.create_aggregate_function(OBJECTS, -1, FunctionFlags::SQLITE_UTF8, objects)
 }
 
 fn pure() -> FunctionFlags {
@@ -91,6 +100,45 @@ impl Aggregate<SumState, Value> for Sum {
         (self.aggregate.finish)(&state.unwrap_or_default())
             .map(into_value)
             .map_err(|error| raise_op(&self.meter, error))
+    }
+}
+
+struct Objects {
+    meter: Arc<Meter>,
+}
+
+/// A list as the text that it is.
+struct List(Vec<u8>);
+
+impl ToSql for List {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Text(&self.0)))
+    }
+}
+
+impl Aggregate<ObjectsState, List> for Objects {
+    fn init(&self, _: &mut Context<'_>) -> rusqlite::Result<ObjectsState> {
+        Ok(ObjectsState::default())
+    }
+
+    /// Rows are counted as they come: SQLite asks for the result of what it has cut short as well.
+    fn step(&self, context: &mut Context<'_>, state: &mut ObjectsState) -> rusqlite::Result<()> {
+        self.meter.count_rows(1).map_err(|error| raise(&self.meter, error))?;
+        if state.bytes() as u64 > VALUE_BYTES_MAX {
+            return Err(raise(&self.meter, StoreError::ByteLimit { limit: VALUE_BYTES_MAX }));
+        }
+        let count = context.len();
+        let arg = |index| match if index < count { context.get_raw(index) } else { ValueRef::Real(0.0) } {
+            ValueRef::Null => ObjectArg::Null,
+            ValueRef::Integer(value) => ObjectArg::Int(value),
+            ValueRef::Text(text) => ObjectArg::Text(text),
+            ValueRef::Real(_) | ValueRef::Blob(_) => ObjectArg::Other,
+        };
+        state.push(arg).map_err(|error| raise_op(&self.meter, error))
+    }
+
+    fn finalize(&self, _: &mut Context<'_>, state: Option<ObjectsState>) -> rusqlite::Result<List> {
+        Ok(List(state.unwrap_or_default().finish()))
     }
 }
 

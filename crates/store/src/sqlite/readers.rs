@@ -393,7 +393,7 @@ impl Session {
         let mut bytes_left = limits.bytes;
         let mut outcomes = Vec::with_capacity(batch.len());
         for (at, query) in batch.iter().enumerate() {
-            let outcome = self.run(query, bytes_left).map_err(|error| {
+            let outcome = self.run(query.bound(), bytes_left).map_err(|error| {
                 let is_bytes = matches!(&error, StoreError::ByteLimit { limit } if *limit == bytes_left);
                 (at, if is_bytes { StoreError::ByteLimit { limit: limits.bytes } } else { error })
             })?;

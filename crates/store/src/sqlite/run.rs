@@ -13,7 +13,7 @@ use super::error::convert;
 use super::json::{get, into_text, write_row, write_typed_or_null};
 use super::meter::Pace;
 use super::values;
-use crate::query::{JsonRows, Outcome, Query, ReadLimits};
+use crate::query::{Bound, JsonRows, Outcome, ReadLimits};
 use crate::{StoreError, spans};
 
 /// Room for what most reads answer, so that it grows seldom.
@@ -23,7 +23,7 @@ impl Session {
     /// Runs a statement of a write job.
     pub(crate) fn query_in_transaction(
         &mut self,
-        query: &Query,
+        query: Bound<'_>,
         limits: ReadLimits,
     ) -> Result<Outcome, StoreError> {
         if Instant::now() >= limits.deadline {
@@ -38,14 +38,14 @@ impl Session {
     }
 
     /// Runs a statement under the meter as it stands.
-    pub(crate) fn run(&self, query: &Query, bytes_max: u64) -> Result<Outcome, StoreError> {
+    pub(crate) fn run(&self, query: Bound<'_>, bytes_max: u64) -> Result<Outcome, StoreError> {
         let span = spans::statement("sqlite", &query.statement.sql);
         let outcome = span.in_scope(|| self.run_statement(query, bytes_max));
         spans::came_to(&span, outcome.as_ref());
         outcome
     }
 
-    fn run_statement(&self, query: &Query, bytes_max: u64) -> Result<Outcome, StoreError> {
+    fn run_statement(&self, query: Bound<'_>, bytes_max: u64) -> Result<Outcome, StoreError> {
         let mut statement = self.prepare(query)?;
         match &query.statement.result {
             ResultShape::Json(shape) => {
@@ -62,9 +62,9 @@ impl Session {
     }
 
     /// A statement with its values bound, from the connection's cache.
-    fn prepare(&self, query: &Query) -> Result<CachedStatement<'_>, StoreError> {
+    fn prepare(&self, query: Bound<'_>) -> Result<CachedStatement<'_>, StoreError> {
         query.check_values()?;
-        let Query { statement, values } = query;
+        let Bound { statement, values } = query;
         let mut prepared =
             self.connection.prepare_cached(&statement.sql).map_err(|error| self.failed(&error))?;
         for (index, value) in values.iter().enumerate() {

@@ -48,7 +48,7 @@ impl<'a> Planner<'a> {
             assigns: Vec::new(),
             lists: Vec::new(),
             deletes: false,
-            shown: self.shown_of_created(table, part)?,
+            shown: self.shown(table, part)?,
         };
         for (name, field) in &part.fields {
             let path = join_path(&part.path, name);

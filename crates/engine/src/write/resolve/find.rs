@@ -57,7 +57,7 @@ impl<'a> Planner<'a> {
             assigns,
             lists,
             deletes: part.delete,
-            shown: self.shown(table, &shown::of_found(self.schema, table, part))?,
+            shown: self.shown(table, part)?,
         })
     }
 
@@ -149,27 +149,33 @@ impl<'a> Planner<'a> {
     /// How the rows are found.
     fn finding(&mut self, table: &Table, part: &Part, role: Role) -> Result<Find, Error> {
         let constraint = shown::constraint_of(self.schema, table, part);
-        let mut resolver = Resolver::new(self.catalog, self.guard, self.limits);
-        let filter = resolver.seen_filter(table.id, &constraint);
-        let filter = self.collect(filter)?.unwrap_or_default();
         let key = self.key_alone(table, &constraint);
+        let (mut filter, mut params) = (Vec::new(), Vec::new());
+        if key.is_none() {
+            let mut resolver = Resolver::new(self.catalog, self.guard, self.limits);
+            let seen = resolver.seen_filter(table.id, &constraint);
+            filter = self.collect(seen)?.unwrap_or_default();
+            params = resolver.params.into_values();
+        }
         Ok(Find {
             filter,
-            params: resolver.params.into_values(),
+            params,
             key,
             is_relation: role != Role::Plain,
             if_updated: self.version(table, part),
         })
     }
 
-    /// The key of a part that says nothing else about its row.
+    /// The key of a part that says nothing else about its row; none either where it is no value of a key, which is told like that
+    /// of any other column.
     fn key_alone(&self, table: &Table, constraint: &Part) -> Option<Value> {
         let [(name, Field::Scalar(raw))] = constraint.fields.as_slice() else { return None };
         if name != "id" || raw.get() == "null" || constraint.filter.is_some() || !constraint.params.is_empty()
         {
             return None;
         }
-        Value::from_json(raw.get(), &table.column(ColumnId::ID).ty).ok()
+        let ty = &table.column(ColumnId::ID).ty;
+        Value::from_json(raw.get(), ty).ok().filter(|key| key.check_length(ty).is_ok())
     }
 
     fn version(&mut self, table: &Table, part: &Part) -> Option<Timestamp> {

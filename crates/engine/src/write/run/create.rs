@@ -128,12 +128,15 @@ impl<'a> Run<'a> {
             let eyes = self.eyes();
             let value = default.eval(&Env::of_row(row, &eyes, self.ctx.now));
             let value = value.map_err(|error| Error::new(Key::Arithmetic, error.to_string()))?.into_value();
-            let place = join_path(path, &column.name);
             if value.is_null() && !column.nullable {
                 let message = "is required: its default gives no value for this caller and row";
-                problems.add(place, "required", message);
+                problems.add(join_path(path, &column.name), "required", message);
             } else {
-                value::check(column, self.schema().storage_type(&column.ty), &value, &place, &mut problems);
+                let ty = self.schema().storage_type(&column.ty);
+                // Its place is made of the few that are wrong.
+                if !value::check(column, ty, &value, "", &mut Problems::default()) {
+                    value::check(column, ty, &value, &join_path(path, &column.name), &mut problems);
+                }
             }
             row[column.id.0 as usize] = value;
         }
