@@ -42,6 +42,7 @@ fn main() -> Result<()> {
         ["live"] => live::run(live::Part::All),
         ["live", "others"] => live::run(live::Part::Others),
         ["spin"] => identity::spin(),
+        ["attempts", words @ ..] => identity::attempts(words),
         ["identity"] => identity::run(&identity::PARTS),
         ["identity", part] if identity::PARTS.contains(part) => identity::run(&[*part]),
         ["growth", options @ ..] => growth::run(options),
