@@ -15,7 +15,7 @@ use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use mainstay_engine::error::{Error, FieldError, Key};
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
 use self::threads::{Full, Place, Queue, Work};
 use crate::meters;
@@ -28,6 +28,8 @@ const BYTES_MAX: usize = 1024;
 pub(crate) struct Hasher {
     queue: Arc<Queue<Hashing>>,
     argon2: Arc<Argon2<'static>>,
+    /// As many read what they need for a hash as hashes are made at a time.
+    turns: Semaphore,
     /// Of no password that anybody has: tested where there is no account, so that it takes as long.
     decoy: String,
 }
@@ -122,7 +124,7 @@ impl Hasher {
             threads => threads,
         };
         let queue = Queue::start(threads, options.waiting_max.max(1))?;
-        Ok(Hasher { queue, argon2: Arc::new(argon2), decoy })
+        Ok(Hasher { queue, argon2: Arc::new(argon2), turns: Semaphore::new(threads), decoy })
     }
 
     /// A place for a hash, to be asked for before anything is read for a request that would be refused without one: a flood is to cost
@@ -142,6 +144,15 @@ pub(crate) struct HashPlace<'h> {
 }
 
 impl HashPlace<'_> {
+    /// Waits for the turn to read what a hash is needed for, which lasts as long as the answer is kept. Hashes take longer than that, so
+    /// nobody waits for it in vain, and of a flood few are in the way of other requests at a time.
+    ///
+    /// # Errors
+    /// None that is expected.
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.hasher.turns.acquire().await.map_err(Error::internal)
+    }
+
     /// The hash of a new password.
     ///
     /// # Errors

@@ -120,11 +120,13 @@ pub(super) async fn login(State(identity): State<Arc<Identity>>, open: Open, bod
     let hash_place = identity.hasher.place()?;
     let email = plain(&email);
     let desk = identity.desk(&open.request);
+    let turn = hash_place.turn().await?;
     let counted = Counted::new(&email, open.address().as_deref());
     counted.check(&desk).await?;
     let values = [("email", Value::Text(email.clone()))];
     let login = desk.row("PasswordLogin", "owner.email == $email", &values).await?;
     let owner = desk.row("User", "email == $email", &values).await?;
+    drop(turn);
     let hash = login.as_ref().and_then(|login| login.text("hash"));
     // The same work for an account that is not there.
     let tested = hash_place.test(&password, hash, desk.deadline()).await?;
