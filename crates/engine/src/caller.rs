@@ -141,7 +141,7 @@ impl Callers {
         {
             return Ok(Some(caller));
         }
-        let caller = self.read(store, claims, limits).await?;
+        let caller = Box::pin(self.read(store, claims, limits)).await?;
         if let Some(caller) = &caller {
             self.kept.insert(name, (generation, caller.clone()));
         }

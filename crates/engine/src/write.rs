@@ -24,11 +24,11 @@ mod rules;
 mod run;
 mod tenants;
 mod value;
+mod way;
 mod why;
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use mainstay_store::{StoreError, Tx, WriteJob};
 use parking_lot::Mutex;
@@ -36,7 +36,8 @@ use parking_lot::Mutex;
 use self::explain::Explained;
 use self::plan::Step;
 use self::planned::Planned;
-use self::run::{Awaited, Manner, PutOff, Run};
+use self::run::{Awaited, Manner, Run};
+use self::way::{LastRun, Way};
 use crate::caller::{CallerTables, CallerWatch};
 use crate::ctx::Ctx;
 use crate::engine::Engine;
@@ -103,7 +104,7 @@ async fn carry_out(
             (false, false) => engine.store.write_alone(ctx.deadline, work).await,
         };
         match &written {
-            Err(stopped) if job.is_vague(stopped) => job.is_thorough.store(true, Ordering::Relaxed),
+            Err(stopped) if job.is_vague(stopped) => job.last.lock().way = Some(Way::Thorough),
             _ => break written,
         }
     };
@@ -178,12 +179,7 @@ fn job(
         inquiry,
         hooked: hooked
             .map(|(hooking, touched)| Hooked { hooking, is_answered: touched.is_answered(&planning.hooks) }),
-        put_off: Mutex::default(),
-        is_thorough: AtomicBool::new(is_thorough),
-        goes_outright: AtomicBool::new(false),
-        has_gone_outright: AtomicBool::new(false),
-        has_glanced: AtomicBool::new(false),
-        is_vague: AtomicBool::new(false),
+        last: Mutex::new(LastRun { way: is_thorough.then_some(Way::Thorough), ..LastRun::default() }),
         along: None,
         rules: None,
     })
@@ -229,18 +225,7 @@ struct Job {
     watch: Arc<CallerWatch>,
     inquiry: Option<Arc<Inquiry>>,
     hooked: Option<Hooked>,
-    /// Of the last run: writes that go out with the commit.
-    put_off: Mutex<Vec<PutOff>>,
-    /// Whether everything is asked at its place.
-    is_thorough: AtomicBool,
-    /// Of the last run: whether it is one statement, which has not been kept yet.
-    goes_outright: AtomicBool,
-    /// Whether a run was one statement.
-    has_gone_outright: AtomicBool,
-    /// Whether a run might have glanced at the row.
-    has_glanced: AtomicBool,
-    /// Of the last run: whether it takes a thorough one to tell what was refused.
-    is_vague: AtomicBool,
+    last: Mutex<LastRun>,
     along: Option<Along>,
     /// Where rules may be changed while the app runs.
     rules: Option<Arc<RuleWatch>>,
@@ -258,21 +243,24 @@ impl Job {
         let mut run = Run::new(tx, &self.planning, &self.ctx);
         run.explained = self.explain.then(Explained::default);
         run.inquiry = self.inquiry.as_deref();
-        if !self.is_thorough.load(Ordering::Relaxed) {
+        let mut way = self.last.lock().next_way();
+        if way != Way::Thorough {
             run.manner = Manner::Swift;
-            let outright = self.outright(&mut run)?;
-            self.goes_outright.store(outright.is_some(), Ordering::Relaxed);
-            if outright.is_some() {
+        }
+        if way == Way::Outright {
+            if let Some(awaited) = self.outright(&mut run)? {
+                self.last.lock().way = Some(way);
                 return Ok(Done {
                     response: Response::default(),
                     explained: None,
-                    awaited: outright,
+                    awaited: Some(awaited),
                     is_repeated: false,
                 });
             }
-            // Who runs again has met others that write the same row, and holds it now.
-            run.may_glance = self.may_glance().is_some() && !self.has_glanced.swap(true, Ordering::Relaxed);
+            way = Way::Glancing;
         }
+        self.last.lock().way = Some(way);
+        run.may_glance = way == Way::Glancing && self.may_glance().is_some();
         if let Some(hooked) = &self.hooked {
             // It may be run again.
             hooked.hooking.shared.local.clear();
@@ -283,9 +271,11 @@ impl Job {
         }
         let result = self.carry_out(&mut run).await;
         let concluded = run.conclude(result).await;
-        self.is_vague.store(run.is_vague, Ordering::Relaxed);
+        let mut last = self.last.lock();
+        last.is_vague = run.is_vague;
         let (response, is_repeated) = concluded?;
-        *self.put_off.lock() = run.take_put_off();
+        last.put_off = run.take_put_off();
+        drop(last);
         Ok(Done { response, explained: run.explained.take(), awaited: None, is_repeated })
     }
 
@@ -296,13 +286,11 @@ impl Job {
         self.planned.as_ref().filter(|_| is_alone).and_then(Planned::change_of_one_row)
     }
 
-    /// The same as one statement, at the first attempt. Where that changes nothing, the next one has to tell why.
+    /// The same as one statement. Where that changes nothing, the next run has to tell why.
     fn outright(&self, run: &mut Run<'_>) -> Result<Option<Awaited>, Error> {
         let Some((name, step)) = self.may_glance() else { return Ok(None) };
         // Whether it concerns a caller is told before it is kept.
-        if self.caller_tables.get(step.table).is_some()
-            || self.has_gone_outright.swap(true, Ordering::Relaxed)
-        {
+        if self.caller_tables.get(step.table).is_some() {
             return Ok(None);
         }
         tracing::debug_span!("write", table = name).in_scope(|| run.outright(name, step))
@@ -310,22 +298,23 @@ impl Job {
 
     /// Whether it takes a thorough run to tell what was refused.
     fn is_vague(&self, stopped: &Stopped) -> bool {
+        let last = self.last.lock();
         let is_vague = match stopped {
-            Stopped::Engine(_) => self.is_vague.load(Ordering::Relaxed),
+            Stopped::Engine(_) => last.is_vague,
             Stopped::Store(StoreError::PutOff { at, error }) => {
-                self.goes_outright.load(Ordering::Relaxed)
-                    || self.put_off.lock().iter().any(|write| write.at == *at && write.is_vague(error))
+                last.way == Some(Way::Outright)
+                    || last.put_off.iter().any(|write| write.at == *at && write.is_vague(error))
             }
             Stopped::Store(_) => false,
         };
-        is_vague && !self.is_thorough.load(Ordering::Relaxed)
+        is_vague && last.way != Some(Way::Thorough)
     }
 
     fn refused(&self, stopped: Stopped) -> Error {
         match stopped {
             Stopped::Engine(error) => error,
             Stopped::Store(StoreError::PutOff { at, error }) => {
-                match self.put_off.lock().iter().find(|write| write.at == at) {
+                match self.last.lock().put_off.iter().find(|write| write.at == at) {
                     Some(write) => write.refused(self.planning.schema(), *error),
                     None => (*error).into(),
                 }

@@ -21,6 +21,11 @@ pub(crate) async fn apply(response: Response, encodings: Vec<HeaderValue>) -> Re
     if response.body().size_hint().upper().is_some_and(|bytes| bytes < COMPRESS_BYTES_MIN) {
         return response;
     }
+    // Seldom beside the answers of a few hundred bytes, whose futures would be as large.
+    Box::pin(compressed(response, encodings)).await
+}
+
+async fn compressed(response: Response, encodings: Vec<HeaderValue>) -> Response {
     let mut request = Request::new(());
     for encoding in encodings {
         request.headers_mut().append(header::ACCEPT_ENCODING, encoding);

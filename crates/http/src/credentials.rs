@@ -34,6 +34,8 @@ pub(crate) struct Credentials {
     /// A plugin that tells whom requests come from.
     plugin: Option<Authenticator>,
     user_key: Option<Type>,
+    /// Nobody, whom all those are who show nothing.
+    anonymous: Arc<Caller>,
     request_timeout: Duration,
     clock: Clock,
 }
@@ -59,6 +61,7 @@ impl Credentials {
             tokens: TokenVerifier::new(&options.token_secret, &schema.app),
             plugin: engine.parts().get::<Authenticator>().cloned(),
             user_key: schema.user_table().map(|table| schema.key_type(table.id).clone()),
+            anonymous: Arc::new(Caller::anonymous()),
             request_timeout: options.limits.request_timeout,
             clock: options.clock.clone(),
         }
@@ -88,7 +91,7 @@ impl Credentials {
         let presented = Presented { token, method, headers, now: self.clock.now() };
         let Identified { user, tenant, session, ends } = plugin.0.identify(engine, presented).await?;
         let caller = match user {
-            None => Arc::new(Caller::anonymous()),
+            None => self.anonymous.clone(),
             Some(user) => {
                 let claims = Claims { user, tenant: tenant.clone(), session: session.clone() };
                 engine
@@ -103,7 +106,7 @@ impl Credentials {
 
     /// For routes that look at no credentials.
     pub(crate) fn anonymous(&self, request_id: Arc<str>) -> Ctx {
-        self.context_of(Arc::new(Caller::anonymous()), request_id)
+        self.context_of(self.anonymous.clone(), request_id)
     }
 
     fn context_of(&self, caller: Arc<Caller>, request_id: Arc<str>) -> Ctx {

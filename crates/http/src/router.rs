@@ -8,6 +8,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -196,11 +197,12 @@ async fn handle(
     let template = routes.first().map_or(NO_ROUTE, |route| route.path);
     let mut observation = Observation::start(&request, template, app.admission());
     let span = observation.span.clone();
-    let answer = AssertUnwindSafe(answer(&app, routes, captures, request, &mut observation))
-        .catch_unwind()
-        .instrument(span)
-        .await
-        .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_words(&*panic)))));
+    let answer = {
+        // It stays where it is: large as it is, it would be moved into each wrapper.
+        let answering = pin!(answer(&app, routes, captures, request, &mut observation));
+        let answered = AssertUnwindSafe(answering).catch_unwind().instrument(span).await;
+        answered.unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_words(&*panic)))))
+    };
     let mut response = answer.unwrap_or_else(|error| {
         if error.key == Key::Overloaded {
             ::metrics::counter!(metrics::SHED).increment(1);

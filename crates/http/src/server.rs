@@ -196,14 +196,15 @@ impl Connections {
         let patience = self.app.options.limits.header_timeout;
         tokio::spawn(async move {
             ::metrics::gauge!(CONNECTIONS).increment(1.0);
+            // Each connection would be as large as the largest of these.
             let ended = match tls {
                 None => speaks.http1(TokioIo::new(stream), peer, stop).await,
-                Some(tls) => match tokio::time::timeout(patience, tls.accept(stream)).await {
+                Some(tls) => match Box::pin(tokio::time::timeout(patience, tls.accept(stream))).await {
                     Ok(Ok(Some(Agreed { stream, is_http2: true }))) => {
-                        speaks.http2(TokioIo::new(stream), peer, stop).await
+                        Box::pin(speaks.http2(TokioIo::new(stream), peer, stop)).await
                     }
                     Ok(Ok(Some(Agreed { stream, is_http2: false }))) => {
-                        speaks.http1(TokioIo::new(stream), peer, stop).await
+                        Box::pin(speaks.http1(TokioIo::new(stream), peer, stop)).await
                     }
                     Ok(Ok(None)) => Ok(()),
                     not_agreed => {

@@ -109,10 +109,10 @@ impl Tx {
                 let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
                 session.query_in_transaction(query.bound(), limits).map(drop)
             }
-            Session::Postgres(session) => {
-                let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline: self.deadline };
-                Box::pin(session.later(query, limits)).await
-            }
+            Session::Postgres(session) => match session.later(query)? {
+                true => self.flush().await,
+                false => Ok(()),
+            },
         }
     }
 

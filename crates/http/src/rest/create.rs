@@ -57,9 +57,13 @@ pub(crate) async fn run(mut call: Call) -> Result<Response, Error> {
 fn location(table: &Table, row: &str) -> Result<HeaderValue, Error> {
     let id = members(row).flatten().find(|member| member.name == "id").map(|member| member.value);
     let id = id.ok_or_else(|| Error::internal("the engine's new row has no id"))?;
-    // A whole number, or the text of one.
-    let id: Cow<'_, str> =
-        if id.starts_with('"') { serde_json::from_str(id).map_err(Error::internal)? } else { id.into() };
+    // A whole number, or a text.
+    let quoted = id.strip_prefix('"').and_then(|id| id.strip_suffix('"'));
+    let id: Cow<'_, str> = match quoted {
+        Some(text) if text.contains('\\') => serde_json::from_str(id).map_err(Error::internal)?,
+        Some(text) => text.into(),
+        None => id.into(),
+    };
     let id: Cow<'_, str> = utf8_percent_encode(&id, SEGMENT).into();
-    HeaderValue::from_str(&["/api/", &table.name, "/", &id].concat()).map_err(Error::internal)
+    HeaderValue::try_from(["/api/", &table.name, "/", &id].concat()).map_err(Error::internal)
 }

@@ -53,7 +53,7 @@ impl TaggedRow {
     pub(super) fn show(&self, app: &App, row: String) -> Result<(String, HeaderValue), Error> {
         let (row, tag) = if self.is_flat { self.show_flat(app, row)? } else { (row, None) };
         let tag = tag.unwrap_or_else(|| format!("W/\"{}\"", digest([row.as_str()].into_iter())));
-        let tag = HeaderValue::from_str(&tag).map_err(|_| Error::internal("an entity tag is not ASCII"))?;
+        let tag = HeaderValue::try_from(tag).map_err(|_| Error::internal("an entity tag is not ASCII"))?;
         Ok((row, tag))
     }
 

@@ -31,7 +31,7 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let entry = only_entry(answer)?;
     if entry.row_count == 0 {
         let id = by_id(app.schema(), table, &call)?;
-        return Err(absent(&app, &call.ctx, table, id).await);
+        return Err(Box::pin(absent(&app, &call.ctx, table, id)).await);
     }
     let (row, tag) = tagged.show(&app, entry.rows)?;
     if explained.is_some() {

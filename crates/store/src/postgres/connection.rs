@@ -65,6 +65,9 @@ pub(super) enum Purpose {
     Write,
     /// Writes of requests, which have lines of the change log of their own: no trigger writes any.
     Logged,
+    /// Telling other nodes of commits, which nobody needs to find again after a crash: a notification is a transaction that would
+    /// wait for the disk, beside all those that have to.
+    Tell,
 }
 
 /// What tells triggers of the change log that a line is written already.
@@ -117,7 +120,8 @@ impl Target {
         {
             return Err(error.clone());
         }
-        let connecting = self.connect_anyhow(purpose, notifications);
+        // Seldom and large: it would make the future of every request that may have to connect as large.
+        let connecting = Box::pin(self.connect_anyhow(purpose, notifications));
         // The limit of the configuration is for each address and does not cover what the server says afterwards.
         let connected = tokio::time::timeout(self.connect_timeout, connecting).await;
         let connected = connected.unwrap_or_else(|_| {
@@ -190,15 +194,16 @@ impl Target {
     fn server_options(&self, purpose: Purpose) -> String {
         let given = self.config.get_options().unwrap_or_default();
         let idle_ms = IDLE_MAX.as_millis();
-        let read_only = match purpose {
+        let more = match purpose {
             Purpose::Read => " -c default_transaction_read_only=on",
+            Purpose::Tell => " -c synchronous_commit=off",
             Purpose::Write | Purpose::Logged => "",
         };
         let logged = match purpose {
             Purpose::Logged if self.logs => format!(" -c {LOGGED}=on"),
             _ => String::new(),
         };
-        format!("{given} -c idle_in_transaction_session_timeout={idle_ms}{read_only}{logged}")
+        format!("{given} -c idle_in_transaction_session_timeout={idle_ms}{more}{logged}")
             .trim_start()
             .to_owned()
     }
@@ -236,7 +241,8 @@ impl Connection {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(Some(statement));
         }
-        let statement = self.client.prepare(sql).await?;
+        // Seldom, as is what has no statement: a future for it would make those of all requests larger, and they are moved and allocated.
+        let statement = Box::pin(self.client.prepare(sql)).await?;
         // One that leaves the cache is closed on the server when its last user lets go of it.
         self.statements.insert(sql.clone(), statement.clone());
         Ok(Some(statement))
@@ -269,7 +275,7 @@ impl Connection {
                     };
                     (value, ty)
                 });
-                self.client.query_typed_raw(&query.statement.sql, typed).await
+                Box::pin(self.client.query_typed_raw(&query.statement.sql, typed)).await
             }
         };
         Ok(rows?)

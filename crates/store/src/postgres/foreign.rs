@@ -33,7 +33,7 @@ pub(super) async fn watch(target: Arc<Target>, writer: Arc<Writer>, foreign: wat
     let mut lost = false;
     loop {
         let (sender, notified) = mpsc::unbounded_channel();
-        let connected = target.connect_listening(Purpose::Write, Instant::now(), Some(sender)).await;
+        let connected = target.connect_listening(Purpose::Tell, Instant::now(), Some(sender)).await;
         let ended = match connected {
             Ok(connection) => {
                 if std::mem::replace(&mut lost, false) {

@@ -196,7 +196,7 @@ impl Readers {
                 return Err(StoreError::Deadline);
             }
             let result = match is_long {
-                true => self.read_alone(&queries, limits, ticket).await,
+                true => Box::pin(self.read_alone(&queries, limits, ticket)).await,
                 false => self.read_shared(&queries, limits, ticket).await,
             };
             match result {
@@ -229,7 +229,7 @@ impl Readers {
         let slot = self.choose();
         let (shared, statements) = match slot.usable().and_then(|shared| shared.prepared(queries)) {
             Some(ready) => ready,
-            None => self.prepare(slot, queries, ticket).await?,
+            None => Box::pin(self.prepare(slot, queries, ticket)).await?,
         };
         let frame = Frame::of(queries, !self.target.pooled);
         let sending = || {

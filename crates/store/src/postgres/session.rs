@@ -5,6 +5,7 @@
 //! statement and no other, it is the transaction. After any error the server takes no further statement of the transaction:
 //! what the job makes of the error does not matter, it is not kept.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use mainstay_sql::statement::ResultShape;
@@ -82,11 +83,11 @@ impl Session {
         }
     }
 
-    /// Runs a statement of the job together with the next one.
-    pub(crate) async fn later(&mut self, query: Query, limits: ReadLimits) -> Result<(), StoreError> {
+    /// Keeps a statement of the job for the next one, and tells whether so many are kept that they should go out by themselves.
+    pub(crate) fn later(&mut self, query: Query) -> Result<bool, StoreError> {
         query.check_values()?;
         self.later.push(query);
-        if self.later.len() >= TOGETHER_MAX { self.flush(limits).await } else { Ok(()) }
+        Ok(self.later.len() >= TOGETHER_MAX)
     }
 
     /// Runs the only statement of the transaction when that is kept, and has what comes back afterwards; none: it would not be the only
@@ -234,16 +235,16 @@ impl Session {
         let has_others = !matches!(self.state, State::Idle) || self.later.len() > 1;
         if has_others && self.later.iter().any(is_doubtful) {
             let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline };
-            if let Err(error) = self.flush(limits).await {
+            if let Err(error) = Box::pin(self.flush(limits)).await {
                 return match self.may_run_again() {
                     Some(failure) => End::Again(failure),
                     None => End::Error(error),
                 };
             }
         }
-        let begin = match &self.state {
+        let begins = match &self.state {
             State::Idle if self.later.is_empty() => return End::Kept,
-            State::Idle => Some(self.begin(deadline)),
+            State::Idle => true,
             State::Failed(_) => {
                 return match self.may_run_again() {
                     Some(failure) => End::Again(failure),
@@ -256,7 +257,7 @@ impl Session {
                 let detail = "a statement of it was given up, and the job went on".to_owned();
                 return End::Error(StoreError::Lost { detail });
             }
-            State::Open => None,
+            State::Open => false,
         };
         let connection = self.lease.connection().clone();
         if connection.is_closed() {
@@ -268,14 +269,19 @@ impl Session {
         self.state = State::Unanswered;
         self.lease.soil();
         // Behind a pooler nobody can cancel, so the server has to know the deadline.
-        let is_alone = begin.is_some() && before.len() == 1 && !connection.is_pooled();
+        let is_alone = begins && before.len() == 1 && !connection.is_pooled();
         let alone = if is_alone { before.pop() } else { None };
         let ended = match alone {
             Some(query) => {
                 let kept = self.kept.take();
-                end_until(deadline, &connection, run_and_keep(&connection, &query, kept.as_ref())).await
+                let end = pin!(run_and_keep(&connection, &query, kept.as_ref()));
+                end_until(deadline, &connection, end).await
             }
-            None => end_until(deadline, &connection, commit(&connection, begin, before)).await,
+            None => {
+                let begin = begins.then(|| self.begin(deadline));
+                let end = Box::pin(commit(&connection, begin, before));
+                end_until(deadline, &connection, end).await
+            }
         };
         match ended {
             Some(Committed::Kept) => {
@@ -342,9 +348,8 @@ impl Session {
 async fn end_until(
     deadline: Instant,
     connection: &Connection,
-    end: impl Future<Output = Committed>,
+    mut end: impl Future<Output = Committed> + Unpin,
 ) -> Option<Committed> {
-    let mut end = std::pin::pin!(end);
     if let Ok(committed) = timeout_at(deadline.into(), &mut end).await {
         return Some(committed);
     }

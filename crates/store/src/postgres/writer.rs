@@ -103,7 +103,7 @@ impl Writer {
                 }
                 Err(error) => (session.may_run_again(), Err(error)),
             };
-            lease = session.rollback().await;
+            lease = Box::pin(session.rollback()).await;
             match failure {
                 Some(Failure::Clash(_)) if clashes < CLASHES_MAX => {
                     clashes += 1;
@@ -126,7 +126,7 @@ impl Writer {
             if Instant::now() >= deadline {
                 return result;
             }
-            lease.connect(Instant::now()).await?;
+            Box::pin(lease.connect(Instant::now())).await?;
         }
     }
 }
