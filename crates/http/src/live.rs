@@ -6,6 +6,7 @@
 mod frame;
 pub(crate) mod socket;
 pub(crate) mod stream;
+mod websocket;
 
 use std::sync::Arc;
 

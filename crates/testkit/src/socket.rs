@@ -6,8 +6,12 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+/// A longer frame fails the test that gets it: the server would keep as much room for each socket as its longest frame had.
+const FRAME_BYTES_MAX: usize = 16 << 10;
 
 /// A test that waits longer has found a hang.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -79,7 +83,8 @@ impl Socket {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().expect("a header's value"));
         }
-        Ok(Socket { stream: connect_async(request).await?.0 })
+        let config = WebSocketConfig::default().max_frame_size(Some(FRAME_BYTES_MAX));
+        Ok(Socket { stream: connect_async_with_config(request, Some(config), false).await?.0 })
     }
 
     /// Sends a frame.

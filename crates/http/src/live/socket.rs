@@ -12,8 +12,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, to_bytes};
-use axum::extract::FromRequestParts;
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use axum::response::Response;
 use futures_util::stream::FuturesUnordered;
@@ -24,9 +22,12 @@ use mainstay_live::{Closed, Connection, Event, EventKind};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval_at, sleep};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tower::ServiceExt;
 
 use super::frame::{self, RequestFrame, Said};
+use super::websocket::{self, Upgrade, WebSocket};
 use super::{device, is_welcome, who};
 use crate::app::App;
 use crate::call::Call;
@@ -43,9 +44,6 @@ const REQUESTS_MAX: usize = 16;
 const PENDING_MAX: usize = 4;
 /// Frames that are written before they are sent on together.
 const TOGETHER_MAX: usize = 256;
-/// Bytes read at a time, and gathered before they are sent: a socket keeps that much memory as long as it is open.
-const READ_BUFFER_BYTES: usize = 4 << 10;
-const WRITE_BUFFER_BYTES: usize = 16 << 10;
 /// How often a silent client is asked whether it is there, and how long it may stay silent.
 const PING: Duration = Duration::from_secs(30);
 const SILENCE_MAX: Duration = Duration::from_secs(90);
@@ -74,7 +72,7 @@ const NOT_TAKEN: [HeaderName; 8] = [
 
 pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     let parameters = call.parameters(&["device"])?;
-    let Call { app, ctx, headers, extensions, ends, .. } = call;
+    let Call { app, ctx, headers, mut extensions, ends, .. } = call;
     let device = device(parameters.text("device")?, &headers);
     if !is_welcome(&headers, &app.options.origins) {
         let words = "Pages of this origin may not open a socket here.";
@@ -82,26 +80,17 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
     }
     let carried = carried(&headers);
     let peer = extensions.get::<Peer>().copied();
-    let (mut parts, ()) = Request::new(()).into_parts();
-    parts.headers = headers;
-    parts.extensions = extensions;
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await.map_err(|rejection| {
-        Error::new(Key::Request, format!("This path speaks WebSocket: {}", rejection.body_text()))
-    })?;
+    let bytes_max = app.options.limits.body_bytes_max;
+    let (upgrade, response) = Upgrade::of(&headers, &mut extensions, bytes_max)?;
     let place = Arc::clone(&app.listeners).try_acquire_owned();
     let place =
         place.map_err(|_| Error::new(Key::Overloaded, "The server has no place for more sockets."))?;
-    let bytes_max = app.options.limits.body_bytes_max;
-    let upgrade = upgrade
-        .max_message_size(bytes_max)
-        .max_frame_size(bytes_max)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES);
     let request_id = Arc::clone(&ctx.request_id);
     let user = ctx.caller.user.clone();
     let who = who(&ctx);
     let of_requests = Handle::current();
-    Ok(upgrade.on_upgrade(move |websocket| async move {
+    tokio::spawn(async move {
+        let Some(websocket) = upgrade.socket().await else { return };
         let connection = app.live.connect(who, device).await;
         let entry = Entry::new(&app);
         let live = app.live.clone();
@@ -123,7 +112,8 @@ pub(crate) async fn run(call: Call) -> Result<Response, Error> {
             socket.serve(websocket).await;
             drop(place);
         });
-    }))
+    });
+    Ok(response)
 }
 
 struct Socket {
@@ -203,7 +193,8 @@ impl Socket {
                             let error = Error::new(Key::Request, "Frames are text.");
                             Then::Say(frame::refusal("null", &error, &self.request_id))
                         }
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Then::Nothing,
+                        // Frames come as what they are of.
+                        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Then::Nothing,
                         Some(Ok(Message::Close(_)) | Err(_)) | None => Then::Leave,
                     }
                 }
@@ -224,12 +215,12 @@ impl Socket {
             match then {
                 Then::Nothing => {}
                 Then::Say(text) => {
-                    if sink.send(Message::Text(text.into())).await.is_err() {
+                    if say(&mut sink, text).await.is_err() {
                         return;
                     }
                 }
                 Then::Close(code, reason) => {
-                    let close = CloseFrame { code, reason: reason.into() };
+                    let close = CloseFrame { code: code.into(), reason: reason.into() };
                     // A client that does not take it is closed all the same.
                     sink.send(Message::Close(Some(close))).await.ok();
                     return;
@@ -264,7 +255,7 @@ impl Socket {
             let text = frame::event(&event, &self.request_id);
             // The rows of a `ready` may be megabytes, and the client in no hurry.
             drop(event);
-            sink.feed(Message::Text(text.into())).await?;
+            websocket::feed(sink, text).await?;
         }
         sink.flush().await?;
         let now = Instant::now();
@@ -389,6 +380,15 @@ impl Socket {
         }
         Ok(request)
     }
+}
+
+/// Sends a text.
+async fn say<S>(sink: &mut S, text: String) -> Result<(), S::Error>
+where
+    S: SinkExt<Message> + Unpin,
+{
+    websocket::feed(sink, text).await?;
+    sink.flush().await
 }
 
 /// The headers of a socket that count for its requests, too.

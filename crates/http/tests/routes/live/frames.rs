@@ -1,9 +1,9 @@
 //! Requests over a socket, and frames that cannot be meant.
 
 use mainstay_testkit::socket::{Heard, Socket};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::Desk;
+use super::{Desk, told};
 
 #[tokio::test]
 async fn a_request_over_a_socket_is_answered_as_by_http() {
@@ -42,6 +42,35 @@ async fn a_request_over_a_socket_is_answered_as_by_http() {
     let headers = json!({"authorization": "Bearer x.y.z"});
     let other = socket.ask(json!({"id": 7, "request": {"path": "/api/Task", "headers": headers}})).await;
     assert_eq!(other["status"], 401);
+}
+
+#[tokio::test]
+async fn a_long_message_comes_whole_though_no_frame_is_long() {
+    let desk = Desk::open().await;
+    let mut socket = desk.socket(&desk.users[0]).await;
+    // Of two bytes each, so that pieces end within some, one more for each title.
+    let titles: Vec<String> =
+        ["", "a", "ab", "abc"].iter().map(|first| format!("{first}{}", "ä".repeat(20_000))).collect();
+    for title in &titles {
+        desk.task(0, title).await;
+    }
+    let ready = socket.subscribe(1, json!({"Task": {"get": ["title"]}}), None).await;
+    let of = |rows: &Value| -> Vec<String> {
+        rows.as_array().unwrap().iter().map(|row| row["title"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut begun_with = of(&ready["rows"]);
+    begun_with.sort_unstable();
+    let mut expected = titles.clone();
+    expected.sort_unstable();
+    assert!(begun_with == expected, "{} rows", begun_with.len());
+    let asked = json!({"id": 2, "request": {"path": "/api/Task?get=title&order=title"}});
+    let answer = socket.ask(asked).await;
+    assert!(of(&answer["body"]["items"]) == expected, "status {}", answer["status"]);
+    // The longest that goes in one piece, and the shortest that does not, with what stands around them.
+    for length in 16_200..16_400 {
+        desk.change("/api/Task", &ready["rows"][0], json!({"title": "t".repeat(length)})).await;
+        assert_eq!(told(&socket.hear().await).1["title"].as_str().unwrap().len(), length);
+    }
 }
 
 #[tokio::test]
