@@ -275,12 +275,15 @@ pub enum Count {
 /// tenant; then of the lines table, row, kind, before, after.
 pub fn change_insert(schema: &Schema, dialect: &dyn Dialect, lines: Count) -> Statement {
     let mut w = Writer::new(schema, dialect);
-    change_lines(&mut w, 0, lines);
+    change_lines(&mut w, 0, (lines, None));
     w.finish(ResultShape::Nothing)
 }
 
 /// New rows and lines of the change log in one statement, where a database has such. Parameters: for each of the tables its
 /// columns, then those of [`change_insert`].
+///
+/// A line that is alone beside a row that is alone is of that row: what stands in every such line is no parameter then, which each would
+/// cost the database more than the value does.
 ///
 /// Nobody else knows of the rows yet, so that it does not matter which is written first; references among them are looked at
 /// when all are there.
@@ -305,7 +308,11 @@ pub fn insert_logged(
         w.text(") ");
         first += u32::try_from(columns.len()).expect("few columns");
     });
-    change_lines(&mut w, first, lines);
+    let alone = match tables {
+        [(table, Count::One)] => Some(schema.table(*table).name.as_str()),
+        _ => None,
+    };
+    change_lines(&mut w, first, (lines, alone));
     w.finish(ResultShape::Nothing)
 }
 
@@ -332,13 +339,18 @@ pub fn update_logged(
     w.finish(ResultShape::Changes(Vec::new()))
 }
 
-/// Lines of the change log whose parameters begin with one.
-fn change_lines(w: &mut Writer<'_>, param: u32, lines: Count) {
+/// Lines of the change log whose parameters begin with one. `of`: the table of the new row that a line is of.
+fn change_lines(w: &mut Writer<'_>, param: u32, (lines, of): (Count, Option<&str>)) {
     let (shared, own) = change_line_columns(w, param);
     match lines {
         Count::One => {
             w.text(" VALUES (");
-            change_line_values(w, (shared, own));
+            w.separated(", ", shared.iter().chain(&own), |w, (param, column)| match (of, column.name) {
+                (Some(table), "table") => w.quoted(table),
+                (Some(_), "kind") => w.quoted("create"),
+                (Some(_), "before") => w.text("NULL"),
+                _ => w.bind(Bind::Param(*param), &column.ty),
+            });
             w.text(")");
         }
         Count::Many => {

@@ -66,6 +66,11 @@ impl Lines {
         if self.own.len() == 1 { Count::One } else { Count::Many }
     }
 
+    /// Whether the first of them tells of a new row.
+    fn is_of_new_row(&self) -> bool {
+        self.own.first().is_some_and(|[_, _, kind, ..]| matches!(kind, Value::Text(kind) if kind == "create"))
+    }
+
     fn into_params(self, params: &mut Vec<Value>) {
         params.extend(self.shared);
         match self.own.len() {
@@ -160,7 +165,10 @@ impl Run<'_> {
         groups.sort_unstable_by_key(|(table, _)| table.0);
         let count = |rows: &[_]| if rows.len() == 1 { Count::One } else { Count::Many };
         let tables: Vec<_> = groups.iter().map(|(table, rows)| (*table, count(rows))).collect();
-        let together = match tables.is_empty() || self.goes_alone {
+        // A line that is alone is of the row that is, or the statement would not be true.
+        let are_alone = lines.count() == Count::One && matches!(&*tables, [(_, Count::One)]);
+        let is_of_others = are_alone && !lines.is_of_new_row();
+        let together = match tables.is_empty() || self.goes_alone || is_of_others {
             true => None,
             false => self.prepared.insert_logged(&tables, lines.count()),
         };
