@@ -1,4 +1,4 @@
-//! WebSockets (RFC 6455): the way from a request to one, and long messages in pieces.
+//! Sockets as RFC 6455 has them: the way from a request to one, and long messages in pieces.
 //!
 //! A message is put together in the buffer of its socket, which keeps the room of the longest one for as long as it is open. The rows that
 //! a subscription begins with may be megabytes, and sockets are many; so what is longer than a piece goes out in several, which
