@@ -12,7 +12,7 @@ use crate::dialect::{Counted, Dialect, Operator, RowCounting};
 use crate::expr::{Relatives, is_never_null};
 use crate::plan::{Aggregate, AggregateOrder, Computed};
 use crate::select::json::{Pieces, key, member_key};
-use crate::statement::{Encoding, JsonMember, JsonShape, ResultShape, Statement};
+use crate::statement::{Encoding, JsonMember, JsonShape, Length, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};
 
 /// An aggregate over a table's rows; its result is [`ResultShape::Json`], one object for each group.
@@ -47,6 +47,7 @@ pub fn aggregate(schema: &Schema, dialect: &dyn Dialect, aggregate: &Aggregate) 
         probes_more: None,
         row_cap: None,
         below: None,
+        length: Length::default(),
     }))
 }
 

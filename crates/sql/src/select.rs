@@ -17,7 +17,7 @@ use mainstay_lang::schema::{ColumnId, Schema};
 use self::unfold::Unfolded;
 use crate::dialect::Dialect;
 use crate::plan::{Output, OutputKind, Select};
-use crate::statement::{CursorShape, JsonMember, JsonShape, ResultShape, Statement};
+use crate::statement::{CursorShape, JsonMember, JsonShape, Length, ResultShape, Statement};
 use crate::writer::{ScopeId, Writer};
 
 /// A read of any depth; its result is [`ResultShape::Json`].
@@ -65,6 +65,7 @@ pub fn select(schema: &Schema, dialect: &dyn Dialect, select: &Select) -> Statem
         probes_more,
         row_cap,
         below: unfolded.below,
+        length: Length::default(),
     }))
 }
 

@@ -4,6 +4,7 @@
 //! the text, so the text alone is the key of every cache of prepared statements.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mainstay_lang::expr::{CallerFact, Clock};
 use mainstay_lang::schema::ColumnId;
@@ -104,6 +105,34 @@ pub struct JsonShape {
     pub row_cap: Option<usize>,
     /// Set when a row of the result is one row of each level of lists that stand in each other.
     pub below: Option<Below>,
+    /// How long the text of its rows was.
+    pub length: Length,
+}
+
+/// Texts of more bytes are long.
+const LONG: usize = 64 << 10;
+
+/// How long the text of a statement's rows was the last time, so that whoever reads them again has room for all of it at once: a text that
+/// grows is moved again and again, and leaves behind it all the places where it was. Copies of a statement share it.
+#[derive(Clone, Debug, Default)]
+pub struct Length(Arc<AtomicUsize>);
+
+impl Length {
+    /// Bytes to make room for; `usual`: where it was not long.
+    pub fn room(&self, usual: usize) -> usize {
+        match self.0.load(Ordering::Relaxed) {
+            last if last > LONG => last + last / 16,
+            _ => usual,
+        }
+    }
+
+    /// It had so many bytes.
+    pub fn note(&self, bytes: usize) {
+        // Of short ones there are many at a time, which leave it as it is.
+        if bytes > LONG || self.0.load(Ordering::Relaxed) > LONG {
+            self.0.store(bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Lists that stand in each other as one flat result: each of its rows repeats the columns of the rows around it, and the rows
@@ -170,5 +199,23 @@ impl Encoding {
             Encoding::Arrays(members) => members.len(),
             Encoding::Below => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONG, Length};
+
+    #[test]
+    fn there_is_room_for_as_much_as_there_was_where_that_was_long() {
+        let length = Length::default();
+        let copy = length.clone();
+        let room_after = |bytes: usize| {
+            length.note(bytes);
+            copy.room(256)
+        };
+        assert_eq!(room_after(LONG), 256);
+        assert!((5_000_000..6_000_000).contains(&room_after(5_000_000)));
+        assert_eq!(room_after(100), 256, "it was long once");
     }
 }

@@ -91,7 +91,7 @@ impl Reading<'_> {
             ResultShape::Json(shape) => Reading::Json(Objects {
                 shape,
                 page: query.page_limit(shape)?,
-                out: Vec::with_capacity(256),
+                out: Vec::with_capacity(shape.length.room(256)),
                 rows: JsonRows::default(),
                 nest: shape.below.as_ref().map(Nest::new),
             }),
@@ -125,7 +125,8 @@ impl Reading<'_> {
                 if let Some(nest) = &mut objects.nest {
                     nest.close(&mut objects.out, 0);
                 }
-                let Objects { out, mut rows, .. } = objects;
+                let Objects { shape, out, mut rows, .. } = objects;
+                shape.length.note(out.len());
                 if !rows.more {
                     rows.cursor = None;
                 }

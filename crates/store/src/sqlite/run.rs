@@ -86,7 +86,7 @@ impl Session {
     ) -> Result<JsonRows, StoreError> {
         let rows_before = self.meter.rows();
         self.meter.start_page(page);
-        let mut out = Vec::with_capacity(ROWS_BYTES_USUAL);
+        let mut out = Vec::with_capacity(shape.length.room(ROWS_BYTES_USUAL));
         let mut result = JsonRows::default();
         while let Some(row) = rows.next().map_err(|error| self.failed(&error))? {
             if page == Some(result.rows) {
@@ -113,6 +113,7 @@ impl Session {
             result.cursor = None;
         }
         result.nested_rows = self.meter.rows() - rows_before - result.rows;
+        shape.length.note(out.len());
         result.text = into_text(out)?;
         Ok(result)
     }

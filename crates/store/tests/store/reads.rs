@@ -158,6 +158,22 @@ async fn bytes_are_counted_over_the_batch(on: On) {
     assert_eq!(refused, Err(StoreError::ByteLimit { limit: limits.bytes }));
 }
 
+async fn a_long_text_has_its_room_at_once_the_second_time(on: On) {
+    let test = ten_numbers(on).await;
+    let text = Encoding::Typed(Type::Text { max: None });
+    // The numbers of the table, each with as many letters as make nearly a megabyte together.
+    let sql = "SELECT n, replace(n || '', n || '', $1) FROM number";
+    let query = json(sql, vec![Value::Text("x".repeat(90_000))], &[("n", int()), ("text", text)]);
+    let mut room = Vec::new();
+    for _ in 0..2 {
+        let outcomes = test.store.read(vec![query.clone()], wide()).await.unwrap();
+        let Some(Outcome::Json(rows)) = outcomes.into_iter().next() else { panic!("no JSON") };
+        assert!(rows.rows == 10 && rows.text.len() > 900_000, "{} bytes", rows.text.len());
+        room.push(rows.text.capacity() as f64 / rows.text.len() as f64);
+    }
+    assert!(room[0] > 1.1 && room[1] < 1.1, "{room:?}");
+}
+
 async fn a_value_beyond_the_databases_limit_is_too_many_bytes(on: On) {
     let test = TestStore::numbers(on).await;
     let list = "SELECT ms_objects('$', hex(zeroblob(10000000))) FROM (VALUES (1), (2), (3), (4), (5))";
@@ -228,6 +244,7 @@ each_database!(
     a_read_cannot_write,
     rows_are_counted_nested_ones_included,
     bytes_are_counted_over_the_batch,
+    a_long_text_has_its_room_at_once_the_second_time,
     a_value_beyond_the_databases_limit_is_too_many_bytes,
     a_page_knows_whether_more_follow,
     a_guarded_member_shows_only_when_its_guard_is_true,

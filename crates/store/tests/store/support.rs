@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mainstay_lang::types::Type;
 use mainstay_lang::value::Value;
-use mainstay_sql::statement::{Bind, Encoding, JsonMember, JsonShape, ResultShape, Statement};
+use mainstay_sql::statement::{Bind, Encoding, JsonMember, JsonShape, Length, ResultShape, Statement};
 use mainstay_store::{DatabaseUrl, Outcome, Query, ReadLimits, Store, StoreError, StoreOptions, WriteJob};
 use mainstay_testkit::postgres::Postgres;
 use tempfile::TempDir;
@@ -46,6 +46,7 @@ pub(super) fn shape(members: &[(&str, Encoding)]) -> JsonShape {
         probes_more: None,
         row_cap: None,
         below: None,
+        length: Length::default(),
     }
 }
 
