@@ -15,15 +15,21 @@ pub(super) async fn steps(connection: &mut Connection, token: &str, ask: &Ask) -
     // A row and a list have it beside them, a document as one of its keywords.
     let explained = if answer["explain"].is_object() { &answer["explain"] } else { &answer["@explain"] };
     let statements = explained["statements"].as_array().with_context(|| answer.to_string())?;
-    let steps = statements.iter().flat_map(|statement| statement["plan"].as_array()).flatten();
-    Ok(steps.filter_map(Value::as_str).map(str::to_owned).collect())
+    let mut steps = Vec::new();
+    for statement in statements {
+        let plan = statement["plan"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let before = steps.len();
+        steps.extend(plan.map(str::to_owned));
+        // Of a row that is only put in SQLite has nothing to say.
+        if steps.len() == before && !statement["sql"].as_str().is_some_and(|sql| sql.starts_with("INSERT ")) {
+            bail!("the database says nothing of how it does {statement}");
+        }
+    }
+    Ok(steps)
 }
 
 /// That no step looks at all rows of a table.
 pub(super) fn check(table: &str, steps: &[String]) -> Result<()> {
-    if steps.is_empty() {
-        bail!("the database says nothing of how it does it");
-    }
     match steps.iter().find(|step| is_walk(table, step, steps)) {
         Some(step) => bail!("{}, which looks at all rows:\n  {}", step.trim(), steps.join("\n  ")),
         None => Ok(()),
@@ -68,6 +74,6 @@ mod tests {
             assert!(check(&[other]).is_ok(), "{other}");
         }
         assert!(check(&["CO-ROUTINE t2", "  SEARCH t2 USING INDEX a (hall=?)", "SCAN t2"]).is_ok());
-        assert!(check(&[]).is_err());
+        assert!(check(&[]).is_ok(), "a row is put in");
     }
 }
