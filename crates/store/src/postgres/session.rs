@@ -236,9 +236,10 @@ impl Session {
         if has_others && self.later.iter().any(is_doubtful) {
             let limits = ReadLimits { rows: u64::MAX, bytes: u64::MAX, deadline };
             if let Err(error) = Box::pin(self.flush(limits)).await {
-                return match self.may_run_again() {
-                    Some(failure) => End::Again(failure),
-                    None => End::Error(error),
+                return match (self.may_run_again(), self.failed_later) {
+                    (Some(failure), _) => End::Again(failure),
+                    (None, Some(at)) => End::Error(StoreError::PutOff { at, error: Box::new(error) }),
+                    (None, None) => End::Error(error),
                 };
             }
         }
