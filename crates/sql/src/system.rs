@@ -334,7 +334,7 @@ pub fn update_logged(
     w.text(" RETURNING TRUE) ");
     let values = change_line_columns(&mut w, version + 1);
     w.text(" SELECT ");
-    change_line_values(&mut w, values);
+    change_line_values(&mut w, values, None);
     w.text(" FROM changed");
     w.finish(ResultShape::Changes(Vec::new()))
 }
@@ -345,12 +345,7 @@ fn change_lines(w: &mut Writer<'_>, param: u32, (lines, of): (Count, Option<&str
     match lines {
         Count::One => {
             w.text(" VALUES (");
-            w.separated(", ", shared.iter().chain(&own), |w, (param, column)| match (of, column.name) {
-                (Some(table), "table") => w.quoted(table),
-                (Some(_), "kind") => w.quoted("create"),
-                (Some(_), "before") => w.text("NULL"),
-                _ => w.bind(Bind::Param(*param), &column.ty),
-            });
+            change_line_values(w, (shared, own), of);
             w.text(")");
         }
         Count::Many => {
@@ -391,9 +386,13 @@ fn change_line_columns(w: &mut Writer<'_>, param: u32) -> (Vec<Given>, Vec<Given
     (shared, own)
 }
 
-fn change_line_values(w: &mut Writer<'_>, (shared, own): (Vec<Given>, Vec<Given>)) {
-    w.separated(", ", shared.into_iter().chain(own), |w, (param, column)| {
-        w.bind(Bind::Param(param), &column.ty);
+/// What stands in a line. `of`: the table of the new row that it is of.
+fn change_line_values(w: &mut Writer<'_>, (shared, own): (Vec<Given>, Vec<Given>), of: Option<&str>) {
+    w.separated(", ", shared.into_iter().chain(own), |w, (param, column)| match (of, column.name) {
+        (Some(table), "table") => w.quoted(table),
+        (Some(_), "kind") => w.quoted("create"),
+        (Some(_), "before") => w.text("NULL"),
+        _ => w.bind(Bind::Param(param), &column.ty),
     });
 }
 
